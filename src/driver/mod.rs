@@ -1,0 +1,1 @@
+//! Carries a conversation: load, handle, commit, perform, feed back. The only clock.

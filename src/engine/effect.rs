@@ -1,0 +1,165 @@
+//! What comes out of the machine to be done outside, and what comes back.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::answer::Answer;
+use super::event::Event;
+use crate::model::action::{Action, ActionId, Effects, ErrorKind, Method};
+use crate::supervise::Permit;
+use crate::value::{Json, Name};
+
+/// Matches a result to its effect. Nothing else hangs on it: idempotency keys are made otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct EffectId(pub Arc<str>);
+
+/// What handling an input comes to. The driver commits the events, then performs the effects.
+#[derive(Debug)]
+#[must_use = "events must be committed and effects performed"]
+pub struct Progress {
+    /// What changed, in order.
+    pub events: Vec<Event>,
+    /// What one conversation cannot know; taken in the transaction of the events.
+    pub claims: Vec<Claim>,
+    /// What is to be done, after the commit.
+    pub effects: Vec<Effect>,
+    /// When the machine wants [`super::InputBody::Wake`].
+    pub wake_at: Option<Timestamp>,
+    /// What the caller is told.
+    pub answer: Answer,
+}
+
+/// Something that is to be done.
+#[derive(Debug)]
+pub enum Effect {
+    /// Send a request.
+    Call(Box<CallEffect>),
+}
+
+/// A request that was allowed.
+#[derive(Debug)]
+pub struct CallEffect {
+    /// To match the answer.
+    pub id: EffectId,
+    /// Leave to send, for this request alone.
+    pub permit: Permit,
+    /// What is sent.
+    pub request: Arc<Request>,
+    /// The action, for its integration, time and caps.
+    pub action: Arc<Action>,
+    /// The inputs as they were decided: for stubs and callers' own functions.
+    pub inputs: Arc<Json>,
+    /// From 1.
+    pub attempt: u32,
+    /// Neither sent nor waited for after this.
+    pub until: Timestamp,
+}
+
+/// A request, built once when it is decided: every attempt sends the same bytes. Relative to the integration's base URL.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Request {
+    /// Which action.
+    pub action: ActionId,
+    /// Its method.
+    pub method: Method,
+    /// Its path, encoded.
+    pub path: Arc<str>,
+    /// Query parameters, not yet encoded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub query: Vec<(Arc<str>, Arc<str>)>,
+    /// Headers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(Arc<str>, Arc<str>)>,
+    /// The body, as JSON text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Arc<str>>,
+    /// Of a write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<Arc<str>>,
+    /// Whether it changes anything.
+    pub effects: Effects,
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallResult {
+    /// It was answered.
+    Answered(HttpAnswer),
+    /// It was not.
+    Failed(CallFailure),
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct HttpAnswer {
+    /// The status.
+    pub status: u16,
+    /// Headers, names in lower case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(Arc<str>, Arc<str>)>,
+    /// The body: parsed JSON if it is JSON, else text; `null` if there is none.
+    pub body: Arc<Json>,
+    /// Whether the body said it was JSON and was not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub invalid_json: bool,
+}
+
+/// No answer.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct CallFailure {
+    /// `timeout connect auth_failed rate_limited denied provider internal invalid_output …`.
+    pub kind: ErrorKind,
+    /// A stable code for why, such as `egress`, `cut`, `body_too_large`.
+    pub code: Arc<str>,
+    /// Whether a byte may have left.
+    pub sent: bool,
+    /// One lower-case sentence, without values.
+    pub detail: Arc<str>,
+    /// What the server asked to wait, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+/// What one conversation cannot know.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Claim {
+    /// A message id, used once.
+    Message {
+        /// The id.
+        id: Arc<str>,
+    },
+    /// An idempotency key of a write.
+    Key {
+        /// The key.
+        key: Arc<str>,
+        /// Digest of the request.
+        digest: Arc<str>,
+    },
+    /// A token of a rate.
+    Rate {
+        /// What is counted.
+        bucket: Arc<str>,
+        /// How many.
+        max: u32,
+        /// In how many seconds.
+        per_s: u64,
+    },
+    /// An effect in flight belongs to one process.
+    Lease {
+        /// The effect.
+        effect: EffectId,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// A name reserved for what later rules claim.
+    Other {
+        /// Its kind.
+        kind: Name,
+        /// Its key.
+        key: Arc<str>,
+    },
+}

@@ -1,0 +1,20 @@
+//! The resolved, immutable workspace: journeys as step graphs, integrations, actions, datapoints, settings.
+//!
+//! Knows nothing of files: it is built from `(name, text)` pairs. A workspace with mistakes is still built as far as it goes, so
+//! that the checker can say everything at once; what could not be resolved is `None` or broken, and such a workspace never runs.
+
+pub mod action;
+pub mod datapoint;
+pub mod graph;
+pub mod journey;
+pub mod settings;
+pub mod step;
+pub mod workspace;
+
+pub use action::{Action, ActionId, ErrorKind, Integration};
+pub use datapoint::{Datapoint, DatapointType};
+pub use graph::{Edge, EdgeKind};
+pub use journey::{Journey, JourneyInput, Trigger};
+pub use settings::Settings;
+pub use step::{Next, Operand, Step, StepId, StepKey, StepKind};
+pub use workspace::{ContentHash, Workspace};

@@ -1,0 +1,90 @@
+//! `waypost.yaml`. Every key is optional.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::source::{Code, Severity};
+use crate::value::Name;
+
+/// The settings of a workspace.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The agent's slug (default `default`).
+    pub agent_slug: Arc<str>,
+    /// The agent's human name.
+    pub agent_name: Option<Arc<str>>,
+    /// The queue of escalations that name none (default `support`).
+    pub default_queue: Arc<str>,
+    /// Declared queues; empty: any.
+    pub queues: Vec<Arc<str>>,
+    /// Words beside the built-in ones, by kind (`yes no cancel person skip`) and language.
+    pub words: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Vec<Arc<str>>>>,
+    /// Names that `${NAME}` resolves outside credentials.
+    pub secrets: Vec<Arc<str>>,
+    /// Hosts of triggered actions.
+    pub egress_allow_hosts: Vec<Arc<str>>,
+    /// Language (default `en`).
+    pub locale: Arc<str>,
+    /// IANA time zone (default `UTC`).
+    pub timezone: Arc<str>,
+    /// ISO 3166 region of phone numbers without a prefix (default `US`).
+    pub phone_region: Arc<str>,
+    /// Bounds.
+    pub limits: Limits,
+    /// The journey that verifies who speaks.
+    pub identity_journey: Option<Name>,
+    /// Whether a second subject may take over a conversation.
+    pub identity_allow_switch: bool,
+    /// Where transcripts are (default `tests`).
+    pub tests: Arc<str>,
+    /// Levels of codes; `None` is allow.
+    pub lints: BTreeMap<Code, Option<Severity>>,
+    /// Whether a field that no file declares is an error.
+    pub strict: bool,
+}
+
+/// Bounds of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Instant steps between two that wait (default 1,000).
+    pub instant_steps: u32,
+    /// Seconds that a grant lives (default 900).
+    pub grant_ttl_s: u64,
+    /// Seconds without a message until a conversation is abandoned (default 86,400).
+    pub idle_s: u64,
+    /// Bytes of a request's body (default 1 MB).
+    pub body: u64,
+    /// Bytes of a response's body (default 5 MB).
+    pub response: u64,
+    /// Milliseconds until a turn is answered `working` (default 30,000).
+    pub turn_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { instant_steps: 1_000, grant_ttl_s: 900, idle_s: 86_400, body: 1_000_000, response: 5_000_000, turn_ms: 30_000 }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            agent_slug: "default".into(),
+            agent_name: None,
+            default_queue: "support".into(),
+            queues: Vec::new(),
+            words: BTreeMap::new(),
+            secrets: Vec::new(),
+            egress_allow_hosts: Vec::new(),
+            locale: "en".into(),
+            timezone: "UTC".into(),
+            phone_region: "US".into(),
+            limits: Limits::default(),
+            identity_journey: None,
+            identity_allow_switch: false,
+            tests: "tests".into(),
+            lints: BTreeMap::new(),
+            strict: false,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Requests that leave: HTTP with its credentials, caps and egress guard. Takes a permit.

@@ -1,0 +1,100 @@
+//! The table of diagnostic codes: the one place that knows them all.
+
+use super::Severity;
+
+/// A stable code such as `WP0401`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Code(&'static str);
+
+/// What the table says about a code.
+#[derive(Debug, Clone, Copy)]
+pub struct CodeInfo {
+    /// The code.
+    pub code: Code,
+    /// Its severity unless settings say otherwise.
+    pub severity: Severity,
+    /// One line: what is wrong.
+    pub title: &'static str,
+    /// The page of `grammar/codes/`.
+    pub page: &'static str,
+}
+
+macro_rules! codes {
+    ($($name:ident $severity:ident $title:literal;)*) => {
+        #[expect(missing_docs, reason = "the table below is the documentation")]
+        impl Code { $(pub const $name: Code = Code(stringify!($name));)* }
+        /// Every code, in order.
+        pub const CODES: &[CodeInfo] = &[$(CodeInfo {
+            code: Code::$name, severity: Severity::$severity, title: $title,
+            page: include_str!(concat!("../../grammar/codes/", stringify!($name), ".md")),
+        },)*];
+    };
+}
+
+codes! {
+    WP0101 Error "YAML syntax";
+    WP0102 Error "duplicate key";
+    WP0103 Error "unknown key";
+    WP0104 Error "wrong type";
+    WP0105 Error "missing key";
+    WP0106 Error "not exactly one step key";
+    WP0107 Error "past a limit";
+    WP0201 Error "unknown action";
+    WP0202 Error "unknown step in a goto";
+    WP0203 Error "duplicate name";
+    WP0204 Error "unknown outcome";
+    WP0205 Error "unknown datapoint";
+    WP0206 Error "unknown journey";
+    WP0207 Error "unknown input";
+    WP0208 Error "variable named like a root";
+    WP0301 Error "unreachable step";
+    WP0302 Error "loop with no step that waits";
+    WP0303 Warning "outcome not handled";
+    WP0304 Error "write action in an investigate step";
+    WP0305 Error "journeys that run each other without end";
+    WP0306 Warning "outcome or branch that an earlier one always takes";
+    WP0401 Error "variable may be unset";
+    WP0402 Error "type mismatch";
+    WP0403 Error "unknown root or path";
+    WP0404 Error "expression syntax";
+    WP0405 Error "$user assigned";
+    WP0406 Error "missing input";
+    WP0407 Warning "unused variable";
+    WP0701 Error "template syntax";
+    WP0801 Warning "literal secret";
+    WP0802 Error "endpoint parameter never resolved";
+    WP0803 Error "bad URL or method";
+    WP0804 Error "integration type not supported";
+}
+
+impl Code {
+    /// The code as written, `WP0401`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+
+    /// The row of the table.
+    #[must_use]
+    pub fn info(self) -> Option<&'static CodeInfo> {
+        CODES.iter().find(|i| i.code == self)
+    }
+
+    /// The code with that spelling, in any case.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        CODES.iter().map(|i| i.code).find(|c| c.0.eq_ignore_ascii_case(name))
+    }
+
+    /// Its severity unless settings say otherwise.
+    #[must_use]
+    pub fn severity(self) -> Severity {
+        self.info().map_or(Severity::Error, |i| i.severity)
+    }
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}

@@ -1,0 +1,5 @@
+//! Supervision, pure: may this action run now? No clock, no I/O.
+
+mod permit;
+
+pub use permit::Permit;

@@ -1,0 +1,1 @@
+//! Scripted conversations: fake clock, stub actions, expectations.
