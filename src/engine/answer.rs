@@ -29,10 +29,6 @@ pub struct Answer {
     pub journey: Option<Arc<str>>,
     /// The outcome of the last run that ended.
     pub outcome: Option<Arc<str>>,
-    /// What may come next.
-    pub expects: Expects,
-    /// What happened, step by step.
-    pub trace: Vec<TraceLine>,
 }
 
 impl Answer {

@@ -1,0 +1,1 @@
+//! Corpora of faulty and repaired workspaces, and how findings are shown.

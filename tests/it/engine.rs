@@ -1,0 +1,1 @@
+//! The machine through its inputs and answers.

@@ -1,0 +1,1 @@
+//! Expressions: conformance cases, the grammar, properties.

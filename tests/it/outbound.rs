@@ -1,0 +1,1 @@
+//! Real requests to a real server that makes trouble.

@@ -1,0 +1,1 @@
+//! Properties over several layers.

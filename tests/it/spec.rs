@@ -1,0 +1,1 @@
+//! Literate suites: `tests/spec/**/*.md`.

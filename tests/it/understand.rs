@@ -1,0 +1,1 @@
+//! Labelled replies, values in messages, routing.
