@@ -4,22 +4,28 @@
 //! [`model`], proved by [`check`], run by the pure [`engine`] and carried out by the [`driver`], the only part with a clock.
 
 pub mod source;
+
 pub mod value;
 
 pub mod expr;
+
 pub mod template;
 
 pub mod syntax;
 
-pub mod check;
 pub mod model;
+
+pub mod check;
+
 pub mod understand;
 
-pub mod engine;
 pub mod supervise;
 
-pub mod outbound;
+pub mod engine;
+
 pub mod store;
+
+pub mod outbound;
 
 pub mod driver;
 
