@@ -64,6 +64,53 @@ pub struct Pattern {
     pub inside: regex::Regex,
 }
 
+impl Pattern {
+    /// Longest pattern, in bytes.
+    const MAX_SOURCE: usize = 1_024;
+    /// Memory that one compiled pattern may take, in bytes.
+    const MAX_COMPILED: usize = 1 << 20;
+
+    /// Compiles a pattern both ways. An outer `^` and `$` mean the whole value, and inside a message the whole word.
+    ///
+    /// # Errors
+    /// One lower-case sentence that says what is wrong with the pattern.
+    pub fn new(source: &str) -> Result<Self, String> {
+        if source.len() > Self::MAX_SOURCE {
+            return Err(format!("the pattern is longer than {} bytes", Self::MAX_SOURCE));
+        }
+        let compile = |regex: &str| {
+            regex::RegexBuilder::new(regex).size_limit(Self::MAX_COMPILED).dfa_size_limit(Self::MAX_COMPILED).nest_limit(64).build()
+        };
+        // Compiled alone first, so that an unbalanced parenthesis cannot close the group it is put into.
+        compile(source).map_err(|e| match e {
+            regex::Error::CompiledTooBig(_) => "the pattern is too big once it is compiled".to_owned(),
+            other => {
+                let text = other.to_string();
+                let last = text.lines().last().unwrap_or("it cannot be read");
+                format!("the pattern is no regular expression: {}", last.trim_start_matches("error: "))
+            }
+        })?;
+        let too_big = |_| "the pattern is too big once it is compiled".to_owned();
+        let word = Self::without_anchors(source);
+        Ok(Self {
+            source: source.into(),
+            whole: compile(&format!(r"\A(?:{source})\z")).map_err(too_big)?,
+            inside: compile(&format!(r"\b{{start-half}}(?:{word})\b{{end-half}}")).map_err(too_big)?,
+        })
+    }
+
+    /// The pattern without an outer `^` and `$`, where what is left is still a pattern.
+    fn without_anchors(source: &str) -> &str {
+        let mut word = source.strip_prefix('^').unwrap_or(source);
+        if let Some(cut) = word.strip_suffix('$')
+            && cut.bytes().rev().take_while(|b| *b == b'\\').count() % 2 == 0
+        {
+            word = cut;
+        }
+        if regex::Regex::new(word).is_ok() { word } else { source }
+    }
+}
+
 /// The type of a datapoint.
 #[derive(Debug, Clone)]
 pub enum DatapointType {
@@ -83,4 +130,24 @@ pub enum DatapointType {
     Enum(Vec<Arc<str>>),
     /// Several of one type.
     List(Box<DatapointType>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pattern;
+
+    #[test]
+    fn a_pattern_matches_a_whole_value_and_whole_words() {
+        let p = Pattern::new("^#W[0-9]{7}$").expect("a pattern");
+        assert!(p.whole.is_match("#W2611340") && !p.whole.is_match("my #W2611340"));
+        assert_eq!(p.inside.find("where is #W2611340?").map(|m| m.as_str()), Some("#W2611340"));
+        assert!(!p.inside.is_match("x#W26113401"));
+    }
+
+    #[test]
+    fn a_bad_pattern_says_why() {
+        assert!(Pattern::new("a)(b").is_err());
+        assert_eq!(Pattern::new("(a").unwrap_err(), "the pattern is no regular expression: unclosed group");
+        assert!(Pattern::new("(?:a{1000}){1000}").unwrap_err().contains("too big"));
+    }
 }
