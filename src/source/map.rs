@@ -19,6 +19,9 @@ pub struct Span {
 }
 
 impl Span {
+    /// No place in any file: for what is wrong with a workspace as a whole.
+    pub const NOWHERE: Self = Self { file: FileId(u32::MAX), start: 0, end: 0 };
+
     /// The smallest span that holds both; `other` must be of the same file.
     #[must_use]
     pub fn to(self, other: Self) -> Self {
@@ -80,7 +83,8 @@ impl SourceMap {
         let Some(f) = self.file(file) else { return Position { line: 1, column: 1 } };
         let line = f.line_starts.partition_point(|s| *s <= offset).max(1);
         let start = f.line_starts.get(line - 1).copied().unwrap_or(0) as usize;
-        let upto = f.text.get(start..(offset as usize).min(f.text.len())).unwrap_or("");
+        let upto = f.text.get(start..f.text.floor_char_boundary(offset as usize)).unwrap_or("");
+        let upto = upto.strip_prefix('\u{feff}').unwrap_or(upto);
         Position { line: u32::try_from(line).unwrap_or(u32::MAX), column: u32::try_from(upto.chars().count() + 1).unwrap_or(u32::MAX) }
     }
 

@@ -5,6 +5,7 @@
 mod code;
 mod diagnostic;
 mod map;
+pub mod render;
 
 pub use code::{CODES, Code, CodeInfo};
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity};

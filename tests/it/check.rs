@@ -1,1 +1,3 @@
 //! Corpora of faulty and repaired workspaces, and how findings are shown.
+
+mod render;
