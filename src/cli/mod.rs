@@ -1,1 +1,106 @@
-//! The program's commands.
+//! The program's commands, one file a command.
+//!
+//! Data goes to standard output, everything else to standard error. Exit status: 0 fine, 1 findings or failed tests, 2 usage or
+//! input and output. Knows nothing of how a journey runs: it reads arguments, calls the library, and prints.
+
+mod completions;
+mod explain;
+mod terminal;
+
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+use clap::{ColorChoice, Parser, Subcommand};
+use terminal::Terminal;
+
+const AFTER_HELP: &str = "\
+Examples:
+  waypost demo                          talk to the sample shop, nothing to set up
+  waypost new shop                      start a workspace of your own
+  waypost check shop                    say what is wrong in it, and what to type instead
+  waypost chat shop                     talk to its journeys
+  waypost test shop                     run its transcripts
+
+Exit status: 0 fine, 1 findings or failed tests, 2 usage or input and output.";
+
+/// Lets language models act for your customers only where a proved journey, the rules and the person allow it
+#[derive(Debug, Parser)]
+#[command(name = "waypost", version, after_help = AFTER_HELP, max_term_width = 100, disable_help_subcommand = true)]
+struct Cli {
+    /// When to colour (`NO_COLOR` is heeded)
+    #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    color: ColorChoice,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Explain(explain::Args),
+    Completions(completions::Args),
+}
+
+/// How a command that worked ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    /// Nothing to complain of.
+    Fine,
+    /// Findings, or failed tests.
+    Findings,
+}
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+struct Failure {
+    message: String,
+    help: Option<String>,
+    quiet: bool,
+}
+
+impl Failure {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None, quiet: false }
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    /// A reader that went away is nobody to complain to.
+    fn from(error: std::io::Error) -> Self {
+        Self { message: error.to_string(), help: None, quiet: error.kind() == ErrorKind::BrokenPipe }
+    }
+}
+
+type Outcome = Result<Status, Failure>;
+
+/// Runs the program on the process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => {
+            // Help that nobody reads to its end is no failure; there is nobody left to tell of another one.
+            let _ = usage.print();
+            return if usage.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    let mut terminal = Terminal::new(cli.color);
+    let outcome = match cli.command {
+        Command::Explain(args) => explain::run(&args, &mut terminal),
+        Command::Completions(args) => completions::run(&args, &mut terminal),
+    };
+    match outcome.and_then(|status| terminal.flush().map(|()| status).map_err(Failure::from)) {
+        Ok(Status::Fine) => ExitCode::SUCCESS,
+        Ok(Status::Findings) => ExitCode::from(1),
+        Err(failure) if failure.quiet => ExitCode::SUCCESS,
+        Err(failure) => {
+            terminal.complain(&failure.message, failure.help.as_deref());
+            ExitCode::from(2)
+        }
+    }
+}
