@@ -8,7 +8,9 @@ use crate::source::{CODES, CodeInfo, Severity, did_you_mean};
 
 /// Explain a diagnostic code, with an example of the fault and of its repair
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  waypost explain WP0401\n  waypost explain 0401\n  waypost explain               every code, one a line")]
+#[command(
+    after_help = "Examples:\n  waypost explain WP0401\n  waypost explain 0401\n  waypost explain               every code, one a line"
+)]
 pub(super) struct Args {
     /// The code, as `check` shows it; left out: all of them, one a line
     code: Option<String>,
