@@ -43,6 +43,10 @@ pub trait Scope {
     fn member(&self, root: Root, key: &str) -> Option<Node<'_>>;
     /// The whole root, where it is used as a value (`size($variables)`, `$outcome`, `$now`). May build it.
     fn whole(&self, root: Root) -> Option<Value>;
+    /// `root.key` as a value that outlives the borrow: what a template takes. Override it where values are held shared.
+    fn shared(&self, root: Root, key: &str) -> Option<Value> {
+        self.member(root, key).map(|n| Value { json: Arc::new(n.json.clone()), taint: n.taint.clone() })
+    }
 }
 
 /// A path that an expression or a template reads: a root, and the keys after it as far as they are known.
