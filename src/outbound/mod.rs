@@ -1,1 +1,16 @@
-//! Requests that leave: HTTP with its credentials, caps and egress guard. Takes a permit.
+//! Sends what was allowed: one HTTP request for one permit, to configured hosts only, within caps of time and size.
+//!
+//! Decides nothing about journeys, retries nothing, and can only deny. The one place that reads secrets.
+
+mod address;
+mod auth;
+mod egress;
+mod exchange;
+mod failure;
+mod http;
+mod secrets;
+
+pub use address::{BadUrl, join};
+pub use egress::Resolver;
+pub use http::HttpPerformer;
+pub use secrets::{SecretError, Secrets};

@@ -1,0 +1,121 @@
+//! The only clock and the only source of randomness.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+
+/// What time it is.
+#[derive(Debug, Clone)]
+pub enum Clock {
+    /// The machine's clock.
+    System,
+    /// A clock that stands still unless it is moved. Clones share it.
+    Manual(ManualClock),
+}
+
+/// A clock that is moved by hand; it never goes back.
+#[derive(Debug, Clone)]
+pub struct ManualClock(Arc<Mutex<Timestamp>>);
+
+impl Clock {
+    /// A clock that stands at that time.
+    #[must_use]
+    pub fn manual(at: Timestamp) -> Self {
+        Self::Manual(ManualClock(Arc::new(Mutex::new(at))))
+    }
+
+    /// What time it is.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        match self {
+            #[expect(clippy::disallowed_methods, reason = "the one home of the clock")]
+            Self::System => Timestamp::now(),
+            Self::Manual(clock) => *clock.0.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// Waits until that time. A manual clock is moved there at once: whoever waits for it would wait for ever.
+    pub async fn sleep_until(&self, at: Timestamp) {
+        match self {
+            Self::System => tokio::time::sleep(until(self.now(), at)).await,
+            Self::Manual(clock) => clock.set(at),
+        }
+    }
+
+    /// The clock as a function, for parts that may not know this one.
+    #[must_use]
+    pub fn as_fn(&self) -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
+        let clock = self.clone();
+        Arc::new(move || clock.now())
+    }
+}
+
+impl ManualClock {
+    /// Moves the clock to that time, unless it is past it.
+    pub fn set(&self, at: Timestamp) {
+        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *now = at.max(*now);
+    }
+}
+
+/// How long it is from one time to another; nothing if it is past.
+pub(super) fn until(now: Timestamp, at: Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(now)).unwrap_or_default()
+}
+
+/// A time that much later.
+pub(super) fn later(at: Timestamp, by: Duration) -> Timestamp {
+    SignedDuration::try_from(by).ok().and_then(|by| at.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
+}
+
+/// Where randomness comes from.
+#[derive(Debug, Clone)]
+pub enum Entropy {
+    /// The machine's.
+    System,
+    /// The same sequence every time, for tests and replays. Clones share it.
+    Seeded(Seeded),
+}
+
+/// A sequence that a seed decides.
+#[derive(Debug, Clone)]
+pub struct Seeded {
+    seed: u64,
+    drawn: Arc<Mutex<u64>>,
+}
+
+impl Entropy {
+    /// The sequence of that seed.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        Self::Seeded(Seeded { seed, drawn: Arc::default() })
+    }
+
+    /// The next 32 bytes. `None` if the machine has none to give.
+    pub(super) fn draw(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::System => {
+                let mut bytes = [0; 32];
+                rustls::crypto::ring::default_provider().secure_random.fill(&mut bytes).ok()?;
+                Some(bytes)
+            }
+            Self::Seeded(Seeded { seed, drawn }) => {
+                let mut n = drawn.lock().unwrap_or_else(PoisonError::into_inner);
+                *n += 1;
+                Some(Sha256::new().chain_update(seed.to_be_bytes()).chain_update(n.to_be_bytes()).finalize().into())
+            }
+        }
+    }
+}
+
+/// An id that sorts by time: UUID version 7.
+pub(super) fn new_id(now: Timestamp, entropy: &[u8; 32]) -> Arc<str> {
+    let mut random = [0; 10];
+    for (to, from) in random.iter_mut().zip(entropy) {
+        *to = *from;
+    }
+    let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string().into()
+}

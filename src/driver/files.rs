@@ -1,0 +1,175 @@
+//! Reads the files of a workspace from a directory.
+//!
+//! Knows which files belong to a workspace, and nothing of what is in them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A file larger than this is refused.
+const FILE_MAX: u64 = 16 * 1024 * 1024;
+/// All files together may have this many bytes.
+const TOTAL_MAX: u64 = 256 * 1024 * 1024;
+/// A workspace has at most this many files.
+const FILES_MAX: usize = 50_000;
+/// Directories below the workspace's.
+const DEPTH_MAX: usize = 32;
+/// The directories that hold a workspace's files, and nothing else is read but `waypost.yaml`.
+const DIRECTORIES: [&str; 6] = ["actions", "conditions", "datapoints", "integrations", "journeys", "policies"];
+
+/// A file of a workspace that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its name, relative to the workspace.
+    pub name: String,
+    /// Why, in a few words.
+    pub why: String,
+}
+
+/// What a workspace's directory holds.
+#[derive(Debug, Default)]
+pub struct Files {
+    /// Names relative to the workspace, with `/`, in order, and texts.
+    pub files: Vec<(String, Arc<str>)>,
+    /// What could not be read. A workspace with any of these is not whole and should not be run.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// Reads a workspace: `waypost.yaml` and the files below its directories. The first file that cannot be read is the error.
+pub fn read_dir(path: &Path) -> io::Result<Vec<(String, Arc<str>)>> {
+    let Files { files, unreadable } = read(path)?;
+    match unreadable.into_iter().next() {
+        None => Ok(files),
+        Some(u) => Err(io::Error::new(io::ErrorKind::InvalidData, format!("{}: {}", u.name, u.why))),
+    }
+}
+
+/// Reads a workspace and says which of its files could not be read. `Err` only if the directory itself cannot be.
+pub fn read(path: &Path) -> io::Result<Files> {
+    if !fs::metadata(path)?.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::NotADirectory, format!("`{}` is not a directory", path.display())));
+    }
+    let mut reader = Reader::default();
+    for name in ["waypost.yaml", "waypost.yml"] {
+        let file = path.join(name);
+        if fs::symlink_metadata(&file).is_ok() {
+            reader.file(&file, name.into());
+        }
+    }
+    for name in DIRECTORIES {
+        let directory = path.join(name);
+        if directory.is_dir() {
+            reader.directory(&directory, name, 1);
+        }
+    }
+    Ok(reader.done())
+}
+
+/// Reads all YAML files below a directory, or the one file that `path` is: transcripts, for one.
+pub fn read_yaml(path: &Path) -> io::Result<Files> {
+    let mut reader = Reader::default();
+    if fs::metadata(path)?.is_dir() {
+        reader.directory(path, "", 1);
+    } else {
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        reader.file(path, name);
+    }
+    Ok(reader.done())
+}
+
+#[derive(Default)]
+struct Reader {
+    out: Files,
+    total: u64,
+    seen: BTreeSet<PathBuf>,
+}
+
+impl Reader {
+    fn done(mut self) -> Files {
+        self.out.files.sort();
+        self.out.unreadable.sort_by(|a, b| a.name.cmp(&b.name));
+        self.out
+    }
+
+    fn unreadable(&mut self, name: String, why: impl Into<String>) {
+        self.out.unreadable.push(Unreadable { name, why: why.into() });
+    }
+
+    fn directory(&mut self, path: &Path, name: &str, depth: usize) {
+        if depth > DEPTH_MAX {
+            return self.unreadable(name.into(), format!("directories are nested deeper than {DEPTH_MAX}"));
+        }
+        // A directory is read once, by whatever links it is reached: links in a circle end here.
+        match path.canonicalize() {
+            Ok(real) => {
+                if !self.seen.insert(real) {
+                    return;
+                }
+            }
+            Err(e) => return self.unreadable(name.into(), plain(&e)),
+        }
+        let entries = match fs::read_dir(path) {
+            Ok(entries) => entries,
+            Err(e) => return self.unreadable(name.into(), plain(&e)),
+        };
+        let mut paths: Vec<PathBuf> = Vec::new();
+        for entry in entries {
+            match entry {
+                Ok(entry) => paths.push(entry.path()),
+                Err(e) => return self.unreadable(name.into(), plain(&e)),
+            }
+        }
+        paths.sort();
+        for path in paths {
+            let Some(last) = path.file_name() else { continue };
+            let shown = last.to_string_lossy();
+            if shown.starts_with('.') || shown == "target" {
+                continue;
+            }
+            let name = if name.is_empty() { shown.into_owned() } else { format!("{name}/{shown}") };
+            if path.is_dir() {
+                self.directory(&path, &name, depth + 1);
+            } else if path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "cedar") {
+                self.file(&path, name);
+            }
+        }
+    }
+
+    fn file(&mut self, path: &Path, name: String) {
+        if path.to_str().is_none() {
+            return self.unreadable(name, "its name is not UTF-8");
+        }
+        if self.out.files.len() >= FILES_MAX {
+            return self.unreadable(name, format!("a workspace has at most {FILES_MAX} files"));
+        }
+        match fs::metadata(path) {
+            Ok(m) if !m.is_file() => return self.unreadable(name, "it is not a regular file"),
+            Ok(_) => {}
+            Err(e) => return self.unreadable(name, plain(&e)),
+        }
+        let mut bytes = Vec::new();
+        match fs::File::open(path).and_then(|f| f.take(FILE_MAX + 1).read_to_end(&mut bytes)) {
+            Ok(n) if n as u64 > FILE_MAX => return self.unreadable(name, format!("it is larger than {} MB", FILE_MAX / (1024 * 1024))),
+            Ok(n) => self.total += n as u64,
+            Err(e) => return self.unreadable(name, plain(&e)),
+        }
+        if self.total > TOTAL_MAX {
+            return self.unreadable(name, format!("the workspace is larger than {} MB", TOTAL_MAX / (1024 * 1024)));
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => self.out.files.push((name, text.into())),
+            Err(e) => self.unreadable(name, format!("it is not UTF-8 (byte {})", e.utf8_error().valid_up_to())),
+        }
+    }
+}
+
+/// What went wrong, without the number that the system has for it.
+fn plain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "it does not exist, or is a link that leads nowhere".into(),
+        io::ErrorKind::PermissionDenied => "there is no permission to read it".into(),
+        _ => error.to_string(),
+    }
+}

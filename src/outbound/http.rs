@@ -1,0 +1,394 @@
+//! Performs requests over HTTP: builds each from what was decided, its integration and its secrets, and says what came of it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
+use reqwest::{Client, Method};
+use secrecy::ExposeSecret;
+use url::Url;
+
+use super::address::join;
+use super::auth::{Credentials, secret_header, sign};
+use super::egress::{Guard, Hosts, Resolver};
+use super::exchange::{Incoming, Outgoing, exchange};
+use super::failure::{self, failure};
+use super::secrets::Secrets;
+use crate::engine::{CallEffect, CallFailure, CallResult, HttpAnswer};
+use crate::model::action::{self, ErrorKind, Integration, IntegrationType};
+use crate::model::settings::Limits;
+use crate::model::workspace::Workspace;
+use crate::supervise::Permit;
+use crate::value::{Json, Name};
+
+/// Headers that belong to the connection or to the engine: nobody's to set.
+const RESERVED: [&str; 13] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "idempotency-key",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "webhook-signature",
+];
+
+/// What time it is; the driver's clock.
+type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Performs requests over HTTP. Clones share connections and tokens.
+#[derive(Clone)]
+pub struct HttpPerformer(Arc<Inner>);
+
+struct Inner {
+    services: BTreeMap<Name, Result<Service, CallFailure>>,
+    limits: Limits,
+    now: Now,
+}
+
+/// An integration with its secrets in it.
+struct Service {
+    kind: IntegrationType,
+    base: Url,
+    hosts: Arc<Hosts>,
+    token_hosts: Option<Hosts>,
+    headers: HeaderMap,
+    credentials: Credentials,
+    test_endpoint: Option<Arc<str>>,
+    resolver: Resolver,
+    // By time in which to connect: it is a property of a client, not of a request.
+    clients: Mutex<BTreeMap<u64, Client>>,
+}
+
+impl std::fmt::Debug for HttpPerformer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpPerformer").field("integrations", &self.0.services.keys().collect::<Vec<_>>()).finish_non_exhaustive()
+    }
+}
+
+impl HttpPerformer {
+    /// For the integrations of a workspace, with their secrets looked up now.
+    #[must_use]
+    pub fn new(workspace: &Workspace, secrets: &Secrets, now: Arc<dyn Fn() -> Timestamp + Send + Sync>) -> Self {
+        Self::with_resolver(workspace, secrets, now, &Resolver::System)
+    }
+
+    /// The same, with host names looked up elsewhere than by the system.
+    #[must_use]
+    pub fn with_resolver(
+        workspace: &Workspace,
+        secrets: &Secrets,
+        now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+        resolver: &Resolver,
+    ) -> Self {
+        static TLS: Once = Once::new();
+        // Fails only if a program that embeds us has installed a provider of its own, which then serves as well.
+        TLS.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+        let allow = &workspace.settings.egress_allow_hosts;
+        let services = workspace
+            .integrations
+            .iter()
+            .map(|(name, integration)| (name.clone(), Service::new(integration, allow, secrets, resolver)))
+            .collect();
+        Self(Arc::new(Inner { services, limits: workspace.settings.limits, now }))
+    }
+
+    /// The integrations that cannot be called as they are, each with one sentence that says why: a secret is missing, for one.
+    #[must_use]
+    pub fn problems(&self) -> Vec<(Name, Arc<str>)> {
+        let problem =
+            |(name, service): (&Name, &Result<Service, CallFailure>)| Some((name.clone(), service.as_ref().err()?.detail.clone()));
+        self.0.services.iter().filter_map(problem).collect()
+    }
+
+    /// Sends a request that was allowed, if its permit still holds, and says what came of it.
+    pub async fn call(&self, effect: CallEffect) -> CallResult {
+        let CallEffect { id, permit, request, action, until, attempt, .. } = effect;
+        let started = (self.0.now)();
+        let left = Duration::try_from(until.duration_since(started)).unwrap_or_default();
+        let within = left.min(Duration::from_millis(action.settings.timeout_ms));
+        let outcome = match self.service(&action.integration.slug.name) {
+            Ok(service) => {
+                let call = Call {
+                    method: method(request.method),
+                    path: &request.path,
+                    query: &request.query,
+                    headers: &request.headers,
+                    body: request.body.as_deref(),
+                    idempotency_key: request.idempotency_key.as_deref(),
+                    webhook_id: request.idempotency_key.as_deref().unwrap_or(&id.0),
+                };
+                self.send(service, call, within, Some((permit, until))).await
+            }
+            Err(failed) => Err(failed),
+        };
+        // No path, query, header or body: they hold values.
+        tracing::debug!(
+            action = %request.action,
+            attempt,
+            status = outcome.as_ref().ok().map(|a| a.status),
+            failure = outcome.as_ref().err().map(|f| &*f.code),
+            "called"
+        );
+        result(outcome)
+    }
+
+    /// Asks an integration's `test_endpoint` (its base URL, if it has none) whether it lives and takes its credentials.
+    pub async fn probe(&self, integration: &str, within: Duration) -> CallResult {
+        let outcome = match self.service(&Name::new(integration)) {
+            Ok(service) => {
+                let path = service.test_endpoint.as_deref().unwrap_or("");
+                let call =
+                    Call { method: Method::GET, path, query: &[], headers: &[], body: None, idempotency_key: None, webhook_id: "probe" };
+                self.send(service, call, within, None).await
+            }
+            Err(failed) => Err(failed),
+        };
+        result(outcome)
+    }
+
+    fn service(&self, name: &Name) -> Result<&Service, CallFailure> {
+        match self.0.services.get(name) {
+            Some(Ok(service)) => Ok(service),
+            Some(Err(failed)) => Err(failed.clone()),
+            None => Err(failure(ErrorKind::Denied, "egress", false, format_args!("the workspace has no integration `{name}` any more"))),
+        }
+    }
+
+    async fn send(
+        &self,
+        service: &Service,
+        call: Call<'_>,
+        within: Duration,
+        permit: Option<(Permit, Timestamp)>,
+    ) -> Result<Incoming, CallFailure> {
+        let sent = AtomicBool::new(false);
+        match tokio::time::timeout(within, self.send_unbounded(service, call, within, permit, &sent)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(failure::timeout(sent.load(Ordering::Relaxed))),
+        }
+    }
+
+    async fn send_unbounded(
+        &self,
+        service: &Service,
+        call: Call<'_>,
+        within: Duration,
+        permit: Option<(Permit, Timestamp)>,
+        sent: &AtomicBool,
+    ) -> Result<Incoming, CallFailure> {
+        let Inner { limits, now, .. } = &*self.0;
+        let client = service.client(within)?;
+        let mut outgoing = service.outgoing(&call, limits)?;
+        if let Credentials::Hmac(key) = &service.credentials {
+            sign(&mut outgoing.headers, key, call.webhook_id, now(), call.body.unwrap_or(""))
+                .ok_or_else(|| failure(ErrorKind::InvalidInput, "bad_header", false, "the request's id cannot stand in a header"))?;
+        }
+        let may_send = || match &permit {
+            Some((permit, until)) if !permit.holds(now()) || now() > *until => {
+                Err(failure(ErrorKind::Timeout, "permit_expired", false, "the time in which the request might be sent is over"))
+            }
+            _ => Ok(()),
+        };
+        let Credentials::OAuth2(oauth) = &service.credentials else {
+            return exchange(&client, &service.hosts, outgoing, limits.response, sent, may_send).await;
+        };
+        let token_hosts = service.token_hosts.as_ref().unwrap_or(&service.hosts);
+        let token = oauth.header(&client, token_hosts, &**now, None).await?;
+        outgoing.headers.insert(reqwest::header::AUTHORIZATION, token.clone());
+        let first = exchange(&client, &service.hosts, outgoing.clone(), limits.response, sent, &may_send).await?;
+        if first.status != 401 {
+            return Ok(first);
+        }
+        // The service refused the token, so nothing was done: once more with a fresh one.
+        let token = match oauth.header(&client, token_hosts, &**now, Some(&token)).await {
+            Ok(token) => token,
+            Err(_) => return Ok(first),
+        };
+        outgoing.headers.insert(reqwest::header::AUTHORIZATION, token);
+        exchange(&client, &service.hosts, outgoing, limits.response, sent, &may_send).await
+    }
+}
+
+/// A request, by its parts.
+struct Call<'a> {
+    method: Method,
+    path: &'a str,
+    query: &'a [(Arc<str>, Arc<str>)],
+    headers: &'a [(Arc<str>, Arc<str>)],
+    body: Option<&'a str>,
+    idempotency_key: Option<&'a str>,
+    webhook_id: &'a str,
+}
+
+impl Service {
+    fn new(integration: &Integration, allow: &[Arc<str>], secrets: &Secrets, resolver: &Resolver) -> Result<Self, CallFailure> {
+        let slug = &integration.slug;
+        let wrong =
+            |kind, why: &dyn std::fmt::Display| failure(kind, "misconfigured", false, format_args!("the integration `{slug}`: {why}"));
+        if integration.kind == IntegrationType::Mcp {
+            return Err(wrong(ErrorKind::Internal, &"its type is not called over HTTP"));
+        }
+        let base = secrets.resolve(&integration.base_url.value).map_err(|e| wrong(ErrorKind::Internal, &e))?;
+        let base = Url::parse(base.expose_secret()).map_err(|_| wrong(ErrorKind::Internal, &"`base_url` is not a URL"))?;
+        let hosts = || Hosts::new(&base, integration.allow_hosts.iter().chain(allow).map(|h| &**h));
+        let own = hosts().filter(|_| matches!(base.scheme(), "http" | "https"));
+        let own = own.ok_or_else(|| wrong(ErrorKind::Internal, &"`base_url` is not an `http` or `https` URL"))?;
+        let credentials = Credentials::resolve(&integration.auth, secrets).map_err(|e| wrong(ErrorKind::AuthFailed, &e))?;
+        let token_hosts = match &credentials {
+            Credentials::OAuth2(oauth) => hosts().map(|h| h.and(&oauth.token_url)),
+            Credentials::None | Credentials::Header(..) | Credentials::Hmac(_) => None,
+        };
+        let mut headers = HeaderMap::new();
+        for (name, value) in &integration.headers {
+            let value = secrets.resolve(&value.value).map_err(|e| wrong(ErrorKind::Internal, &e))?;
+            let header = header_name(name).ok_or_else(|| wrong(ErrorKind::Internal, &format_args!("the header `{name}` cannot be set")))?;
+            let value = secret_header(value.expose_secret(), name).map_err(|e| wrong(ErrorKind::Internal, &e))?;
+            headers.insert(header, value);
+        }
+        if let Credentials::Header(name, value) = &credentials {
+            headers.insert(name.clone(), value.clone());
+        }
+        Ok(Self {
+            kind: integration.kind,
+            base,
+            hosts: Arc::new(own),
+            token_hosts,
+            headers,
+            credentials,
+            test_endpoint: integration.test_endpoint.clone(),
+            resolver: resolver.clone(),
+            clients: Mutex::default(),
+        })
+    }
+
+    /// The client whose connections must stand before the request's own time is up, so that a time-out there is known to be one.
+    fn client(&self, within: Duration) -> Result<Client, CallFailure> {
+        let connect_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX) / 10 * 9;
+        // Times left differ by request; rounded down to a power of two they need few clients.
+        let connect_ms = 1_u64 << connect_ms.max(1).ilog2();
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&connect_ms) {
+            return Ok(client.clone());
+        }
+        let builder = || {
+            Client::builder()
+                .no_proxy()
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .referer(false)
+                .user_agent(concat!("waypost/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(Duration::from_millis(connect_ms))
+                .dns_resolver(Guard { hosts: self.hosts.clone(), resolver: self.resolver.clone() })
+                .http2_max_header_list_size(64 * 1024)
+                .pool_idle_timeout(Duration::from_secs(30))
+        };
+        // A machine without certificates can still speak plain HTTP.
+        let client = builder().build().or_else(|_| builder().tls_certs_only([]).build());
+        let client = client.map_err(|_| failure(ErrorKind::Internal, "client", false, "the HTTP client cannot be started"))?;
+        clients.insert(connect_ms, client.clone());
+        Ok(client)
+    }
+
+    fn outgoing(&self, call: &Call<'_>, limits: &Limits) -> Result<Outgoing, CallFailure> {
+        let refused = |code, detail: &dyn std::fmt::Display| failure(ErrorKind::InvalidInput, code, false, detail);
+        if call.body.is_some_and(|b| b.len() as u64 > limits.body) {
+            return Err(refused("request_too_large", &format_args!("the request is larger than {} bytes", limits.body)));
+        }
+        let url = join(&self.base, call.path, call.query).map_err(|e| refused("bad_url", &e))?;
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            ACCEPT,
+            HeaderValue::from_static(match self.kind {
+                IntegrationType::Graphql => "application/graphql-response+json, application/json",
+                IntegrationType::RestApi | IntegrationType::Webhook | IntegrationType::Mcp | IntegrationType::Provider => {
+                    "application/json, */*;q=0.1"
+                }
+            }),
+        );
+        if call.body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        // An action's headers stand over its integration's, and credentials over both.
+        let fixed = match &self.credentials {
+            Credentials::Header(name, _) => Some(name),
+            Credentials::None | Credentials::Hmac(_) | Credentials::OAuth2(_) => None,
+        };
+        headers.extend(self.headers.clone());
+        for (name, value) in call.headers {
+            let header = header_name(name).filter(|n| n != reqwest::header::AUTHORIZATION && Some(n) != fixed);
+            let header = header.ok_or_else(|| refused("bad_header", &format_args!("the header `{name}` cannot be set")))?;
+            let value = HeaderValue::from_str(value)
+                .map_err(|_| refused("bad_header", &format_args!("the value of the header `{name}` cannot stand in a header")))?;
+            headers.insert(header, value);
+        }
+        if let Some(key) = call.idempotency_key {
+            let key = HeaderValue::from_str(key).map_err(|_| refused("bad_header", &"the idempotency key cannot stand in a header"))?;
+            headers.insert("idempotency-key", key);
+        }
+        Ok(Outgoing { method: call.method.clone(), url, headers, body: call.body.map(Into::into) })
+    }
+}
+
+/// The name of a header that may be set.
+fn header_name(name: &str) -> Option<HeaderName> {
+    let header = HeaderName::from_bytes(name.as_bytes()).ok()?;
+    (!RESERVED.contains(&header.as_str())).then_some(header)
+}
+
+fn method(method: action::Method) -> Method {
+    match method {
+        action::Method::Get => Method::GET,
+        action::Method::Head => Method::HEAD,
+        action::Method::Post => Method::POST,
+        action::Method::Put => Method::PUT,
+        action::Method::Patch => Method::PATCH,
+        action::Method::Delete => Method::DELETE,
+        action::Method::Options => Method::OPTIONS,
+    }
+}
+
+fn result(outcome: Result<Incoming, CallFailure>) -> CallResult {
+    match outcome {
+        Ok(incoming) => CallResult::Answered(answer(incoming)),
+        Err(failed) => CallResult::Failed(failed),
+    }
+}
+
+fn answer(incoming: Incoming) -> HttpAnswer {
+    let Incoming { status, headers, body } = incoming;
+    let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let essence = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let says_json = essence == "application/json" || essence == "text/json" || essence.ends_with("+json");
+    let text = String::from_utf8_lossy(&body);
+    let trimmed = text.trim_start_matches('\u{feff}').trim();
+    // Servers that say nothing, or say it wrongly, still mean JSON by an object or a list.
+    let try_json = says_json || essence.is_empty() || trimmed.starts_with(['{', '[']);
+    let (json, invalid_json) = if trimmed.is_empty() {
+        (Json::Null, false)
+    } else if let Some(json) = try_json.then(|| serde_json::from_str(trimmed).ok()).flatten() {
+        (json, false)
+    } else {
+        (Json::String(text.into_owned()), says_json)
+    };
+    HttpAnswer { status, headers: shown(&headers), body: Arc::new(json), invalid_json }
+}
+
+/// Headers as conditions see them, the values of one name joined; cookies are the server's secrets and stay out.
+fn shown(headers: &HeaderMap) -> Vec<(Arc<str>, Arc<str>)> {
+    let mut out: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+    for name in headers.keys().filter(|n| **n != SET_COOKIE) {
+        let values: Vec<_> = headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
+        out.push((name.as_str().into(), values.join(", ").into()));
+    }
+    out.sort();
+    out
+}

@@ -1,0 +1,297 @@
+//! A store in memory, for `chat`, `demo`, `test` and for trying things: small for each conversation, gone with the process.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::ready;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::claims::Ledger;
+use super::log::{Dictionary, Log, Packed};
+use super::{Commit, Committed, ConversationKey, Listed, MESSAGE_IDS_KEPT, Owner, Reply, Store, StoreError, Stored};
+use crate::engine::{Answer, Claim, Event};
+use crate::model::workspace::ContentHash;
+
+/// A store in memory. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    names: BTreeSet<Arc<str>>,
+    dictionary: Dictionary,
+    conversations: BTreeMap<ConversationKey, Conversation>,
+    ledgers: BTreeMap<Arc<str>, Ledger>,
+    timers: BTreeSet<(Timestamp, ConversationKey)>,
+    texts: BTreeMap<ContentHash, Arc<str>>,
+}
+
+#[derive(Debug)]
+struct Conversation {
+    owner: Owner,
+    updated: Timestamp,
+    wake_at: Option<Timestamp>,
+    events: Log,
+    snapshot: Option<(u64, Packed)>,
+    // A reply's line is the last of those with its id; a Log of its own keeps the numbers of events whole.
+    replies: Log,
+    messages: Vec<Message>,
+}
+
+/// A message id that was used: its digest, to be small.
+#[derive(Debug)]
+struct Message {
+    id: [u8; 16],
+    first: Timestamp,
+    line: u64,
+}
+
+/// A reply as it lies in the log.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct ReplyLine {
+    id: Arc<str>,
+    digest: Arc<str>,
+    answer: Answer,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // INVARIANT: `commit` changes nothing before all that can fail is done, so a poisoned lock holds whole data.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn name(&mut self, name: &Arc<str>) -> Arc<str> {
+        if let Some(known) = self.names.get(name) {
+            return known.clone();
+        }
+        self.names.insert(name.clone());
+        name.clone()
+    }
+
+    fn load(&self, key: &ConversationKey, known: u64) -> Result<Option<Stored>, StoreError> {
+        let Some(conversation) = self.conversations.get(key) else { return Ok(None) };
+        let mut from = known;
+        let mut snapshot = None;
+        if let Some((version, packed)) = &conversation.snapshot
+            && *version > known
+        {
+            let raw = self.dictionary.unpack(packed)?;
+            snapshot = Some(serde_json::from_slice(&raw).map_err(corrupt)?);
+            from = *version;
+        }
+        let events = conversation.events.read(&self.dictionary, from, usize::MAX, parse_event)?;
+        Ok(Some(Stored { owner: conversation.owner.clone(), version: conversation.events.len(), snapshot, events }))
+    }
+
+    fn commit(&mut self, commit: Commit) -> Result<Committed, StoreError> {
+        let Commit { key, expected, now, owner, events, claims, process, wake_at, snapshot, reply } = commit;
+        let version = self.conversations.get(&key).map_or(0, |c| c.events.len());
+        if version != expected {
+            return Ok(Committed::Conflict { version });
+        }
+        if let Some(refused) = self.refuse(&key, &claims, &process, now) {
+            return Ok(refused);
+        }
+        let mut lines = Vec::new();
+        for event in &events {
+            serde_json::to_writer(&mut lines, event).map_err(corrupt)?;
+            lines.push(b'\n');
+        }
+        let snapshot = match snapshot {
+            Some(state) => Some(self.dictionary.pack(&serde_json::to_vec(&state).map_err(corrupt)?)),
+            None => None,
+        };
+        let reply = match reply {
+            Some(r) => {
+                let line = ReplyLine { id: r.message_id.clone(), digest: r.digest, answer: r.answer };
+                let mut raw = serde_json::to_vec(&line).map_err(corrupt)?;
+                raw.push(b'\n');
+                Some((digest(&r.message_id), raw))
+            }
+            None => None,
+        };
+
+        let key = ConversationKey { tenant: self.name(&key.tenant), id: key.id };
+        let owner = match owner {
+            Some(o) => Some(Owner { agent: self.name(&o.agent), user: o.user }),
+            None => None,
+        };
+        let conversation = match (self.conversations.get_mut(&key), owner) {
+            (Some(c), _) => c,
+            (None, Some(owner)) => self.conversations.entry(key.clone()).or_insert(Conversation {
+                owner,
+                updated: now,
+                wake_at: None,
+                events: Log::default(),
+                snapshot: None,
+                replies: Log::default(),
+                messages: Vec::new(),
+            }),
+            (None, None) => return Err(StoreError::Corrupt("a conversation begins without an owner".into())),
+        };
+        conversation.events.append(&mut self.dictionary, &lines, u32::try_from(events.len()).unwrap_or(u32::MAX))?;
+        let version = conversation.events.len();
+        conversation.updated = now;
+        if let Some(packed) = snapshot {
+            conversation.snapshot = Some((version, packed));
+        }
+        conversation.messages.retain(|m| !outdated(m.first, now));
+        for claim in &claims {
+            if let Claim::Message { id } = claim {
+                conversation.messages.reserve_exact(1);
+                conversation.messages.push(Message { id: digest(id), first: now, line: u64::MAX });
+            }
+        }
+        if let Some((id, line)) = reply
+            && let Some(message) = conversation.messages.iter_mut().find(|m| m.id == id)
+        {
+            message.line = conversation.replies.len();
+            conversation.replies.append(&mut self.dictionary, &line, 1)?;
+        }
+        if conversation.messages.is_empty() {
+            conversation.replies = Log::default();
+        }
+        if conversation.wake_at != wake_at {
+            if let Some(old) = conversation.wake_at.take() {
+                self.timers.remove(&(old, key.clone()));
+            }
+            conversation.wake_at = wake_at;
+            if let Some(at) = wake_at {
+                self.timers.insert((at, key.clone()));
+            }
+        }
+        if !claims.is_empty() {
+            let ledger = self.ledgers.entry(key.tenant.clone()).or_default();
+            for claim in claims {
+                ledger.take(claim, &key.id, &process, now);
+            }
+        }
+        Ok(Committed::Done { version })
+    }
+
+    fn refuse(&self, key: &ConversationKey, claims: &[Claim], process: &str, now: Timestamp) -> Option<Committed> {
+        let empty = Ledger::default();
+        let ledger = self.ledgers.get(&key.tenant).unwrap_or(&empty);
+        for (i, claim) in claims.iter().enumerate() {
+            let refused = |reason: &str, retry_at| Some(Committed::ClaimRefused { claim: claim.clone(), reason: reason.into(), retry_at });
+            let before = claims.iter().take(i);
+            if let Claim::Message { id } = claim {
+                let used = self.conversations.get(key).is_some_and(|c| {
+                    let id = digest(id);
+                    c.messages.iter().any(|m| m.id == id && !outdated(m.first, now))
+                });
+                if used {
+                    return refused("used", None);
+                }
+            }
+            let taken =
+                before.filter(|c| matches!((c, claim), (Claim::Rate { bucket: a, .. }, Claim::Rate { bucket: b, .. }) if a == b)).count();
+            if let Err(r) = ledger.check(claim, &key.id, process, now, taken) {
+                return refused(r.reason, r.retry_at);
+            }
+        }
+        None
+    }
+
+    fn reply(&self, key: &ConversationKey, message_id: &str) -> Result<Option<Reply>, StoreError> {
+        let Some(conversation) = self.conversations.get(key) else { return Ok(None) };
+        let id = digest(message_id);
+        let Some(message) = conversation.messages.iter().find(|m| m.id == id && m.line != u64::MAX) else { return Ok(None) };
+        let lines = conversation
+            .replies
+            .read(&self.dictionary, message.line, 1, |line| serde_json::from_slice::<ReplyLine>(line).map_err(corrupt))?;
+        Ok(lines.into_iter().next().map(|l| Reply { message_id: l.id, digest: l.digest, answer: l.answer }))
+    }
+
+    fn conversations(&self, tenant: &str, agent: &str, user: Option<&str>, after: Option<&str>, limit: usize) -> Vec<Listed> {
+        let start = ConversationKey::new(tenant, after.unwrap_or(""));
+        self.conversations
+            .range((Bound::Excluded(start), Bound::Unbounded))
+            .take_while(|(k, _)| &*k.tenant == tenant)
+            .filter(|(_, c)| &*c.owner.agent == agent && user.is_none_or(|u| &*c.owner.user == u))
+            .take(limit)
+            .map(|(key, c)| Listed { key: key.clone(), owner: c.owner.clone(), version: c.events.len(), updated: c.updated })
+            .collect()
+    }
+}
+
+impl Store for MemoryStore {
+    fn load(&self, key: &ConversationKey, known: u64) -> impl Future<Output = Result<Option<Stored>, StoreError>> + Send {
+        ready(self.inner().load(key, known))
+    }
+
+    fn events(&self, key: &ConversationKey, from: u64, limit: usize) -> impl Future<Output = Result<Vec<Event>, StoreError>> + Send {
+        let inner = self.inner();
+        ready(match inner.conversations.get(key) {
+            Some(c) => c.events.read(&inner.dictionary, from, limit, parse_event),
+            None => Ok(Vec::new()),
+        })
+    }
+
+    fn commit(&self, commit: Commit) -> impl Future<Output = Result<Committed, StoreError>> + Send {
+        ready(self.inner().commit(commit))
+    }
+
+    fn reply(&self, key: &ConversationKey, message_id: &str) -> impl Future<Output = Result<Option<Reply>, StoreError>> + Send {
+        ready(self.inner().reply(key, message_id))
+    }
+
+    fn put_texts(&self, texts: Vec<(ContentHash, Arc<str>)>) -> impl Future<Output = Result<(), StoreError>> + Send {
+        let mut inner = self.inner();
+        for (hash, text) in texts {
+            inner.texts.entry(hash).or_insert(text);
+        }
+        ready(Ok(()))
+    }
+
+    fn text(&self, hash: &ContentHash) -> impl Future<Output = Result<Option<Arc<str>>, StoreError>> + Send {
+        ready(Ok(self.inner().texts.get(hash).cloned()))
+    }
+
+    fn conversations(
+        &self,
+        tenant: &str,
+        agent: &str,
+        user: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Listed>, StoreError>> + Send {
+        ready(Ok(self.inner().conversations(tenant, agent, user, after, limit)))
+    }
+
+    fn due(&self, by: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<(Timestamp, ConversationKey)>, StoreError>> + Send {
+        let due = self.inner().timers.iter().take_while(|(at, _)| *at <= by).take(limit).cloned().collect();
+        ready(Ok(due))
+    }
+}
+
+fn parse_event(line: &[u8]) -> Result<Event, StoreError> {
+    serde_json::from_slice(line).map_err(corrupt)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+fn corrupt(error: serde_json::Error) -> StoreError {
+    StoreError::Corrupt(error.to_string())
+}
+
+fn outdated(first: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(first) >= MESSAGE_IDS_KEPT
+}
+
+fn digest(id: &str) -> [u8; 16] {
+    let mut out = [0; 16];
+    for (to, from) in out.iter_mut().zip(Sha256::digest(id.as_bytes())) {
+        *to = from;
+    }
+    out
+}
