@@ -51,3 +51,12 @@ pub fn display(json: &Json) -> String {
         other => other.to_string(),
     }
 }
+
+/// Text with all but its end hidden: at most a third of it, and at most four characters, can be read.
+#[must_use]
+pub fn mask(text: &str) -> String {
+    let length = text.chars().count();
+    let shown = (length / 3).min(4);
+    let end: String = text.chars().skip(length - shown).collect();
+    format!("••••{end}")
+}
