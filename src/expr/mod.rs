@@ -2,8 +2,18 @@
 //!
 //! Knows nothing of YAML and nothing of journeys. What an expression can see comes through [`Scope`].
 
+mod ast;
+mod builtins;
+mod eval;
+mod lex;
+mod literal;
+mod macros;
+mod parse;
+mod reads;
+mod value;
+
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::value::{Json, Taint, Value};
 
@@ -75,11 +85,18 @@ pub struct Fault {
     pub help: Option<String>,
 }
 
-/// A parsed expression, or a snippet: any number of `let name = expr;` before one.
+/// A parsed expression, or a snippet: any number of `let name = expr;` before one. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Program {
     text: crate::source::Text,
+    tree: Arc<Tree>,
+}
+
+#[derive(Debug)]
+struct Tree {
+    snippet: ast::Snippet,
     broken: bool,
+    reads: OnceLock<Vec<Read>>,
 }
 
 /// Why an evaluation gave no value. Says types and names, never values.
@@ -96,7 +113,9 @@ impl Program {
     /// Parses; a program with faults is broken and evaluates to an error.
     #[must_use]
     pub fn parse(text: crate::source::Text) -> (Self, Vec<Fault>) {
-        (Self { text, broken: false }, Vec::new())
+        let (snippet, faults) = parse::parse(&text.value);
+        let tree = Tree { snippet, broken: !faults.is_empty(), reads: OnceLock::new() };
+        (Self { text, tree: Arc::new(tree) }, faults)
     }
 
     /// The text it was parsed from, and where that stands.
@@ -108,19 +127,30 @@ impl Program {
     /// Whether it did not parse.
     #[must_use]
     pub fn is_broken(&self) -> bool {
-        self.broken
+        self.tree.broken
     }
 
     /// Every path it reads, in order.
     #[must_use]
     pub fn reads(&self) -> &[Read] {
-        &[]
+        self.tree.reads.get_or_init(|| reads::reads(&self.tree.snippet))
+    }
+
+    /// The paths that are set wherever its value has this truth: what its guards prove to the branch after it.
+    #[must_use]
+    pub fn set_when(&self, truth: bool) -> Vec<(Root, Vec<Arc<str>>)> {
+        let mut out = Vec::new();
+        reads::set_when(&self.tree.snippet.body, truth, &mut out);
+        out
     }
 
     /// Its value if it reads nothing and always gives the same.
     #[must_use]
     pub fn constant(&self) -> Option<Json> {
-        None
+        if self.is_broken() || !self.reads().is_empty() {
+            return None;
+        }
+        self.eval(&Nothing).ok().map(|v| Arc::unwrap_or_clone(v.json))
     }
 
     /// Evaluates to a value, with the taint of what it was computed from.
@@ -128,8 +158,10 @@ impl Program {
     /// # Errors
     /// When an operator or function does not take what it is given, or a bound of steps, depth or memory is passed.
     pub fn eval(&self, scope: &dyn Scope) -> Result<Value, EvalError> {
-        let _ = scope;
-        Err(EvalError { message: "not an expression".into(), range: 0..0 })
+        let wholes = eval::Wholes::default();
+        let mut eval = eval::Eval::new(scope, &wholes);
+        let operand = eval.snippet(&self.tree.snippet)?;
+        eval.finish(&operand, self.tree.snippet.body.at)
     }
 
     /// Whether its value counts as true (language, 3.8), without building a value.
@@ -137,7 +169,20 @@ impl Program {
     /// # Errors
     /// As [`Program::eval`].
     pub fn test(&self, scope: &dyn Scope) -> Result<bool, EvalError> {
-        let _ = scope;
-        Err(EvalError { message: "not an expression".into(), range: 0..0 })
+        let wholes = eval::Wholes::default();
+        eval::Eval::new(scope, &wholes).snippet(&self.tree.snippet).map(|operand| operand.val.is_true())
+    }
+}
+
+/// The scope of what reads nothing.
+struct Nothing;
+
+impl Scope for Nothing {
+    fn member(&self, _: Root, _: &str) -> Option<Node<'_>> {
+        None
+    }
+
+    fn whole(&self, _: Root) -> Option<Value> {
+        None
     }
 }

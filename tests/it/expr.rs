@@ -1,1 +1,4 @@
 //! Expressions: conformance cases, the grammar, properties.
+
+mod data;
+mod language;
