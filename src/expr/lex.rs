@@ -15,7 +15,9 @@ pub(super) enum Token {
     Int,
     Double,
     /// A text with its quotes; `closed` is whether it ends.
-    Text { closed: bool },
+    Text {
+        closed: bool,
+    },
     Name,
     /// `$name`
     Root,

@@ -17,8 +17,24 @@ pub(super) const MAX_CHAIN: usize = 256;
 const MAX_FAULTS: usize = 16;
 
 const RESERVED: &[&str] = &[
-    "as", "break", "const", "continue", "else", "for", "function", "if", "import", "in", "let", "loop", "namespace", "package", "return",
-    "var", "void", "while",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "in",
+    "let",
+    "loop",
+    "namespace",
+    "package",
+    "return",
+    "var",
+    "void",
+    "while",
 ];
 
 /// The roots by every name that they have; `context.user` is apart.
@@ -41,7 +57,8 @@ pub(super) fn root_named(name: &str) -> Option<Root> {
 }
 
 pub(super) fn parse(text: &str) -> (Snippet, Vec<Fault>) {
-    let mut p = Parser { text, token: Token::End, at: At::default(), last: At::default(), depth: 0, locals: Vec::new(), faults: Vec::new() };
+    let mut p =
+        Parser { text, token: Token::End, at: At::default(), last: At::default(), depth: 0, locals: Vec::new(), faults: Vec::new() };
     if text.len() > MAX_SOURCE {
         p.faults.push(Fault {
             code: Code::WP0107,
@@ -127,7 +144,12 @@ impl<'t> Parser<'t> {
             let name = self.binding("let total = …;");
             if !self.eat(Symbol::Assign) {
                 let found = self.found();
-                self.fault(Code::WP0404, self.at, format!("expected `=` after the name, found {found}"), Some("write `let name = value;`".into()));
+                self.fault(
+                    Code::WP0404,
+                    self.at,
+                    format!("expected `=` after the name, found {found}"),
+                    Some("write `let name = value;`".into()),
+                );
             }
             let value = self.expr();
             if !self.eat(Symbol::Semicolon) {
@@ -163,19 +185,18 @@ impl<'t> Parser<'t> {
                 self.fault(Code::WP0404, self.at, "unexpected `;`", Some(help.into()));
             }
             Token::Symbol(Symbol::CloseParen | Symbol::CloseBracket | Symbol::CloseBrace) => {
-                self.fault(Code::WP0404, self.at, format!("{found} closes nothing"), Some(format!("leave it out, or open it with {}", self.opener())));
+                self.fault(
+                    Code::WP0404,
+                    self.at,
+                    format!("{found} closes nothing"),
+                    Some(format!("leave it out, or open it with {}", self.opener())),
+                );
             }
             Token::Symbol(Symbol::Colon) => {
                 self.fault(Code::WP0404, self.at, "unexpected `:`", Some("a choice is written `condition ? value : other`".into()));
             }
             Token::Text { .. } | Token::Unknown | Token::BadNumber => self.bad_token(),
-            Token::End
-            | Token::Int
-            | Token::Double
-            | Token::Name
-            | Token::Root
-            | Token::Quoted
-            | Token::Symbol(_) => {
+            Token::End | Token::Int | Token::Double | Token::Name | Token::Root | Token::Quoted | Token::Symbol(_) => {
                 self.fault(
                     Code::WP0404,
                     self.at,
@@ -220,7 +241,12 @@ impl<'t> Parser<'t> {
             Token::Name => {
                 self.advance();
                 if let Some((root, _)) = ROOTS.iter().find(|(n, _)| *n == written) {
-                    self.fault(Code::WP0208, at, format!("`{written}` is the name of a root"), Some(format!("call it something else, such as `the_{root}`")));
+                    self.fault(
+                        Code::WP0208,
+                        at,
+                        format!("`{written}` is the name of a root"),
+                        Some(format!("call it something else, such as `the_{root}`")),
+                    );
                 } else if RESERVED.contains(&written) || matches!(written, "true" | "false" | "null") {
                     self.fault(Code::WP0404, at, format!("`{written}` is reserved"), Some("call it something else".into()));
                 }
@@ -262,7 +288,12 @@ impl<'t> Parser<'t> {
         let then = self.expr();
         if !self.eat(Symbol::Colon) {
             let found = self.found();
-            self.fault(Code::WP0404, self.at, format!("expected `:` and the other value, found {found}"), Some("write `condition ? value : other`".into()));
+            self.fault(
+                Code::WP0404,
+                self.at,
+                format!("expected `:` and the other value, found {found}"),
+                Some("write `condition ? value : other`".into()),
+            );
             return Self::error(condition.at.to(self.last));
         }
         let other = self.expr();
@@ -355,7 +386,11 @@ impl<'t> Parser<'t> {
                 self.advance();
                 links.push((next, at, self.binary(level + 1)));
                 if links.len() > MAX_CHAIN {
-                    self.stop(at, format!("more than {MAX_CHAIN} operators in a row"), "split it with `let name = …;`, or use a list and a macro such as `exists`");
+                    self.stop(
+                        at,
+                        format!("more than {MAX_CHAIN} operators in a row"),
+                        "split it with `let name = …;`, or use a list and a macro such as `exists`",
+                    );
                     return Self::error(left.at);
                 }
                 match self.infix() {
@@ -402,7 +437,11 @@ impl<'t> Parser<'t> {
             self.advance();
             self.depth += 1;
             if self.depth > MAX_DEPTH {
-                self.stop(start, format!("this expression is nested more than {MAX_DEPTH} deep"), "leave out operators that undo each other");
+                self.stop(
+                    start,
+                    format!("this expression is nested more than {MAX_DEPTH} deep"),
+                    "leave out operators that undo each other",
+                );
                 self.depth = before;
                 return Self::error(start);
             }
@@ -455,7 +494,12 @@ impl<'t> Parser<'t> {
 
     fn dot(&mut self) -> Option<Op> {
         if self.is(Symbol::Wrong(".")) {
-            self.fault(Code::WP0404, self.at, format!("`{}` is no operator here", self.slice(self.at)), Some("write `.`: a missing member, or one of null, is null anyway".into()));
+            self.fault(
+                Code::WP0404,
+                self.at,
+                format!("`{}` is no operator here", self.slice(self.at)),
+                Some("write `.`: a missing member, or one of null, is null anyway".into()),
+            );
         }
         self.advance();
         let (at, name) = (self.at, self.slice(self.at));
@@ -585,7 +629,12 @@ impl<'t> Parser<'t> {
         self.close(Symbol::CloseParen, at);
         let at = at.to(self.last);
         if !row.variables.contains(&variables.len()) || !row.bodies.contains(&bodies.len()) {
-            self.fault(Code::WP0404, at, format!("`{}` is not called like this", row.name), Some(format!("write `{}`", row.forms.join("` or `"))));
+            self.fault(
+                Code::WP0404,
+                at,
+                format!("`{}` is not called like this", row.name),
+                Some(format!("write `{}`", row.forms.join("` or `"))),
+            );
             return None;
         }
         let call = MacroCall { which: row.which, variables: variables.into(), bodies: bodies.into() };
@@ -595,7 +644,12 @@ impl<'t> Parser<'t> {
     fn comma(&mut self, row: &'static macros::Row) {
         if !self.eat(Symbol::Comma) {
             let found = self.found();
-            self.fault(Code::WP0404, self.at, format!("expected `,` after the name, found {found}"), Some(format!("write `{}`", row.forms.join("` or `"))));
+            self.fault(
+                Code::WP0404,
+                self.at,
+                format!("expected `,` after the name, found {found}"),
+                Some(format!("write `{}`", row.forms.join("` or `"))),
+            );
         }
     }
 
@@ -655,7 +709,11 @@ impl<'t> Parser<'t> {
             let found = self.found();
             // The opening bracket is the place that a reader looks for when the text just ends.
             let at = if self.token == Token::End { At::new(open.start as usize, (open.start + 1) as usize) } else { self.at };
-            let message = if self.token == Token::End { format!("`{}` is never closed", self.slice(at)) } else { format!("expected `{closer}` or `,`, found {found}") };
+            let message = if self.token == Token::End {
+                format!("`{}` is never closed", self.slice(at))
+            } else {
+                format!("expected `{closer}` or `,`, found {found}")
+            };
             let at = if self.token == Token::End && self.slice(at) != opener { open } else { at };
             self.fault(Code::WP0404, at, message, Some(format!("close it with `{closer}`, or join two values with an operator")));
         }
@@ -672,7 +730,12 @@ impl<'t> Parser<'t> {
                 self.fault(Code::WP0404, at, "this text is never closed", Some(format!("end it with `{quote}`")));
             }
             Token::BadNumber => {
-                self.fault(Code::WP0404, at, format!("`{written}` is no number"), Some("put text into quotes, or an operator after the number".into()));
+                self.fault(
+                    Code::WP0404,
+                    at,
+                    format!("`{written}` is no number"),
+                    Some("put text into quotes, or an operator after the number".into()),
+                );
             }
             Token::Unknown => {
                 let help = match written {
@@ -690,7 +753,12 @@ impl<'t> Parser<'t> {
             }
             _ => {
                 let found = self.found();
-                self.fault(Code::WP0404, at, format!("expected an operator, found {found}"), Some("put an operator such as `==` or `+` before it".into()));
+                self.fault(
+                    Code::WP0404,
+                    at,
+                    format!("expected an operator, found {found}"),
+                    Some("put an operator such as `==` or `+` before it".into()),
+                );
             }
         }
     }
@@ -781,7 +849,8 @@ impl<'t> Parser<'t> {
     fn number(&mut self, at: At, negative: bool) -> Expr {
         let written = self.slice(at);
         let hex = written.starts_with("0x") || written.starts_with("0X");
-        let read = if !hex && written.contains(['.', 'e', 'E']) { literal::double(written, negative) } else { literal::int(written, negative) };
+        let read =
+            if !hex && written.contains(['.', 'e', 'E']) { literal::double(written, negative) } else { literal::int(written, negative) };
         self.literal(at, read)
     }
 
@@ -840,7 +909,9 @@ impl<'t> Parser<'t> {
                 format!("a name in an expression has `_` for `-`: write `{}{name}`", joined.replace('-', "_"))
             }
             _ => match did_you_mean(name, names) {
-                Some(near) if self.slice(at).starts_with('$') => format!("did you mean `${near}`? a variable is written `$variables.{name}`"),
+                Some(near) if self.slice(at).starts_with('$') => {
+                    format!("did you mean `${near}`? a variable is written `$variables.{name}`")
+                }
                 Some(near) => format!("did you mean `{near}`? a variable is written `$variables.{name}`, text `'{name}'`"),
                 None => format!("write `$variables.{name}` for a variable, `'{name}'` for text"),
             },
@@ -910,7 +981,12 @@ impl<'t> Parser<'t> {
             };
             if !self.eat(Symbol::Colon) {
                 let found = self.found();
-                self.fault(Code::WP0404, self.at, format!("expected `:` after the key, found {found}"), Some("write `{'key': value}`".into()));
+                self.fault(
+                    Code::WP0404,
+                    self.at,
+                    format!("expected `:` after the key, found {found}"),
+                    Some("write `{'key': value}`".into()),
+                );
                 self.skip_to(&[Symbol::CloseBrace, Symbol::Semicolon]);
                 self.eat(Symbol::CloseBrace);
                 return Self::error(at.to(self.last));

@@ -142,9 +142,11 @@ pub(super) fn set_when(e: &Expr, truth: bool, out: &mut Vec<Set>) {
             });
             let first = each.next().unwrap_or_default();
             let rest: Vec<Vec<Set>> = each.collect();
-            out.extend(first.into_iter().filter(|(root, keys)| {
-                rest.iter().all(|set| set.iter().any(|(r, k)| r == root && k.first() == keys.first()))
-            }));
+            out.extend(
+                first
+                    .into_iter()
+                    .filter(|(root, keys)| rest.iter().all(|set| set.iter().any(|(r, k)| r == root && k.first() == keys.first()))),
+            );
         }
         Kind::Has(path) if truth => out.extend(prefix_of(path)),
         Kind::Chain(first, links) => {

@@ -40,10 +40,9 @@ pub(super) fn timestamp<'a>(_: &mut Budget, args: &[Val<'a>]) -> Result<Val<'a>,
 pub(super) fn duration<'a>(_: &mut Budget, args: &[Val<'a>]) -> Result<Val<'a>, Reason> {
     match args.first() {
         Some(Val::Span(s)) => Ok(Val::Span(*s)),
-        Some(text) => text
-            .as_text()
-            .and_then(parse_span)
-            .map_or_else(|| Err("the text writes no duration; write it as 1h30m".into()), length),
+        Some(text) => {
+            text.as_text().and_then(parse_span).map_or_else(|| Err("the text writes no duration; write it as 1h30m".into()), length)
+        }
         None => Err("`duration` takes a value".into()),
     }
 }
@@ -104,7 +103,8 @@ fn wall(args: &[Val<'_>]) -> Result<DateTime, Reason> {
         None | Some("UTC" | "Z") => TimeZone::UTC,
         Some(name) => match offset(name) {
             Some(offset) => TimeZone::fixed(offset),
-            None => TimeZone::get(name).map_err(|_| "there is no time zone of that name; write one such as Europe/Berlin or +02:00".to_owned())?,
+            None => TimeZone::get(name)
+                .map_err(|_| "there is no time zone of that name; write one such as Europe/Berlin or +02:00".to_owned())?,
         },
     };
     Ok(time.to_zoned(zone).datetime())

@@ -136,7 +136,13 @@ fn several_faults_are_found_at_once() {
 
 #[test]
 fn limits_are_faults() {
-    for text in ["(".repeat(100), "!".repeat(100) + "true", "1".to_owned() + &" + 1".repeat(300), "$user".to_owned() + &".a".repeat(300), " ".repeat(5000)] {
+    for text in [
+        "(".repeat(100),
+        "!".repeat(100) + "true",
+        "1".to_owned() + &" + 1".repeat(300),
+        "$user".to_owned() + &".a".repeat(300),
+        " ".repeat(5000),
+    ] {
         let (_, faults) = parse(&text);
         assert!(faults.len() == 1 && faults[0].code == Code::WP0107, "{faults:?}");
     }
@@ -204,7 +210,12 @@ fn taint_follows_the_data() {
         let value = program(text).eval(&data).expect(text);
         let shown = |t: &Taint| {
             t.paths()
-                .map(|p| p.0.iter().map(|s| if let waypost::value::Segment::Key(k) = s { k.to_string() } else { "*".into() }).collect::<Vec<_>>().join("."))
+                .map(|p| {
+                    p.0.iter()
+                        .map(|s| if let waypost::value::Segment::Key(k) = s { k.to_string() } else { "*".into() })
+                        .collect::<Vec<_>>()
+                        .join(".")
+                })
                 .collect::<Vec<_>>()
         };
         assert_eq!(shown(&value.taint), tainted.into_iter().collect::<Vec<_>>(), "{text}");
