@@ -3,7 +3,7 @@
 //! The checker, the graph command, coverage and exploration all walk these.
 
 use super::action::ErrorKind;
-use super::step::{Next, Step};
+use super::step::{Branch, Call, Catch, ChoiceFrom, Next, Step, StepKind};
 use crate::value::Slug;
 
 /// One way from a step.
@@ -66,9 +66,142 @@ pub enum EdgeKind {
     Resume,
 }
 
-/// The edges out of a step. Filled by the builder of the model.
+/// The edges out of a step: every way that a run can go on from it within its journey. What goes to the journey's fallback, ends
+/// the run, or goes back by a correction is none.
 #[must_use]
 pub fn edges(step: &Step) -> Vec<Edge> {
-    let _ = step;
-    Vec::new()
+    let mut out = Edges(Vec::new());
+    let next = step.next;
+    match &step.kind {
+        StepKind::Collect(collect) => {
+            if collect.any_of.is_empty() {
+                out.add(next, EdgeKind::Continue);
+            }
+            for (i, set) in collect.any_of.iter().enumerate() {
+                out.add(set.then, EdgeKind::AnyOf(i));
+            }
+            out.maybe(collect.on_exhausted, EdgeKind::Exhausted);
+        }
+        StepKind::Action(call) => {
+            out.outcomes(call, next);
+            out.errors(call);
+        }
+        StepKind::Choice(choice) => {
+            for option in &choice.options {
+                out.add(option.then, EdgeKind::Option(option.id.clone()));
+            }
+            match &choice.from {
+                Some(ChoiceFrom::Provider(_)) => {
+                    out.maybe(choice.on_pick, EdgeKind::Picked);
+                    out.listed(&choice.outcomes, &["executed", "failed", "declined", "none"].map(Slug::new), next);
+                }
+                Some(ChoiceFrom::Expr(_)) => out.add(choice.on_pick.unwrap_or(next), EdgeKind::Picked),
+                None => {}
+            }
+            if choice.freeform {
+                out.maybe(choice.freeform_handler, EdgeKind::Freeform);
+            }
+            out.maybe(choice.on_exhausted, EdgeKind::Exhausted);
+        }
+        StepKind::Confirm(confirm) => {
+            out.add(next, EdgeKind::Confirmed);
+            out.maybe(confirm.on_change, EdgeKind::Change);
+            out.maybe(confirm.on_reject, EdgeKind::Reject);
+        }
+        StepKind::Guide(guide) => {
+            out.add(guide.on_complete, EdgeKind::Complete);
+            for (i, instruction) in guide.steps.iter().enumerate() {
+                out.maybe(instruction.on_stuck.or(guide.on_stuck), EdgeKind::Stuck(i));
+            }
+        }
+        StepKind::Investigate(investigate) => {
+            for finding in &investigate.findings {
+                out.add(finding.then, EdgeKind::Finding(finding.name.clone()));
+            }
+            out.maybe(investigate.fallback, EdgeKind::NoFinding);
+        }
+        StepKind::Verify(verify) => {
+            out.add(next, EdgeKind::Verified);
+            out.maybe(verify.on_failed, EdgeKind::NotVerified);
+            out.errors(&verify.call);
+        }
+        StepKind::If(branch) => {
+            out.add(branch.then, EdgeKind::Then);
+            out.add(branch.otherwise, EdgeKind::Else);
+        }
+        StepKind::Goto(target) => out.maybe(target.map(Next::Step), EdgeKind::Goto),
+        StepKind::Run(run) => match &run.journey {
+            Some(journey) => {
+                out.listed(&run.outcomes, &journey.outcomes, next);
+            }
+            None => {
+                out.add(next, EdgeKind::Continue);
+                out.listed(&run.outcomes, &[], next);
+            }
+        },
+        StepKind::Done(done) => {
+            if done.pause_for_resume {
+                out.maybe(done.resume, EdgeKind::Resume);
+            }
+        }
+        StepKind::Escalate(_) => {}
+        StepKind::Say(_) | StepKind::Set(_) | StepKind::Broken => out.add(next, EdgeKind::Continue),
+    }
+    out.0
+}
+
+struct Edges(Vec<Edge>);
+
+impl Edges {
+    fn add(&mut self, to: Next, kind: EdgeKind) {
+        self.0.push(Edge { to, kind });
+    }
+
+    fn maybe(&mut self, to: Option<Next>, kind: EdgeKind) {
+        if let Some(to) = to {
+            self.add(to, kind);
+        }
+    }
+
+    /// Listed branches, and `declared` ones that are not listed.
+    fn listed(&mut self, listed: &[Branch], declared: &[Slug], next: Next) {
+        for branch in listed {
+            self.add(branch.then, EdgeKind::Outcome(branch.name.clone()));
+        }
+        for name in declared.iter().filter(|name| !listed.iter().any(|b| b.name == **name)) {
+            self.add(next, EdgeKind::Unlisted(name.clone()));
+        }
+    }
+
+    fn outcomes(&mut self, call: &Call, next: Next) {
+        match &call.action {
+            Some(action) if !action.outcomes.is_empty() => {
+                let declared: Vec<Slug> = action.outcomes.iter().map(|o| o.name.clone()).collect();
+                self.listed(&call.outcomes, &declared, next);
+            }
+            _ => {
+                self.listed(&call.outcomes, &[], next);
+                if call.outcomes.is_empty() {
+                    self.add(next, EdgeKind::Continue);
+                }
+            }
+        }
+        // All calls of an `each` went to `continue`, or there was nothing to call for.
+        if call.each.is_some() && !self.0.iter().any(|e| e.kind == EdgeKind::Continue) {
+            self.add(next, EdgeKind::Continue);
+        }
+    }
+
+    fn errors(&mut self, call: &Call) {
+        for (catch, to, _) in &call.on_error {
+            self.add(
+                *to,
+                match catch {
+                    Catch::Kind(kind) => EdgeKind::Error(*kind),
+                    Catch::Default => EdgeKind::ErrorDefault,
+                },
+            );
+        }
+        self.maybe(call.retry.as_ref().and_then(|r| r.on_exhausted), EdgeKind::Exhausted);
+    }
 }

@@ -36,6 +36,8 @@ pub struct Journey {
     pub by_slug: BTreeMap<Name, StepId>,
     /// Steps that some `goto` names: a collect among them asks again when it is gone to.
     pub goto_targets: std::collections::BTreeSet<StepId>,
+    /// Outcomes that its runs can end with by its own steps, in order of name.
+    pub outcomes: Vec<Slug>,
     /// Where it goes when it cannot continue.
     pub fallback: Fallback,
     /// What it may look up.

@@ -4,6 +4,7 @@
 //! that the checker can say everything at once; what could not be resolved is `None` or broken, and such a workspace never runs.
 
 pub mod action;
+mod build;
 pub mod datapoint;
 pub mod graph;
 pub mod journey;
@@ -12,9 +13,10 @@ pub mod step;
 pub mod workspace;
 
 pub use action::{Action, ActionId, ErrorKind, Integration};
+pub use build::{Options, build, build_with};
 pub use datapoint::{Datapoint, DatapointType};
 pub use graph::{Edge, EdgeKind};
 pub use journey::{Journey, JourneyInput, Trigger};
 pub use settings::Settings;
 pub use step::{Next, Operand, Step, StepId, StepKey, StepKind};
-pub use workspace::{ContentHash, Workspace};
+pub use workspace::{ContentHash, Workspace, WorkspaceTexts};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::source::{Code, Severity};
-use crate::value::Name;
+use crate::source::{Code, Severity, Text};
+use crate::value::{Json, Name};
 
 /// The settings of a workspace.
 #[derive(Debug, Clone)]
@@ -41,6 +41,54 @@ pub struct Settings {
     pub lints: BTreeMap<Code, Option<Severity>>,
     /// Whether a field that no file declares is an error.
     pub strict: bool,
+    /// Clients over MCP whose accepted elicitation is the user's yes.
+    pub mcp_trusted_clients: Vec<Arc<str>>,
+    /// Signed tokens of a host.
+    pub jwt: Option<Jwt>,
+    /// Where conversations are kept.
+    pub store_url: Option<Arc<str>>,
+    /// What seals sensitive values at rest, with `${…}` unresolved.
+    pub seal_key: Option<Text>,
+    /// The address of `serve`.
+    pub listen: Option<Arc<str>>,
+    /// Who may call it.
+    pub server_keys: Vec<ServerKey>,
+    /// Where notifications go, by name.
+    pub channels: BTreeMap<Arc<str>, Json>,
+    /// Workflow engines, by name.
+    pub workflows: BTreeMap<Arc<str>, Json>,
+    /// Statuses of cases, and from each the allowed moves; `None`: any.
+    pub case_statuses: BTreeMap<Arc<str>, Option<Vec<Arc<str>>>>,
+    /// Where traces go.
+    pub otlp: Option<Arc<str>>,
+}
+
+/// Tokens that a host signs.
+#[derive(Debug, Clone)]
+pub struct Jwt {
+    /// Who signs them.
+    pub issuer: Option<Arc<str>>,
+    /// For whom.
+    pub audience: Option<Arc<str>>,
+    /// By which algorithms.
+    pub algorithms: Vec<Arc<str>>,
+    /// With which keys, with `${…}` unresolved.
+    pub keys: Json,
+}
+
+/// A key of the server.
+#[derive(Debug, Clone)]
+pub struct ServerKey {
+    /// Whose it is.
+    pub name: Arc<str>,
+    /// The key, with `${…}` unresolved.
+    pub key: Text,
+    /// Who it speaks as: `user agent operator admin runtime`.
+    pub role: Arc<str>,
+    /// Its tenants; empty: any.
+    pub tenants: Vec<Arc<str>>,
+    /// What it may do beside.
+    pub scopes: Vec<Arc<str>>,
 }
 
 /// Bounds of a conversation.
@@ -85,6 +133,16 @@ impl Default for Settings {
             tests: "tests".into(),
             lints: BTreeMap::new(),
             strict: false,
+            mcp_trusted_clients: Vec::new(),
+            jwt: None,
+            store_url: None,
+            seal_key: None,
+            listen: None,
+            server_keys: Vec::new(),
+            channels: BTreeMap::new(),
+            workflows: BTreeMap::new(),
+            case_statuses: BTreeMap::new(),
+            otlp: None,
         }
     }
 }

@@ -7,7 +7,8 @@ use super::action::{Action, Integration};
 use super::datapoint::Datapoint;
 use super::journey::Journey;
 use super::settings::Settings;
-use crate::source::SourceMap;
+use crate::source::{Diagnostics, SourceMap};
+use crate::syntax::Allow;
 use crate::value::Name;
 
 /// SHA-256 of a text, in lower-case hexadecimal.
@@ -30,11 +31,38 @@ pub struct Workspace {
     pub datapoints: BTreeMap<Name, Arc<Datapoint>>,
     /// The files.
     pub sources: Arc<SourceMap>,
+    /// Suppressions written in the files.
+    pub allows: Vec<Allow>,
     /// Digest of all files.
     pub hash: ContentHash,
 }
 
+/// The files of a workspace, under the digest of them: what a store keeps while a run needs it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct WorkspaceTexts {
+    /// [`Workspace::hash`].
+    pub hash: ContentHash,
+    /// Names and texts, sorted by name.
+    pub files: Vec<(String, Arc<str>)>,
+}
+
+impl WorkspaceTexts {
+    /// Builds the workspace again; `None` if the files are not those that the digest was made of.
+    #[must_use]
+    pub fn build(&self) -> Option<(Workspace, Diagnostics)> {
+        let (workspace, diagnostics) = super::build(self.files.clone());
+        (workspace.hash == self.hash).then_some((workspace, diagnostics))
+    }
+}
+
 impl Workspace {
+    /// Its files, to be kept and built again.
+    #[must_use]
+    pub fn texts(&self) -> WorkspaceTexts {
+        let files = self.sources.files().map(|(_, f)| (f.name.to_string(), Arc::clone(&f.text))).collect();
+        WorkspaceTexts { hash: self.hash.clone(), files }
+    }
+
     /// The action that `integration.action` names.
     #[must_use]
     pub fn action(&self, reference: &str) -> Option<&Arc<Action>> {

@@ -1,0 +1,118 @@
+//! `waypost.yaml`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::context::Context;
+use crate::model::settings::{Jwt, Limits, ServerKey, Settings};
+use crate::source::{Code, Severity, did_you_mean};
+use crate::syntax::{Node, bytes};
+use crate::value::{Json, Name};
+
+/// Codes and their levels; unknown codes are errors.
+pub fn lints(cx: &mut Context<'_>, node: Option<&Node<'_>>) -> BTreeMap<Code, Option<Severity>> {
+    let mut out = BTreeMap::new();
+    for entry in node.map(Node::entries).unwrap_or_default() {
+        let Some(code) = Code::from_name(&entry.key) else {
+            let known = crate::source::CODES.iter().map(|c| c.code.as_str());
+            let near = did_you_mean(&entry.key, known.clone()).map(ToOwned::to_owned);
+            cx.unknown(Code::WP0103, entry.key_span, format!("there is no code `{}`", entry.key), &entry.key, near.as_deref());
+            continue;
+        };
+        match entry.value.str() {
+            Some("allow") => out.insert(code, None),
+            Some("warn") => out.insert(code, Some(Severity::Warning)),
+            Some("deny") => out.insert(code, Some(Severity::Error)),
+            _ => continue,
+        };
+    }
+    out
+}
+
+/// The settings of a document; of an empty one, the defaults.
+pub fn settings(cx: &mut Context<'_>, root: &Node<'_>) -> Settings {
+    let mut out = Settings::default();
+    let part = |key: &str| root.get(key);
+    let text = |key: &str, inner: &str| part(key).and_then(|n| Context::str_at(n, inner));
+    let texts = |key: &str, inner: &str| part(key).map(|n| Context::list_at(n, inner)).unwrap_or_default();
+    if let Some(slug) = text("agent", "slug") {
+        out.agent_slug = slug;
+    }
+    out.agent_name = text("agent", "name");
+    if let Some(queue) = text("queues", "default") {
+        out.default_queue = queue;
+    }
+    out.queues = texts("queues", "names");
+    for kind in part("words").map(Node::entries).unwrap_or_default() {
+        let languages = kind
+            .value
+            .entries()
+            .iter()
+            .map(|e| (Arc::from(&*e.key), e.value.items().iter().filter_map(Node::str).map(Arc::from).collect::<Vec<_>>()));
+        out.words.insert(Arc::from(&*kind.key), languages.collect());
+    }
+    out.secrets = Context::list_at(root, "secrets");
+    out.egress_allow_hosts = texts("egress", "allow_hosts");
+    out.mcp_trusted_clients = texts("mcp", "trusted_clients");
+    for (slot, key) in [(&mut out.locale, "default"), (&mut out.timezone, "timezone"), (&mut out.phone_region, "phone_region")] {
+        if let Some(value) = text("locale", key) {
+            *slot = value;
+        }
+    }
+    out.limits = part("limits").map(limits).unwrap_or_default();
+    out.identity_journey = text("identity", "journey").map(|j| Name::new(&j));
+    out.identity_allow_switch = part("identity").and_then(|n| n.get("allow_switch")).and_then(Node::bool).unwrap_or(false);
+    out.jwt = part("identity").and_then(|n| n.get("jwt")).map(|jwt| Jwt {
+        issuer: Context::str_at(jwt, "issuer"),
+        audience: Context::str_at(jwt, "audience"),
+        algorithms: Context::list_at(jwt, "algorithms"),
+        keys: jwt.get("keys").map_or(Json::Null, Node::json),
+    });
+    out.store_url = text("store", "url");
+    out.seal_key = part("store").and_then(|n| n.get("seal_key")).and_then(|n| cx.text(n));
+    out.listen = text("server", "listen");
+    for key in part("server").and_then(|n| n.get("keys")).map(Node::items).unwrap_or_default() {
+        let (Some(name), Some(secret), Some(role)) =
+            (Context::str_at(key, "name"), key.get("key").and_then(|n| cx.text(n)), Context::str_at(key, "role"))
+        else {
+            continue;
+        };
+        let (tenants, scopes) = (Context::list_at(key, "tenants"), Context::list_at(key, "scopes"));
+        out.server_keys.push(ServerKey { name, key: secret, role, tenants, scopes });
+    }
+    if let Some(tests) = Context::str_at(root, "tests") {
+        out.tests = tests;
+    }
+    out.lints = lints(cx, part("lints"));
+    out.strict = part("strict").and_then(Node::bool).unwrap_or(false);
+    let named = |key: &str| {
+        let entries = part(key).map(Node::entries).unwrap_or_default();
+        entries.iter().map(|e| (Arc::from(&*e.key), e.value.json())).collect()
+    };
+    out.channels = named("channels");
+    out.workflows = named("workflows");
+    if let Some(statuses) = part("case").and_then(|n| n.get("statuses")) {
+        for item in statuses.items() {
+            out.case_statuses.extend(item.str().map(|s| (Arc::from(s), None)));
+        }
+        for entry in statuses.entries() {
+            let moves = entry.value.items().iter().filter_map(Node::str).map(Arc::from).collect();
+            out.case_statuses.insert(Arc::from(&*entry.key), Some(moves));
+        }
+    }
+    out.otlp = text("telemetry", "otlp");
+    out
+}
+
+fn limits(node: &Node<'_>) -> Limits {
+    let default = Limits::default();
+    let size = |key: &str| node.get(key).and_then(Node::str).and_then(bytes);
+    Limits {
+        instant_steps: Context::count_at(node, "instant_steps").unwrap_or(default.instant_steps),
+        grant_ttl_s: Context::seconds_at(node, "grant_ttl").unwrap_or(default.grant_ttl_s),
+        idle_s: Context::seconds_at(node, "idle").unwrap_or(default.idle_s),
+        body: size("body").unwrap_or(default.body),
+        response: size("response").unwrap_or(default.response),
+        turn_ms: Context::millis_at(node, "turn").unwrap_or(default.turn_ms),
+    }
+}

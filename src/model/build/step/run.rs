@@ -1,0 +1,49 @@
+//! `run` (language, 3.8).
+
+use super::{Site, Steps};
+use crate::model::build::context::Context;
+use crate::model::step::{Inputs, Run};
+use crate::source::{Code, Diagnostic};
+use crate::syntax::Node;
+use crate::value::{Name, Slug};
+
+/// Outcomes that the engine gives to any run.
+pub const ENGINE_OUTCOMES: [&str; 4] = ["declined", "cancelled", "failed", "denied"];
+
+impl Steps<'_, '_, '_, '_, '_> {
+    pub fn run(&mut self, cx: &mut Context<'_>, site: &Site<'_, '_>) -> Option<Run> {
+        let named = if site.full { site.value.get("journey")? } else { site.value };
+        let written = named.str()?;
+        let journey = self.journeys.resolve(cx, written, named.span);
+        let known = journey.as_deref().map(|j| {
+            self.uses_journey(j);
+            j.outcomes.iter().map(|o| o.shown.to_string()).chain(ENGINE_OUTCOMES.map(str::to_owned)).collect::<Vec<_>>()
+        });
+        let known: Option<Vec<&str>> = known.as_ref().map(|k| k.iter().map(String::as_str).collect());
+        let what = format!("the journey `{written}`");
+        let outcomes = self.branches(cx, site, "outcomes", known.as_ref().map(|k| (&*what, &k[..])));
+        let given = if site.full { site.value.get("with") } else { None };
+        let mut with: Inputs = Vec::new();
+        for entry in given.map(Node::entries).unwrap_or_default() {
+            let name = Name::new(&entry.key);
+            if let Some(first) = with.iter().find(|i| i.name == name) {
+                let first = first.span;
+                cx.duplicate("an input", &Slug::new(&entry.key), entry.key_span, first);
+            } else if let Some(journey) = journey.as_deref().filter(|j| !j.inputs.iter().any(|i| i.name == name)) {
+                let message = format!("the journey `{written}` has no input `{}`", entry.key);
+                cx.unknown(Code::WP0207, entry.key_span, message, &entry.key, journey.inputs.iter().map(|i| i.name.as_str()));
+            } else {
+                let input = cx.input(entry, name);
+                with.push(input);
+            }
+        }
+        if let Some(journey) = &journey {
+            for input in journey.inputs.iter().filter(|i| i.required && !with.iter().any(|w| w.name == i.name)) {
+                let d = Diagnostic::new(Code::WP0406, named.span, format!("the journey `{written}` needs the input `{}`", input.name));
+                cx.push(d.help(format!("add `with: {{{}: …}}`", input.name)));
+            }
+        }
+        let (save_as, save_span) = if site.full { cx.save_as(site.value) } else { (None, None) };
+        Some(Run { journey, journey_span: named.span, with, save_as, save_span, outcomes })
+    }
+}
