@@ -4,6 +4,7 @@
 //! input and output. Knows nothing of how a journey runs: it reads arguments, calls the library, and prints.
 
 mod completions;
+pub mod demo;
 mod explain;
 mod terminal;
 

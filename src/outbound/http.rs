@@ -209,10 +209,7 @@ impl HttpPerformer {
             return Ok(first);
         }
         // The service refused the token, so nothing was done: once more with a fresh one.
-        let token = match oauth.header(&client, token_hosts, &**now, Some(&token)).await {
-            Ok(token) => token,
-            Err(_) => return Ok(first),
-        };
+        let Ok(token) = oauth.header(&client, token_hosts, &**now, Some(&token)).await else { return Ok(first) };
         outgoing.headers.insert(reqwest::header::AUTHORIZATION, token);
         exchange(&client, &service.hosts, outgoing, limits.response, sent, &may_send).await
     }

@@ -1,0 +1,3 @@
+//! What `waypost demo` brings along: a sample back end.
+
+pub mod backend;
