@@ -90,7 +90,7 @@ pub(super) fn next(text: &str, offset: usize) -> (Token, At) {
 }
 
 fn any_token(i: &str) -> IResult<&str, Token> {
-    alt((text, name, number, symbol, value(Token::Unknown, anychar))).parse(i)
+    alt((text, name, number, symbol, curly, value(Token::Unknown, anychar))).parse(i)
 }
 
 fn is_name(c: char) -> bool {
@@ -148,6 +148,13 @@ fn text(i: &str) -> IResult<&str, Token> {
         }
     }
     Ok(("", Token::Text { closed: false }))
+}
+
+/// Text in quotes as a word processor makes them.
+fn curly(i: &str) -> IResult<&str, Token> {
+    let quotes = "‘’“”„«»";
+    let quote = || one_of(quotes);
+    value(Token::Unknown, (quote(), take_while(|c| !quotes.contains(c) && c != '\n'), opt(quote()))).parse(i)
 }
 
 fn symbol(i: &str) -> IResult<&str, Token> {

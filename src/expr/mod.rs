@@ -7,15 +7,22 @@ mod builtins;
 mod eval;
 mod lex;
 mod literal;
+mod logic;
 mod macros;
+mod page;
 mod parse;
+mod print;
 mod reads;
+mod types;
 mod value;
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use crate::value::{Json, Taint, Value};
+
+pub use page::functions_page;
+pub use types::{Record, Type, TypeEnv};
 
 /// The roots that an expression or a template may start from. The `$` may be left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,6 +106,48 @@ struct Tree {
     reads: OnceLock<Vec<Read>>,
 }
 
+/// A part of a condition that is true wherever the whole is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Conjunct {
+    /// A path whose value counts as true.
+    Truth {
+        /// The root.
+        root: Root,
+        /// The keys after it.
+        keys: Vec<Arc<str>>,
+    },
+    /// A path compared with a literal.
+    Compare {
+        /// The root.
+        root: Root,
+        /// The keys after it.
+        keys: Vec<Arc<str>>,
+        /// How they compare, the path on the left.
+        relation: Relation,
+        /// The literal.
+        value: Json,
+    },
+    /// Anything else.
+    Other,
+}
+
+/// How two values compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    /// `==`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterEqual,
+}
+
 /// Why an evaluation gave no value. Says types and names, never values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -151,6 +200,69 @@ impl Program {
             return None;
         }
         self.eval(&Nothing).ok().map(|v| Arc::unwrap_or_clone(v.json))
+    }
+
+    /// What types show to be wrong (`WP0402`, `WP0403`), where so much of the roots is known.
+    #[must_use]
+    pub fn check(&self, env: &dyn TypeEnv) -> Vec<Fault> {
+        if self.is_broken() { Vec::new() } else { types::check(&self.tree.snippet, env).1 }
+    }
+
+    /// The type of its value, where so much of the roots is known.
+    #[must_use]
+    pub fn type_in(&self, env: &dyn TypeEnv) -> Type {
+        if self.is_broken() { Type::Any } else { types::check(&self.tree.snippet, env).0 }
+    }
+
+    /// As text again, in one form whatever the spaces, quotes, aliases of roots and needless brackets it was written with.
+    #[must_use]
+    pub fn print(&self) -> String {
+        print::snippet(&self.tree.snippet)
+    }
+
+    /// Whether both are the same expression, however they were written.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        !self.is_broken() && !other.is_broken() && self.tree.snippet == other.tree.snippet
+    }
+
+    /// The path that it is, if it is nothing but a root and known keys after it.
+    #[must_use]
+    pub fn path(&self) -> Option<(Root, Vec<Arc<str>>)> {
+        reads::path_of(&self.tree.snippet.body)
+    }
+
+    /// The parts that are all true wherever the whole is.
+    #[must_use]
+    pub fn conjuncts(&self) -> Vec<Conjunct> {
+        if self.is_broken() { Vec::new() } else { logic::conjuncts(&self.tree.snippet.body) }
+    }
+
+    /// Whether it is true whatever the data.
+    #[must_use]
+    pub fn always_true(&self) -> bool {
+        !self.is_broken() && (self.constant_truth() == Some(true) || self.is_plain() && logic::always(&self.tree.snippet.body, true))
+    }
+
+    /// Whether it is false whatever the data.
+    #[must_use]
+    pub fn always_false(&self) -> bool {
+        !self.is_broken() && (self.constant_truth() == Some(false) || self.is_plain() && logic::always(&self.tree.snippet.body, false))
+    }
+
+    /// Whether an earlier condition is true wherever this one is, as far as their shapes show: after it, this one is never reached.
+    #[must_use]
+    pub fn implies(&self, earlier: &Self) -> bool {
+        let plain = !self.is_broken() && !earlier.is_broken() && self.is_plain() && earlier.is_plain();
+        earlier.always_true() || self.same_as(earlier) || plain && logic::implies(&self.tree.snippet.body, &earlier.tree.snippet.body)
+    }
+
+    fn is_plain(&self) -> bool {
+        self.tree.snippet.lets.is_empty()
+    }
+
+    fn constant_truth(&self) -> Option<bool> {
+        if self.reads().is_empty() { self.test(&Nothing).ok() } else { None }
     }
 
     /// Evaluates to a value, with the taint of what it was computed from.

@@ -237,34 +237,30 @@ impl<'t> Parser<'t> {
     /// A name that is being bound.
     fn binding(&mut self, example: &str) -> Arc<str> {
         let (at, written) = (self.at, self.slice(self.at));
-        match self.token {
-            Token::Name => {
+        if self.token != Token::Name {
+            let found = self.found();
+            let help = match self.token {
+                Token::Root => format!("write it without the `$`: `{}`", written.trim_start_matches('$')),
+                _ => format!("as in `{example}`"),
+            };
+            self.fault(Code::WP0404, at, format!("expected a name, found {found}"), Some(help));
+            if self.token == Token::Root {
                 self.advance();
-                if let Some((root, _)) = ROOTS.iter().find(|(n, _)| *n == written) {
-                    self.fault(
-                        Code::WP0208,
-                        at,
-                        format!("`{written}` is the name of a root"),
-                        Some(format!("call it something else, such as `the_{root}`")),
-                    );
-                } else if RESERVED.contains(&written) || matches!(written, "true" | "false" | "null") {
-                    self.fault(Code::WP0404, at, format!("`{written}` is reserved"), Some("call it something else".into()));
-                }
-                written.into()
             }
-            _ => {
-                let found = self.found();
-                let help = match self.token {
-                    Token::Root => format!("write it without the `$`: `{}`", written.trim_start_matches('$')),
-                    _ => format!("as in `{example}`"),
-                };
-                self.fault(Code::WP0404, at, format!("expected a name, found {found}"), Some(help));
-                if matches!(self.token, Token::Root) {
-                    self.advance();
-                }
-                "_".into()
-            }
+            return "_".into();
         }
+        self.advance();
+        if root_named(written).is_some() {
+            self.fault(
+                Code::WP0208,
+                at,
+                format!("`{written}` is the name of a root"),
+                Some(format!("call it something else, such as `the_{written}`")),
+            );
+        } else if RESERVED.contains(&written) || matches!(written, "true" | "false" | "null") {
+            self.fault(Code::WP0404, at, format!("`{written}` is reserved"), Some("call it something else".into()));
+        }
+        written.into()
     }
 
     fn expr(&mut self) -> Expr {
@@ -477,18 +473,23 @@ impl<'t> Parser<'t> {
             }
         }
         // `$context.user` is `$user`.
-        if base.kind == Kind::Root(Root::Variables) && self.slice(base.at).trim_start_matches('$') == "context" {
-            if let Some(Op { kind: OpKind::Member(key), at }) = ops.first() {
-                if &**key == "user" {
-                    base = Expr { at: base.at.to(*at), kind: Kind::Root(Root::User) };
-                    ops.remove(0);
-                }
-            }
+        if base.kind == Kind::Root(Root::Variables)
+            && self.slice(base.at).trim_start_matches('$') == "context"
+            && let Some(Op { kind: OpKind::Member(key), at }) = ops.first()
+            && &**key == "user"
+        {
+            base = Expr { at: base.at.to(*at), kind: Kind::Root(Root::User) };
+            ops.remove(0);
         }
         if ops.is_empty() {
             return base;
         }
         let at = base.at.to(self.last);
+        // `(a.b).c` is `a.b.c`.
+        if let Kind::Postfix(inner, before) = base.kind {
+            let ops: Vec<Op> = before.into_iter().chain(ops).collect();
+            return Expr { at, kind: Kind::Postfix(inner, ops.into()) };
+        }
         Expr { at, kind: Kind::Postfix(Box::new(base), ops.into()) }
     }
 
@@ -642,7 +643,7 @@ impl<'t> Parser<'t> {
     }
 
     fn comma(&mut self, row: &'static macros::Row) {
-        if !self.eat(Symbol::Comma) {
+        if !self.eat(Symbol::Comma) && !self.is(Symbol::CloseParen) {
             let found = self.found();
             self.fault(
                 Code::WP0404,
@@ -739,7 +740,9 @@ impl<'t> Parser<'t> {
             }
             Token::Unknown => {
                 let help = match written {
-                    "‘" | "’" | "“" | "”" | "„" | "«" | "»" => "write straight quotes: `'` or `\"`".into(),
+                    _ if written.starts_with(['‘', '’', '“', '”', '„', '«', '»']) => {
+                        "write straight quotes: `'` or `\"`".into()
+                    }
                     "$" => "write a root's name after the `$`, such as `$variables.name`".into(),
                     "`" => "write text in `'` or `\"`; backquotes are for members: a.`b-c`".into(),
                     "^" => "there is no power; multiply instead".into(),

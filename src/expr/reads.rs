@@ -169,11 +169,7 @@ pub(super) fn set_when(e: &Expr, truth: bool, out: &mut Vec<Set>) {
                 out.push(path);
             }
         }
-        Kind::Root(_) | Kind::Postfix(..) if truth => {
-            if path_of(e).is_some() {
-                out.extend(prefix_of(e));
-            }
-        }
+        Kind::Root(_) | Kind::Postfix(..) if truth => out.extend(path_of(e)),
         _ => {}
     }
 }

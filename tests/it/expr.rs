@@ -1,4 +1,5 @@
 //! Expressions: conformance cases, the grammar, properties.
 
 mod data;
+mod known;
 mod language;

@@ -49,6 +49,24 @@ pub(super) enum Sort {
 }
 
 impl Sort {
+    /// As it stands for a value in the page for authors.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Any => "value",
+            Self::Bool => "truth value",
+            Self::Int => "integer",
+            Self::Number => "number",
+            Self::Double => "double",
+            Self::Text => "text",
+            Self::List => "list",
+            Self::Texts => "texts",
+            Self::Numbers => "numbers",
+            Self::Map => "map",
+            Self::Time => "timestamp",
+            Self::Span => "duration",
+        }
+    }
+
     /// In an author's words.
     pub(super) fn what(self) -> &'static str {
         match self {

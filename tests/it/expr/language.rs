@@ -116,7 +116,7 @@ fn faults_say_what_to_type() {
         ("[1, 2].map(x)", Code::WP0404, 7..13, "map(x, value)"),
         ("{a: 1}", Code::WP0404, 1..2, "'a'"),
         ("$variables.a ?? 1", Code::WP0404, 13..15, "coalesce"),
-        ("$variables.a == ‘x’", Code::WP0404, 16..19, "straight quotes"),
+        ("$variables.a == ‘x’", Code::WP0404, 16..23, "straight quotes"),
     ] {
         let (program, faults) = parse(text);
         assert_eq!(faults.len(), 1, "{text}: {faults:?}");
