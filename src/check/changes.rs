@@ -1,0 +1,203 @@
+//! What each way of a step graph does to the variables (language, 3.1 to 3.9).
+
+use super::flow::{Bits, Graph, Node, Way};
+use super::parts::{self, Part};
+use super::variables::{FREEFORM, Var, Variables};
+use super::{corrections, reads};
+use crate::expr::Root;
+use crate::model::graph::EdgeKind;
+use crate::model::step::{Call, Step, StepKind};
+use crate::value::Name;
+
+/// What becomes of a variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It has a value now.
+    Set(Var),
+    /// It may have got one.
+    MaybeSet(Var),
+    /// It has none now.
+    Unset(Var),
+    /// It is taken to have one: a condition proves it, or it was read before, and if it had none, that has been said there.
+    Assumed(Var),
+}
+
+/// Outcomes of a run that the engine makes: there is no result then (language, 3.8).
+const ENGINE_OUTCOMES: [&str; 4] = ["declined", "cancelled", "failed", "denied"];
+
+/// The changes along every way of a graph.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// By any way out of a step, and before those of the way itself.
+    steps: Rows,
+    /// By one way.
+    edges: Rows,
+    /// What a correction that comes back to a collect unsets, for collects where it unsets something.
+    corrections: Vec<(Node, Bits)>,
+}
+
+/// Lists of changes, one after the other.
+#[derive(Debug, Default)]
+struct Rows {
+    all: Vec<Change>,
+    ends: Vec<u32>,
+}
+
+impl Rows {
+    fn close(&mut self) {
+        self.ends.push(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
+    }
+
+    fn row(&self, n: usize) -> &[Change] {
+        let end = |n: usize| self.ends.get(n).map_or(0, |e| *e as usize);
+        let start = if n == 0 { 0 } else { end(n - 1) };
+        self.all.get(start..end(n)).unwrap_or(&[])
+    }
+}
+
+impl Changes {
+    /// Finds them.
+    #[must_use]
+    pub fn of(graph: &Graph<'_>, variables: &Variables) -> Self {
+        let mut found = Self::default();
+        for step in &graph.journey.steps {
+            found.steps.all.extend(by_step(step, variables));
+            found.steps.close();
+        }
+        for edge in graph.edges() {
+            if let (Way::Written(kind), Some(step)) = (&edge.way, graph.step(edge.from)) {
+                by_way(step, kind, graph.step(edge.to), variables, &mut found.edges.all);
+            } else if let Some(step) = graph.step(edge.from) {
+                // Some fields may be filled before a collect gives up, or is left for a correction.
+                let fields = parts::fields(step);
+                found.edges.all.extend(fields.iter().filter_map(|f| variables.var(&f.name)).map(Change::MaybeSet));
+            }
+            found.edges.close();
+        }
+        found.corrections = corrections::unsets(graph, variables, &found);
+        found
+    }
+
+    /// What a run along that edge does, in order.
+    pub fn along(&self, graph: &Graph<'_>, number: usize) -> impl Iterator<Item = Change> + '_ {
+        let edge = graph.edges().get(number);
+        let from = edge.map_or(usize::MAX, |e| e.from.index());
+        let corrected = edge.filter(|e| e.way == Way::Correction).and_then(|e| self.unset_by_correction(e.from));
+        let unset = corrected.into_iter().flat_map(Bits::iter).map(Change::Unset);
+        self.steps.row(from).iter().chain(self.edges.row(number)).copied().chain(unset)
+    }
+
+    /// What a correction that comes back to that collect unsets, if anything.
+    #[must_use]
+    pub fn unset_by_correction(&self, collect: Node) -> Option<&Bits> {
+        let i = self.corrections.binary_search_by_key(&collect, |(n, _)| *n).ok()?;
+        self.corrections.get(i).map(|(_, b)| b)
+    }
+
+    /// What the step at the start of that edge assigns along it; what a collect asks for is no assignment.
+    pub fn assigned(&self, graph: &Graph<'_>, number: usize) -> impl Iterator<Item = Var> + '_ {
+        let step = graph.edges().get(number).and_then(|e| graph.step(e.from));
+        let asks = step.is_none_or(|s| matches!(s.kind, StepKind::Collect(_) | StepKind::Goto(_)));
+        let row = if asks { &[] } else { self.edges.row(number) };
+        let from = graph.edges().get(number).filter(|_| !asks).map_or(usize::MAX, |e| e.from.index());
+        self.steps.row(from).iter().chain(row).filter_map(|c| match c {
+            Change::Set(v) | Change::MaybeSet(v) => Some(*v),
+            Change::Unset(_) | Change::Assumed(_) => None,
+        })
+    }
+}
+
+fn by_step(step: &Step, variables: &Variables) -> Vec<Change> {
+    let mut changes = Vec::new();
+    if let StepKind::Set(_) = &step.kind {
+        parts::of_step(step, &mut |part| match part {
+            Part::Assigns(name, _, Some(_)) => changes.extend(variables.var(name).map(Change::Set)),
+            Part::Assigns(name, _, None) => changes.extend(variables.var(name).map(Change::Unset)),
+            Part::Reads(reader, role) => {
+                let read = reads::of_reader(reader, role).filter(|r| !r.guarded).filter_map(|r| r.name);
+                changes.extend(read.filter_map(|n| variables.var(&n)).map(Change::Assumed));
+            }
+            Part::Names(..) => {}
+        });
+    } else {
+        reads::of_step(step, &|n| variables.var(n).is_some(), &mut |read| {
+            if let (false, Some(name)) = (read.guarded, &read.name) {
+                changes.extend(variables.var(name).map(Change::Assumed));
+            }
+        });
+    }
+    changes
+}
+
+fn by_way(step: &Step, kind: &EdgeKind, target: Option<&Step>, variables: &Variables, changes: &mut Vec<Change>) {
+    let mut push = |name: &Name, change: fn(Var) -> Change| changes.extend(variables.var(name).map(change));
+    match &step.kind {
+        StepKind::Collect(c) => {
+            for f in parts::fields(step) {
+                push(&f.name, Change::MaybeSet);
+            }
+            let complete = match kind {
+                EdgeKind::AnyOf(i) => c.any_of.get(*i).map(|a| &a.fields),
+                EdgeKind::Exhausted => None,
+                _ => Some(&c.fields),
+            };
+            for f in complete.into_iter().flatten() {
+                push(&f.name, Change::Set);
+            }
+        }
+        StepKind::Action(call) => {
+            if let EdgeKind::Continue | EdgeKind::Outcome(_) | EdgeKind::Unlisted(_) = kind {
+                results(call).for_each(|n| push(n, Change::Set));
+            }
+        }
+        StepKind::Verify(v) => match kind {
+            EdgeKind::Continue | EdgeKind::Verified => results(&v.call).for_each(|n| push(n, Change::Set)),
+            // Also taken without a call, after too many tries.
+            EdgeKind::NotVerified => results(&v.call).for_each(|n| push(n, Change::MaybeSet)),
+            _ => {}
+        },
+        StepKind::Choice(c) => match kind {
+            EdgeKind::Option(_) | EdgeKind::Picked | EdgeKind::Continue | EdgeKind::Outcome(_) => {
+                c.save_as.iter().for_each(|n| push(n, Change::Set));
+            }
+            EdgeKind::Freeform => push(&Name::new(FREEFORM), Change::Set),
+            _ => {}
+        },
+        StepKind::Investigate(i) => {
+            let change = if matches!(kind, EdgeKind::Finding(_)) { Change::Set } else { Change::MaybeSet };
+            i.save_as.iter().for_each(|n| push(n, change));
+        }
+        StepKind::Run(r) => {
+            if !matches!(kind, EdgeKind::Outcome(o) if ENGINE_OUTCOMES.contains(&o.name.as_str())) {
+                r.save_as.iter().for_each(|n| push(n, Change::Set));
+            }
+        }
+        StepKind::If(i) => {
+            if let EdgeKind::Then | EdgeKind::Else = kind {
+                for (root, keys) in i.condition.set_when(*kind == EdgeKind::Then) {
+                    if let (Root::Variables, Some(name)) = (root, keys.first()) {
+                        push(&Name::new(name), Change::Assumed);
+                    }
+                }
+            }
+        }
+        StepKind::Goto(_) => {
+            // A collect that is gone to asks again, but keeps what was filled in this very turn.
+            for f in target.map(parts::fields).unwrap_or_default() {
+                push(&f.name, Change::Unset);
+                push(&f.name, Change::MaybeSet);
+            }
+        }
+        StepKind::Confirm(_)
+        | StepKind::Guide(_)
+        | StepKind::Say(_)
+        | StepKind::Set(_)
+        | StepKind::Done(_)
+        | StepKind::Escalate(_)
+        | StepKind::Broken => {}
+    }
+}
+
+fn results(call: &Call) -> impl Iterator<Item = &Name> {
+    call.save_as.iter().chain(call.action.as_ref().and_then(|a| a.output_datapoint.as_ref()))
+}

@@ -1,0 +1,64 @@
+//! Forward analysis: what holds at each place, whatever way a run came there.
+
+use super::{Bits, Edge, Graph, Node};
+
+/// A question about all runs: what is known at the entry, what a way changes, and what is left where ways meet.
+///
+/// Facts must form a lattice of finite height, `meet` must only go one way in it, and `along` must be monotone: then [`solve`] ends.
+pub trait Analysis {
+    /// What is known at a place.
+    type Fact: Clone;
+
+    /// What is known where a run begins.
+    fn entry(&self) -> Self::Fact;
+
+    /// What a run along that way, the edge with that number, makes of what was known before its first place's step.
+    fn along(&self, number: usize, edge: &Edge, fact: &mut Self::Fact);
+
+    /// What is known if a run may come with either; whether that is something else than `fact`.
+    fn meet(&self, fact: &mut Self::Fact, other: &Self::Fact) -> bool;
+}
+
+/// What is known before the step at each place; `None` where no run comes.
+///
+/// A worklist in reverse post-order: a journey without loops is passed once.
+pub fn solve<A: Analysis>(graph: &Graph<'_>, analysis: &A) -> Vec<Option<A::Fact>> {
+    let mut facts: Vec<Option<A::Fact>> = vec![None; graph.len()];
+    let mut rank = vec![usize::MAX; graph.len()];
+    for (i, node) in graph.order.iter().enumerate() {
+        if let Some(r) = rank.get_mut(node.index()) {
+            *r = i;
+        }
+    }
+    let rank_of = |node: Node| rank.get(node.index()).copied().unwrap_or(usize::MAX);
+    if let Some(fact) = facts.get_mut(graph.entry().index()) {
+        *fact = Some(analysis.entry());
+    }
+    let mut dirty = Bits::new(graph.order.len());
+    dirty.insert(0);
+    let mut next = 0;
+    while let Some(i) = dirty.first_from(next) {
+        next = i + 1;
+        dirty.remove(i);
+        let Some(&node) = graph.order.get(i) else { continue };
+        let Some(before) = facts.get(node.index()).and_then(Clone::clone) else { continue };
+        for (number, edge) in graph.out_range(node).zip(graph.out(node)) {
+            let mut after = before.clone();
+            analysis.along(number, edge, &mut after);
+            let Some(target) = facts.get_mut(edge.to.index()) else { continue };
+            let changed = match target {
+                Some(fact) => analysis.meet(fact, &after),
+                None => {
+                    *target = Some(after);
+                    true
+                }
+            };
+            if changed {
+                let rank = rank_of(edge.to);
+                dirty.insert(rank);
+                next = next.min(rank);
+            }
+        }
+    }
+    facts
+}

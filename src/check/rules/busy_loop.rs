@@ -1,0 +1,181 @@
+//! `WP0302`: a loop in which nothing waits for a person.
+//!
+//! In a loop, `choice`, `confirm`, `guide` and `investigate` wait, and so does a `done` that pauses; a `collect` waits only if the
+//! `goto` of the loop names it, since otherwise its fields have their values; a `run` waits if every run of its journey comes to a
+//! step that does, which a `collect` of a field that is not passed in is.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::check::flow::{Bits, Edge, Graph, Node, Way};
+use crate::check::subject::Subject;
+use crate::model::graph::EdgeKind;
+use crate::model::step::{Step, StepKind};
+use crate::model::{Journey, Workspace};
+use crate::source::{Code, Diagnostic, Diagnostics};
+use crate::value::Name;
+
+pub(super) fn check(subject: &Subject<'_>, found: &mut Diagnostics) {
+    let graph = &subject.graph;
+    let busy = |edge: &Edge| {
+        let asks_again = edge.way == Way::Written(EdgeKind::Goto) && is_collect(graph.step(edge.to));
+        edge.way != Way::Correction && !asks_again && graph.step(edge.from).is_some_and(|s| !waits(s, subject.waiting))
+    };
+    for knot in knots(graph, &busy) {
+        let within: BTreeSet<Node> = knot.iter().copied().collect();
+        let closing = |n: &&Node| graph.step(**n).is_some_and(|s| matches!(s.kind, StepKind::Goto(_)));
+        // The author's order is the order of the arena: the goto that goes back is the one that stands last.
+        let at = knot.iter().filter(closing).max().or_else(|| knot.first());
+        let Some((node, step)) = at.and_then(|n| Some((*n, graph.step(*n)?))) else { continue };
+        let path = cycle(graph, node, &|e| within.contains(&e.to) && busy(e));
+        found.push(
+            Diagnostic::new(Code::WP0302, step.span, "nothing waits for a person in this loop")
+                .help("put a `choice`, `confirm` or `guide` into it, go to a `collect`, or leave it: `goto` a step outside")
+                .path(path.into_iter().map(|n| subject.key(n)).collect()),
+        );
+    }
+}
+
+fn is_collect(step: Option<&Step>) -> bool {
+    step.is_some_and(|s| matches!(s.kind, StepKind::Collect(_)))
+}
+
+fn waits(step: &Step, waiting: &BTreeSet<Name>) -> bool {
+    match &step.kind {
+        StepKind::Choice(_) | StepKind::Confirm(_) | StepKind::Guide(_) | StepKind::Investigate(_) => true,
+        StepKind::Done(done) => done.resume.is_some(),
+        StepKind::Run(run) => run.journey.as_ref().is_none_or(|j| waiting.contains(&j.slug.name)),
+        StepKind::Collect(_)
+        | StepKind::Action(_)
+        | StepKind::Verify(_)
+        | StepKind::Say(_)
+        | StepKind::If(_)
+        | StepKind::Set(_)
+        | StepKind::Goto(_)
+        | StepKind::Escalate(_)
+        | StepKind::Broken => false,
+    }
+}
+
+/// The journeys whose every run comes to a step that waits before it comes back.
+#[must_use]
+pub fn journeys_that_wait(workspace: &Workspace) -> BTreeSet<Name> {
+    let called = workspace.journeys.values().flat_map(|j| &j.steps).filter_map(|s| match &s.kind {
+        StepKind::Run(run) => run.journey.as_deref(),
+        _ => None,
+    });
+    let mut waiting = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    for journey in called {
+        if seen.insert(journey.slug.name.clone()) && always_waits(journey) {
+            waiting.insert(journey.slug.name.clone());
+        }
+    }
+    waiting
+}
+
+/// Calls inside are not followed: a journey that only waits in one that it runs is taken for one that does not.
+fn always_waits(journey: &Journey) -> bool {
+    let graph = Graph::new(journey);
+    let none = BTreeSet::new();
+    let passed_in = |name: &Name| journey.inputs.iter().any(|i| i.name == *name);
+    let stops = |step: &Step| match &step.kind {
+        StepKind::Collect(c) => c.fields.iter().any(|f| !passed_in(&f.name)),
+        StepKind::Run(_) => false,
+        _ => waits(step, &none),
+    };
+    let mut seen = Bits::new(graph.len());
+    let mut open = vec![graph.entry()];
+    while let Some(node) = open.pop() {
+        match graph.step(node) {
+            Some(step) if stops(step) => {}
+            Some(step) if graph.out(node).is_empty() && !matches!(step.kind, StepKind::Escalate(_)) => return false,
+            None if node == graph.end() => return false,
+            _ => open.extend(graph.out(node).iter().map(|e| e.to).filter(|n| seen.insert(n.index()))),
+        }
+    }
+    true
+}
+
+/// The strongly connected parts that hold a loop, along those edges alone (Tarjan, without recursion), each in arena order.
+fn knots(graph: &Graph<'_>, along: &dyn Fn(&Edge) -> bool) -> Vec<Vec<Node>> {
+    const NEW: u32 = u32::MAX;
+    let mut state = vec![(NEW, NEW, false); graph.len()];
+    let (mut clock, mut stack, mut knots) = (0, Vec::new(), Vec::new());
+    for &start in &graph.order {
+        let mut calls = vec![(start, 0_usize)];
+        while let Some((node, done)) = calls.pop() {
+            let Some(here) = state.get_mut(node.index()) else { continue };
+            if done == 0 {
+                if here.0 != NEW {
+                    continue;
+                }
+                *here = (clock, clock, true);
+                clock += 1;
+                stack.push(node);
+            }
+            let mut low = here.1;
+            let out = graph.out(node);
+            let mut descend = None;
+            for (i, edge) in out.iter().enumerate().skip(done.saturating_sub(1)).filter(|(_, e)| along(e)) {
+                match state.get(edge.to.index()) {
+                    Some((NEW, ..)) => {
+                        descend = Some((i, edge.to));
+                        break;
+                    }
+                    Some((_, reached, true)) => low = low.min(*reached),
+                    _ => {}
+                }
+            }
+            if let Some(here) = state.get_mut(node.index()) {
+                here.1 = low;
+            }
+            if let Some((i, to)) = descend {
+                calls.push((node, i + 1));
+                calls.push((to, 0));
+                continue;
+            }
+            if state.get(node.index()).is_some_and(|(order, low, _)| order == low) {
+                let from = stack.iter().rposition(|n| *n == node).unwrap_or(0);
+                let mut knot = stack.split_off(from);
+                for n in &knot {
+                    if let Some(s) = state.get_mut(n.index()) {
+                        s.2 = false;
+                    }
+                }
+                if knot.len() > 1 || out.iter().any(|e| e.to == node && along(e)) {
+                    knot.sort_unstable();
+                    knots.push(knot);
+                }
+            }
+        }
+    }
+    knots.sort();
+    knots
+}
+
+/// The shortest way from a place back to itself.
+fn cycle(graph: &Graph<'_>, start: Node, along: &dyn Fn(&Edge) -> bool) -> Vec<Node> {
+    let mut before = vec![None; graph.len()];
+    let mut queue = VecDeque::from([start]);
+    while let Some(node) = queue.pop_front() {
+        for edge in graph.out(node).iter().filter(|e| along(e)) {
+            if edge.to == start {
+                let mut path = vec![start];
+                let mut at = node;
+                while at != start {
+                    path.push(at);
+                    let Some(Some(previous)) = before.get(at.index()) else { break };
+                    at = *previous;
+                }
+                path.push(start);
+                path.reverse();
+                return path;
+            }
+            if let Some(slot @ None) = before.get_mut(edge.to.index()) {
+                *slot = Some(node);
+                queue.push_back(edge.to);
+            }
+        }
+    }
+    vec![start]
+}

@@ -1,0 +1,42 @@
+//! The rules: one file each. A rule sees a [`Subject`] and pushes what it finds; it never sees what other rules found.
+
+mod busy_loop;
+mod missing_input;
+mod shadowed;
+mod unhandled_outcome;
+mod unreachable;
+mod unset;
+mod unused;
+mod write_in_investigate;
+
+pub use busy_loop::journeys_that_wait;
+
+use super::subject::Subject;
+use crate::model::Action;
+use crate::source::Diagnostics;
+
+/// All that is wrong with a journey.
+pub fn check_journey(subject: &Subject<'_>, found: &mut Diagnostics) {
+    unreachable::check(subject, found);
+    busy_loop::check(subject, found);
+    unhandled_outcome::check(subject, found);
+    write_in_investigate::check(subject, found);
+    shadowed::check_journey(subject, found);
+    unset::check(subject, found);
+    missing_input::check(subject, found);
+    unused::check(subject, found);
+}
+
+/// All that is wrong with an action, whoever calls it.
+pub fn check_action(action: &Action, found: &mut Diagnostics) {
+    shadowed::check_action(action, found);
+}
+
+/// `` `a`, `b` and `c` ``.
+fn list(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let quoted: Vec<String> = names.into_iter().map(|n| format!("`{}`", n.as_ref())).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}

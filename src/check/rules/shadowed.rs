@@ -1,0 +1,76 @@
+//! `WP0306`: an outcome, a set of fields or a branch that an earlier one always takes.
+//!
+//! An outcome is taken by an earlier one that has no condition, or one that is true wherever its own is, as far as their shapes show.
+
+use crate::check::flow::Node;
+use crate::check::subject::Subject;
+use crate::model::Action;
+use crate::model::action::Outcome;
+use crate::model::step::{Field, Next, StepId, StepKind};
+use crate::source::{Code, Diagnostic, Diagnostics};
+
+pub(super) fn check_action(action: &Action, found: &mut Diagnostics) {
+    let mut earlier: Vec<&Outcome> = Vec::new();
+    for outcome in &action.outcomes {
+        // A name that stands twice has been reported as that.
+        let again = earlier.iter().any(|e| e.name == outcome.name);
+        if let Some(by) = earlier.iter().find(|e| takes(e, outcome)).filter(|_| !again) {
+            let message = format!("outcome `{}` is never reached: `{}` before it is true whenever it is", outcome.name, by.name);
+            found.push(
+                Diagnostic::new(Code::WP0306, outcome.span, message)
+                    .label(by.span, "the first that is true wins")
+                    .help(format!("put it before `{}`, or narrow the condition of that one", by.name)),
+            );
+        }
+        earlier.push(outcome);
+    }
+}
+
+pub(super) fn check_journey(subject: &Subject<'_>, found: &mut Diagnostics) {
+    let reached = |id: StepId| subject.graph.is_reached(Node(id.0));
+    for (_, step) in subject.journey.iter().filter(|(id, _)| reached(*id)) {
+        match &step.kind {
+            StepKind::If(branch) => {
+                let written = |n: Next| n != step.next;
+                let truth = branch.condition.always_true();
+                if !truth && !branch.condition.always_false() {
+                    continue;
+                }
+                let never = if truth { "else" } else { "then" };
+                let text = branch.condition.text();
+                let mut message = format!("this is always {truth}");
+                if (truth && written(branch.otherwise)) || (!truth && written(branch.then)) {
+                    message.push_str(&format!(": `{never}` is never taken"));
+                }
+                let span = text.part(&(0..text.value.len()));
+                found.push(
+                    Diagnostic::new(Code::WP0306, span, message)
+                        .help("compare with something that changes, or write the branch without `if`"),
+                );
+            }
+            StepKind::Collect(collect) => {
+                for (i, later) in collect.any_of.iter().enumerate() {
+                    let within = |names: &[Field]| names.iter().all(|n| later.fields.iter().any(|f| f.name == n.name));
+                    let by = collect.any_of.iter().take(i).find(|e| within(&e.fields));
+                    if let (Some(by), Some(first)) = (by, later.fields.first()) {
+                        let mut d = Diagnostic::new(Code::WP0306, first.span, "these fields are never the first to be complete")
+                            .help("put the longer list first");
+                        if let Some(f) = by.fields.first() {
+                            d = d.label(f.span, "these are complete before");
+                        }
+                        found.push(d);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn takes(earlier: &Outcome, later: &Outcome) -> bool {
+    match (&earlier.condition, &later.condition) {
+        (None, _) => true,
+        (Some(earlier), None) => earlier.always_true(),
+        (Some(earlier), Some(later)) => later.implies(earlier),
+    }
+}

@@ -1,0 +1,72 @@
+//! A journey with all that its rules ask for, computed once.
+
+use std::collections::BTreeSet;
+
+use super::assigned::{self, Quantity};
+use super::changes::Changes;
+use super::flow::{Bits, Edge, Graph, Node};
+use super::poison::Poison;
+use super::variables::Variables;
+use crate::model::step::StepKind;
+use crate::model::{Journey, Workspace};
+use crate::value::Name;
+
+/// A journey under examination.
+pub struct Subject<'a> {
+    /// The workspace.
+    pub workspace: &'a Workspace,
+    /// The journey.
+    pub journey: &'a Journey,
+    /// Its graph.
+    pub graph: Graph<'a>,
+    /// Its variables.
+    pub variables: Variables,
+    /// What its ways do to them.
+    pub changes: Changes,
+    /// What is set before each step, whatever way a run came; `None` where no run comes.
+    pub set: Vec<Option<Bits>>,
+    /// Names that stand where something could not be read: nothing is said of them.
+    pub poison: &'a Poison,
+    /// Journeys in which a run always comes to a step that waits.
+    pub waiting: &'a BTreeSet<Name>,
+}
+
+impl<'a> Subject<'a> {
+    /// Computes it.
+    #[must_use]
+    pub fn new(workspace: &'a Workspace, journey: &'a Journey, poison: &'a Poison, waiting: &'a BTreeSet<Name>) -> Self {
+        let graph = Graph::new(journey);
+        let variables = Variables::of(journey);
+        let changes = Changes::of(&graph, &variables);
+        let set = assigned::solve(&graph, &variables, &changes, Quantity::OnEveryWay);
+        Self { workspace, journey, graph, variables, changes, set, poison, waiting }
+    }
+
+    /// The stable id of a place, as witness paths name it.
+    #[must_use]
+    pub fn key(&self, node: Node) -> String {
+        match self.graph.step(node) {
+            Some(step) => step.key.0.to_string(),
+            None if node == self.graph.fallback() => "fallback".to_owned(),
+            None => "end".to_owned(),
+        }
+    }
+
+    /// The steps along a path of edges, and where it ends. A long one is cut in its middle.
+    #[must_use]
+    pub fn path(&self, edges: &[usize], end: Node) -> Vec<String> {
+        const ENDS: usize = 32;
+        let all: Vec<Node> = edges.iter().filter_map(|n| self.graph.edges().get(*n)).map(|e: &Edge| e.from).chain([end]).collect();
+        let keys = |nodes: &[Node]| nodes.iter().map(|n| self.key(*n)).collect::<Vec<_>>();
+        match (all.get(..ENDS), all.len().checked_sub(ENDS).filter(|rest| *rest > ENDS).and_then(|rest| all.get(rest..))) {
+            (Some(head), Some(tail)) => [keys(head), vec!["…".to_owned()], keys(tail)].concat(),
+            _ => keys(&all),
+        }
+    }
+
+    /// Whether some step could not be read, so that it might do anything.
+    #[must_use]
+    pub fn has_broken_steps(&self) -> bool {
+        self.journey.steps.iter().any(|s| matches!(s.kind, StepKind::Broken))
+    }
+}
