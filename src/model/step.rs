@@ -234,6 +234,8 @@ pub struct Choice {
     pub outcomes: Vec<Branch>,
     /// Times the question is put again (default 3).
     pub max_attempts: u32,
+    /// Said with the question when it is put again.
+    pub retry_message: Option<Template>,
     /// After them; `None`: the fallback.
     pub on_exhausted: Option<Next>,
 }

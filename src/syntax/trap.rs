@@ -40,8 +40,16 @@ fn span(file: FileId, start: usize, end: usize) -> Span {
     Span { file, start: offset(start), end: offset(end.max(start)) }
 }
 
+/// What stood around it.
+pub struct Around {
+    /// The innermost bracket that is open.
+    pub open: Option<usize>,
+    /// The end of the last text that could be read.
+    pub after: usize,
+}
+
 /// The diagnostic of an error of the parser.
-pub fn explain(kind: &Stumble, at: usize, file: FileId, source: &str) -> Diagnostic {
+pub fn explain(kind: &Stumble, at: usize, around: &Around, file: FileId, source: &str) -> Diagnostic {
     let at = floor(source, at);
     if matches!(kind, Stumble::Depth) {
         return Diagnostic::new(Code::WP0107, span(file, at, at + 1), "this is nested more than 64 deep")
@@ -50,6 +58,16 @@ pub fn explain(kind: &Stumble, at: usize, file: FileId, source: &str) -> Diagnos
     if let Some(found) = unquoted(kind, at, source) {
         let d = Diagnostic::new(Code::WP0101, span(file, found.start, found.start + found.text.len()), found.why);
         return d.help(format!("quote this: `{}{}`", found.before, quoted(found.text)));
+    }
+    let quote = source.get(around.after..).and_then(|s| s.find(['"', '\''])).map(|n| around.after + n);
+    if let (Stumble::Quotes, Some(quote)) = (kind, quote) {
+        return Diagnostic::new(Code::WP0101, span(file, quote, quote + 1), "this quote is never closed")
+            .help("close the text with the same quote");
+    }
+    if let Some(open) = around.open.filter(|open| source.get(*open..at).is_some_and(|s| s.contains('\n'))) {
+        let (what, close) = if source.get(open..).is_some_and(|s| s.starts_with('[')) { ("list", ']') } else { ("map", '}') };
+        return Diagnostic::new(Code::WP0101, span(file, open, open + 1), format!("this {what} is never closed"))
+            .help(format!("close it with `{close}`"));
     }
     let end = source.get(at..).and_then(|s| s.chars().next()).filter(|c| *c != '\n').map_or(at, |c| at + c.len_utf8());
     let (message, help) = words(kind);

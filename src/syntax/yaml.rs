@@ -10,7 +10,7 @@ use std::sync::Arc;
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span as YamlSpan};
 
 use super::place;
-use super::trap::{self, Stumble};
+use super::trap::{self, Around, Stumble};
 use crate::source::{Code, Diagnostic, Diagnostics, FileId, Span, Text};
 use crate::value::Json;
 
@@ -136,6 +136,12 @@ impl<'s> Node<'s> {
     #[must_use]
     pub fn is_null(&self) -> bool {
         self.scalar().is_some_and(Scalar::is_null)
+    }
+
+    /// Whether a key is not there, nor anything that looks like a slip of it.
+    #[must_use]
+    pub fn lacks(&self, key: &str) -> bool {
+        !self.entries().iter().any(|e| e.key == key || crate::source::did_you_mean(&e.key, [key]).is_some())
     }
 
     /// Whether it is a map.
@@ -320,7 +326,9 @@ impl<'s> Tree<'s> {
     fn fail(&mut self, error: &ScanError) {
         if !self.skipping {
             let at = error.marker().byte_offset().unwrap_or(0);
-            self.report(trap::explain(&stumble(error.kind()), at, self.file, self.source));
+            let flow = |o: &&Open<'_>| self.source.get(o.start..).is_some_and(|s| s.starts_with(['[', '{']));
+            let around = Around { open: self.stack.iter().rev().find(flow).map(|o| o.start), after: self.last_end };
+            self.report(trap::explain(&stumble(error.kind()), at, &around, self.file, self.source));
         }
         self.out.broken = true;
         self.reset();
@@ -501,13 +509,15 @@ fn stumble(kind: &ErrorKind) -> Stumble {
         ErrorKind::InvalidTrailingDoubleQuotedScalar | ErrorKind::InvalidTrailingSingleQuotedScalar => Stumble::AfterQuotes,
         ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidColonPlacement => Stumble::Colon,
         ErrorKind::UnclosedFlowCollection { open: '[' }
+        | ErrorKind::MismatchedFlowCollectionEnd { open: '[', .. }
         | ErrorKind::UnexpectedEofFlowSequence
         | ErrorKind::ExpectedFlowSequenceSeparator => Stumble::List,
         ErrorKind::UnclosedFlowCollection { .. }
+        | ErrorKind::MismatchedFlowCollectionEnd { .. }
         | ErrorKind::UnexpectedEofFlowMapping
         | ErrorKind::UnexpectedEofImplicitFlowMapping
         | ErrorKind::ExpectedFlowMappingSeparator => Stumble::Map,
-        ErrorKind::MisplacedFlowCollectionEnd | ErrorKind::MismatchedFlowCollectionEnd { .. } => Stumble::Bracket,
+        ErrorKind::MisplacedFlowCollectionEnd => Stumble::Bracket,
         ErrorKind::UnclosedQuotedScalar | ErrorKind::InvalidQuotedScalarIndent | ErrorKind::DocumentIndicatorInQuotedScalar => {
             Stumble::Quotes
         }

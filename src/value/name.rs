@@ -63,6 +63,12 @@ impl Slug {
         Self::new(out.trim_end_matches('-'))
     }
 
+    /// A name that may be written as people write it, shown so, and looked up as the slug made of it.
+    #[must_use]
+    pub fn named(written: &str) -> Self {
+        if Self::is_valid(written) { Self::new(written) } else { Self { shown: written.into(), name: Self::from_title(written).name } }
+    }
+
     /// Whether a written name is a slug: `[a-z0-9][a-z0-9_-]*`.
     #[must_use]
     pub fn is_valid(written: &str) -> bool {

@@ -101,7 +101,7 @@ fn outcomes(cx: &mut Context<'_>, node: &Node<'_>) -> Vec<Outcome> {
     let mut outcomes: Vec<Outcome> = Vec::new();
     for item in node.get("outcomes").map(Node::items).unwrap_or_default() {
         let Some((span, written)) = item.get("name").and_then(|n| n.str().map(|s| (n.span, s))) else { continue };
-        let name = Slug::new(written);
+        let name = Slug::named(written);
         if let Some(first) = outcomes.iter().find(|o| o.name == name) {
             let first = first.span;
             cx.duplicate("an outcome", &name, span, first);
@@ -146,10 +146,16 @@ fn invocation(cx: &mut Context<'_>, node: &Node<'_>, kind: IntegrationType, effe
     let method = from.and_then(|n| n.get("method")).map_or(default, |n| method(cx, n).unwrap_or(default));
     if endpoint.is_none()
         && kind == IntegrationType::RestApi
-        && let Some(from) = from.filter(|n| n.is_map() && n.entry("endpoint").is_none())
+        && let Some(from) = from.filter(|n| n.is_map() && n.lacks("endpoint"))
     {
         let span = from.entries().first().map_or(from.span, |e| e.key_span);
         cx.push(Diagnostic::new(Code::WP0105, span, "`endpoint` is missing from an invocation").help("add `endpoint: /path/{param}`"));
+    }
+    if kind == IntegrationType::RestApi
+        && let Some(from) = from.filter(|n| n.is_map() && n.lacks("method"))
+    {
+        let span = from.entries().first().map_or(from.span, |e| e.key_span);
+        cx.push(Diagnostic::new(Code::WP0105, span, "`method` is missing from an invocation").help("add `method: GET`"));
     }
     let mut headers = Vec::new();
     for key in ["headers", "dynamic_headers"] {

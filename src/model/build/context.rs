@@ -182,8 +182,8 @@ impl<'s> Context<'s> {
     }
 
     /// The variable that `as` names, and where.
-    pub fn save_as(&mut self, node: &Node<'_>) -> (Option<Name>, Option<Span>) {
-        let Some(value) = node.get("as") else { return (None, None) };
+    pub fn save_as(&mut self, node: Option<&Node<'_>>) -> (Option<Name>, Option<Span>) {
+        let Some(value) = node else { return (None, None) };
         let name = Self::name(value).filter(|_| value.str().is_some_and(Slug::is_valid));
         if let Some(name) = &name {
             self.variable(name, value.span);

@@ -165,7 +165,7 @@ impl Journeys<'_, '_> {
         let node = declared.node;
         let callable = node.get("callable").and_then(Node::bool).unwrap_or(false);
         let trigger = trigger(cx, node);
-        if node.is_map() && node.entry("trigger").is_none() && !callable {
+        if node.is_map() && node.lacks("trigger") && node.lacks("callable") | (node.get("callable").and_then(Node::bool) == Some(false)) {
             let span = node.entries().first().map_or(node.span, |e| e.key_span);
             let d = Diagnostic::new(Code::WP0105, span, "`trigger` is missing from a journey");
             cx.push(d.help("add `trigger:` with `goal` and `examples`, or `callable: true` if only `run` reaches it"));

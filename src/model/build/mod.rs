@@ -73,8 +73,7 @@ pub fn build_with(mut files: Vec<(String, Arc<str>)>, options: Options) -> (Work
     }
 
     let declared: Vec<Declared<'_, '_>> = documents.journeys.iter().map(Declared::new).collect();
-    let mut assignable: BTreeSet<Name> = declared.iter().flat_map(|d| d.assigned.iter().cloned()).collect();
-    assignable.extend(documents.datapoint_names());
+    let assignable: BTreeSet<Name> = declared.iter().flat_map(|d| d.assigned.iter().cloned()).collect();
     let mut datapoints = Datapoints { poisoned: documents.broken(Kind::Datapoint), ..Datapoints::default() };
     for node in &documents.datapoints {
         datapoints.add(&mut cx, node);
@@ -192,14 +191,5 @@ impl<'s> Documents<'s> {
 
     fn broken(&self, kind: Kind) -> bool {
         self.broken.contains(&kind)
-    }
-
-    /// The names of all datapoints, as far as they can be told without reporting anything.
-    fn datapoint_names(&self) -> impl Iterator<Item = Name> {
-        let own = self.integrations.iter().flat_map(|n| n.get("datapoints").map(Node::items).unwrap_or_default());
-        self.datapoints.iter().chain(own).filter_map(|n| {
-            let slug = n.get("slug").and_then(Node::str).map(Name::new);
-            slug.or_else(|| n.get("name").and_then(Node::str).map(|t| crate::value::Slug::from_title(t).name))
-        })
     }
 }

@@ -82,7 +82,7 @@ fn inputs(cx: &mut Context<'_>, node: &Node<'_>) -> Vec<(Name, Operand)> {
 
 /// An outcome of this action.
 fn outcome(cx: &mut Context<'_>, written: &str, span: Span, outcomes: &[Outcome]) -> Slug {
-    let slug = Slug::new(written);
+    let slug = Slug::named(written);
     let known = outcomes.iter().any(|o| o.name == slug) || outcomes.is_empty() && written == "success";
     if !known {
         let message = format!("this action has no outcome `{written}`");
@@ -96,7 +96,7 @@ fn reconcile(cx: &mut Context<'_>, node: &Node<'_>, outcomes: &[Outcome]) -> Opt
     let mut applied = Vec::new();
     for entry in node.get("applied").map(Node::entries).unwrap_or_default() {
         if let Some(written) = entry.value.str() {
-            applied.push((Slug::new(&entry.key), outcome(cx, written, entry.value.span, outcomes)));
+            applied.push((Slug::named(&entry.key), outcome(cx, written, entry.value.span, outcomes)));
         }
     }
     Some(Reconcile {
@@ -104,7 +104,7 @@ fn reconcile(cx: &mut Context<'_>, node: &Node<'_>, outcomes: &[Outcome]) -> Opt
         inputs: inputs(cx, node),
         after_s: Context::seconds_at(node, "after").unwrap_or(0),
         applied,
-        not_applied: Context::list_at(node, "not_applied").iter().map(|s| Slug::new(s)).collect(),
+        not_applied: Context::list_at(node, "not_applied").iter().map(|s| Slug::named(s)).collect(),
     })
 }
 

@@ -88,7 +88,7 @@ pub static ACTION: Object = Object {
 static INVOCATION: Object = Object {
     what: "an invocation",
     keys: &[
-        may("method", Shape::Text, "The method of HTTP; `GET` for a read, `POST` for a write if left out."),
+        may("method", Shape::Text, "The method of HTTP; must be there for `rest_api`."),
         may("endpoint", Shape::Text, "The path, with `{param}`."),
         may("headers", HEADERS, "Headers."),
         may("dynamic_headers", HEADERS, "Headers from expressions and templates."),

@@ -29,6 +29,8 @@ pub static STEPS: &[StepShape] = &[
             may("outcomes", TARGETS, "Where each outcome goes."),
             may("on_error", TARGETS, "Where each kind of error goes, and `default`."),
             may("retry", Shape::Object(&CALL_RETRY), "Tries after a failed one."),
+            may("as", Shape::Slug, "The variable that takes the result."),
+            may("each", Shape::Expression, "A list: one call of a read for each element."),
         ],
         about: "Calls an action: `integration.action`, or `integration.action -> variable`.",
     },
@@ -56,7 +58,16 @@ pub static STEPS: &[StepShape] = &[
     },
     StepShape { key: "set", value: Shape::Map(&Shape::Maybe(&Shape::Any)), beside: &[], about: "Assigns variables, in order." },
     StepShape { key: "goto", value: Shape::Text, beside: &[], about: "Goes to a named step of this journey." },
-    StepShape { key: "run", value: Shape::Either(&[Shape::Text, Shape::Object(&RUN)]), beside: &[], about: "Runs another journey." },
+    StepShape {
+        key: "run",
+        value: Shape::Either(&[Shape::Text, Shape::Object(&RUN)]),
+        beside: &[
+            may("with", INPUTS, "Its inputs."),
+            may("as", Shape::Slug, "The variable that takes its result."),
+            may("outcomes", TARGETS, "Where each of its outcomes goes."),
+        ],
+        about: "Runs another journey.",
+    },
     StepShape {
         key: "done",
         value: Shape::Maybe(&Shape::Either(&[Shape::Template, Shape::Object(&DONE)])),

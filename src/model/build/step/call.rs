@@ -17,14 +17,14 @@ impl Steps<'_, '_, '_, '_, '_> {
             None => (text.value.trim(), None),
         };
         let call_span = text.part(&(0..written.len()));
-        let (mut save_as, mut save_span) = if site.full { cx.save_as(site.value) } else { (None, None) };
+        let (mut save_as, mut save_span) = cx.save_as(site.get("as"));
         if let Some(name) = short_as {
             let start = text.value.len() - name.trim_start().len();
             let span = text.part(&(start..text.value.trim_end().len()));
             let name = name.trim();
-            if site.full {
-                let d = Diagnostic::new(Code::WP0104, named.span, "`->` belongs to the short form");
-                cx.push(d.help(format!("write `call: {written}` and `as: {name}`")));
+            if site.full || save_span.is_some() {
+                let d = Diagnostic::new(Code::WP0104, named.span, "`->` belongs to the short form without `as`");
+                cx.push(d.help(format!("write `{written}` here and `as: {name}`")));
             } else if Slug::is_valid(name) {
                 let name = Name::new(name);
                 cx.variable(&name, span);
@@ -36,7 +36,7 @@ impl Steps<'_, '_, '_, '_, '_> {
         }
         let action = self.action_named(cx, written, call_span);
         let outcomes = self.outcomes_of(cx, site, action.as_deref());
-        let each = if site.full { cx.program_at(site.value, "each") } else { None };
+        let each = site.get("each").and_then(|n| cx.program(n));
         if let (Some(action), Some(each)) = (&action, &each)
             && action.effects == Effects::Write
         {

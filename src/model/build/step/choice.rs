@@ -35,11 +35,12 @@ impl Steps<'_, '_, '_, '_, '_> {
                 save_span: None,
                 outcomes: Vec::new(),
                 max_attempts: ATTEMPTS,
+                retry_message: None,
                 on_exhausted: None,
             });
         }
         let from = value.get("from").and_then(|n| from(cx, n));
-        if value.entry("options").is_none() && value.entry("from").is_none() {
+        if value.lacks("options") && value.lacks("from") {
             let span = value.entries().first().map_or(value.span, |e| e.key_span);
             let d = Diagnostic::new(Code::WP0105, span, "`options` is missing from a choice");
             cx.push(d.help("add `options:` with labels and targets, or `from:` with a list"));
@@ -61,16 +62,12 @@ impl Steps<'_, '_, '_, '_, '_> {
             cx.unknown(Code::WP0201, node.span, format!("there is no integration `{name}`"), name.as_str(), known);
         }
         let retry = value.get("retry");
-        if let Some(message) = retry.and_then(|r| r.entry("message")) {
-            let d = Diagnostic::new(Code::WP0103, message.key_span, "a choice puts its question again as it is");
-            cx.push(d.help("remove `message`"));
-        }
         let freeform = value.get("freeform").and_then(Node::bool).unwrap_or(false);
         if let Some(entry) = value.entry("freeform_handler").filter(|_| value.entry("freeform").is_none()) {
             let d = Diagnostic::new(Code::WP0105, entry.key_span, "`freeform: true` is missing beside `freeform_handler`");
             cx.push(d.help("add `freeform: true`"));
         }
-        let (save_as, save_span) = cx.save_as(value);
+        let (save_as, save_span) = cx.save_as(value.get("as"));
         Some(Choice {
             prompt: cx.template_at(value, "prompt"),
             options,
@@ -81,6 +78,7 @@ impl Steps<'_, '_, '_, '_, '_> {
             save_span,
             outcomes: self.branches(cx, site, "outcomes", provider.then_some(("a provider's action", &PROVIDER[..]))),
             max_attempts: retry.and_then(|r| Context::count_at(r, "max")).unwrap_or(ATTEMPTS),
+            retry_message: retry.and_then(|r| cx.template_at(r, "message")),
             on_exhausted: retry.and_then(|r| self.target_in(cx, site, "retry", r, "on_exhausted")),
             from,
         })

@@ -30,7 +30,7 @@ impl Steps<'_, '_, '_, '_, '_> {
                 let d = Diagnostic::new(Code::WP0103, any_of.key_span, "`any_of` stands in place of `fields`, not beside it");
                 cx.push(d.label(fields.key_span, "these fields").help("put `fields` into each set of `any_of`"));
             }
-            (None, None) if value.entry("optional").is_none() => {
+            (None, None) if value.lacks("fields") && value.lacks("any_of") && value.entry("optional").is_none() => {
                 let span = value.entries().first().map_or(value.span, |e| e.key_span);
                 let d = Diagnostic::new(Code::WP0105, span, "`fields` is missing from a collect");
                 cx.push(d.help("add `fields: [order_id]`"));

@@ -19,7 +19,7 @@ impl Steps<'_, '_, '_, '_, '_> {
             });
         }
         let value = site.value;
-        if value.entry("fields").is_none() && value.entry("message").is_none() {
+        if value.lacks("fields") && value.lacks("message") {
             let span = value.entries().first().map_or(value.span, |e| e.key_span);
             let d = Diagnostic::new(Code::WP0105, span, "`fields` or `message` is missing from a confirm");
             cx.push(d.help("add `fields:` with what is shown, or `message:` with the question"));

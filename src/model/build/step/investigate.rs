@@ -17,7 +17,7 @@ impl Steps<'_, '_, '_, '_, '_> {
                 using.push((self.action_named(cx, written, item.span), item.span));
             }
         }
-        let (save_as, save_span) = cx.save_as(value);
+        let (save_as, save_span) = cx.save_as(value.get("as"));
         Some(Investigate {
             goal: Context::str_at(value, "goal").unwrap_or_default(),
             using,

@@ -266,19 +266,24 @@ impl<'j, 'b, 'n, 's, 't> Steps<'j, 'b, 'n, 's, 't> {
     fn branches(&mut self, cx: &mut Context<'_>, site: &Site<'_, '_>, key: &str, known: Option<(&str, &[&str])>) -> Vec<Branch> {
         let mut out: Vec<Branch> = Vec::new();
         for entry in site.get(key).map(Node::entries).unwrap_or_default() {
-            let name = Slug::new(&entry.key);
+            let name = Slug::named(&entry.key);
             if let Some(first) = out.iter().find(|b| b.name == name) {
                 let first = first.span;
                 cx.duplicate("a branch", &name, entry.key_span, first);
                 continue;
             }
             if let Some((what, known)) = known
-                && !known.iter().any(|k| Name::new(k) == name.name)
+                && !known.iter().any(|k| Slug::named(k).name == name.name)
             {
                 let message = format!("{what} has no outcome `{name}`");
                 cx.unknown(Code::WP0204, entry.key_span, message, &entry.key, known.iter().copied());
             }
-            let then = self.target(cx, site, &format!("{key}.{name}"), &entry.value);
+            let then = self.target(
+                cx,
+                site,
+                &format!("{key}.{}", if Slug::is_valid(&name.shown) { &name.shown } else { name.name.as_str() }),
+                &entry.value,
+            );
             out.push(Branch { name, then, span: entry.key_span });
         }
         out

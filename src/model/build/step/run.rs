@@ -22,7 +22,7 @@ impl Steps<'_, '_, '_, '_, '_> {
         let known: Option<Vec<&str>> = known.as_ref().map(|k| k.iter().map(String::as_str).collect());
         let what = format!("the journey `{written}`");
         let outcomes = self.branches(cx, site, "outcomes", known.as_ref().map(|k| (&*what, &k[..])));
-        let given = if site.full { site.value.get("with") } else { None };
+        let given = site.get("with");
         let mut with: Inputs = Vec::new();
         for entry in given.map(Node::entries).unwrap_or_default() {
             let name = Name::new(&entry.key);
@@ -43,7 +43,7 @@ impl Steps<'_, '_, '_, '_, '_> {
                 cx.push(d.help(format!("add `with: {{{}: …}}`", input.name)));
             }
         }
-        let (save_as, save_span) = if site.full { cx.save_as(site.value) } else { (None, None) };
+        let (save_as, save_span) = cx.save_as(site.get("as"));
         Some(Run { journey, journey_span: named.span, with, save_as, save_span, outcomes })
     }
 }

@@ -20,7 +20,7 @@ impl Steps<'_, '_, '_, '_, '_> {
         let items = listed.map_or(&[][..], |n| if n.is_list() { n.items() } else { std::slice::from_ref(n) });
         for item in items {
             let Some(written) = item.str() else { continue };
-            let name = Slug::new(written);
+            let name = Slug::named(written);
             if let Some(action) = &action {
                 let known: Vec<&str> = action.outcomes.iter().map(|o| &*o.name.shown).collect();
                 let exists = action.outcomes.iter().any(|o| o.name == name) || known.is_empty() && written == "success";
@@ -32,7 +32,7 @@ impl Steps<'_, '_, '_, '_, '_> {
             }
             verified.push((name, item.span));
         }
-        let (save_as, save_span) = cx.save_as(value);
+        let (save_as, save_span) = cx.save_as(value.get("as"));
         let call = Call {
             inputs: cx.inputs(value.get("inputs"), action.as_deref()),
             call_span: named.span,
