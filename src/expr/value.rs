@@ -107,7 +107,7 @@ impl<'a> From<&'a Json> for Val<'a> {
     }
 }
 
-impl<'a> Val<'a> {
+impl Val<'_> {
     /// What it is, in an author's words.
     pub(super) fn what(&self) -> &'static str {
         match self {

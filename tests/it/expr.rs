@@ -1,5 +1,6 @@
 //! Expressions: conformance cases, the grammar, properties.
 
+mod cel;
 mod data;
 mod known;
 mod language;

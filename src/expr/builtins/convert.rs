@@ -7,7 +7,7 @@ pub(super) fn int<'a>(_: &mut Budget, args: &[Val<'a>]) -> Result<Val<'a>, Reaso
     match args.first() {
         Some(Val::Int(n)) => Ok(Val::Int(*n)),
         Some(Val::Double(n)) => exact_int(n.trunc()).map(Val::Int).ok_or_else(|| "the number does not fit in 64 bits".into()),
-        Some(Val::Time(t)) => Ok(Val::Int(t.as_second() - i64::from(t.subsec_nanosecond() < 0))),
+        Some(Val::Time(t)) => Ok(Val::Int(super::time::floor(*t))),
         Some(text) => match text.as_text().map(str::parse) {
             Some(Ok(n)) => Ok(Val::Int(n)),
             _ => Err("the text writes no integer".into()),

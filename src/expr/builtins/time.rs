@@ -14,7 +14,12 @@ const LONGEST: i64 = 315_576_000_000;
 
 /// A moment, if it is in years 1 to 9999.
 pub(in super::super) fn moment<'a>(time: Timestamp) -> Result<Val<'a>, Reason> {
-    if (FIRST..=LAST).contains(&time.as_second()) { Ok(Val::Time(time)) } else { Err("the timestamp is outside years 1 to 9999".into()) }
+    if (FIRST..=LAST).contains(&floor(time)) { Ok(Val::Time(time)) } else { Err("the timestamp is outside years 1 to 9999".into()) }
+}
+
+/// Whole seconds, downwards.
+pub(super) fn floor(time: Timestamp) -> i64 {
+    time.as_second() - i64::from(time.subsec_nanosecond() < 0)
 }
 
 /// A length of time, if it is shorter than about 10,000 years.
