@@ -91,6 +91,8 @@ pub struct Journeys<'b, 's> {
     pub strict: bool,
     pub poisoned: bool,
     pub named: BTreeMap<Name, usize>,
+    /// The same as their authors wrote them.
+    pub shown: BTreeSet<Slug>,
     pub built: BTreeMap<Name, Arc<Journey>>,
     /// `run`s that close a circle.
     pub closing: BTreeSet<Span>,
@@ -107,6 +109,7 @@ impl Journeys<'_, '_> {
                     Some((_, first)) => cx.duplicate("a journey", slug, *span, *first),
                     None => {
                         self.named.insert(slug.name.clone(), i);
+                        self.shown.insert(slug.clone());
                     }
                 },
                 None => self.poisoned = true,
@@ -139,7 +142,8 @@ impl Journeys<'_, '_> {
             return Some(Arc::clone(journey));
         }
         if !self.poisoned && !self.named.contains_key(&name) {
-            cx.unknown(Code::WP0206, span, format!("there is no journey `{written}`"), written, self.named.keys().map(Name::as_str));
+            let known = self.shown.iter().map(|slug| &*slug.shown);
+            cx.unknown(Code::WP0206, span, format!("there is no journey `{written}`"), written, known);
         }
         None
     }

@@ -91,6 +91,7 @@ pub fn build_with(mut files: Vec<(String, Arc<str>)>, options: Options) -> (Work
         strict: settings.strict,
         poisoned: documents.broken(Kind::Journey),
         named: BTreeMap::new(),
+        shown: BTreeSet::new(),
         built: BTreeMap::new(),
         closing: BTreeSet::new(),
     };
