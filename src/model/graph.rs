@@ -130,15 +130,12 @@ pub fn edges(step: &Step) -> Vec<Edge> {
             out.add(branch.otherwise, EdgeKind::Else);
         }
         StepKind::Goto(target) => out.maybe(target.map(Next::Step), EdgeKind::Goto),
-        StepKind::Run(run) => match &run.journey {
-            Some(journey) => {
-                out.listed(&run.outcomes, &journey.outcomes, next);
-            }
-            None => {
+        StepKind::Run(run) => {
+            if run.journey.is_none() {
                 out.add(next, EdgeKind::Continue);
-                out.listed(&run.outcomes, &[], next);
             }
-        },
+            out.listed(&run.outcomes, run.journey.as_deref().map_or(&[], |j| &j.outcomes), next);
+        }
         StepKind::Done(done) => {
             if done.pause_for_resume {
                 out.maybe(done.resume, EdgeKind::Resume);

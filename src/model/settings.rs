@@ -6,6 +6,9 @@ use std::sync::Arc;
 use crate::source::{Code, Severity, Text};
 use crate::value::{Json, Name};
 
+/// Words by language.
+pub type WordsByLanguage = BTreeMap<Arc<str>, Vec<Arc<str>>>;
+
 /// The settings of a workspace.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -18,7 +21,7 @@ pub struct Settings {
     /// Declared queues; empty: any.
     pub queues: Vec<Arc<str>>,
     /// Words beside the built-in ones, by kind (`yes no cancel person skip`) and language.
-    pub words: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Vec<Arc<str>>>>,
+    pub words: BTreeMap<Arc<str>, WordsByLanguage>,
     /// Names that `${NAME}` resolves outside credentials.
     pub secrets: Vec<Arc<str>>,
     /// Hosts of triggered actions.

@@ -130,7 +130,7 @@ fn unquoted<'s>(kind: &Stumble, at: usize, source: &'s str) -> Option<Unquoted<'
 
 /// The text in quotes, as an author would type them.
 fn quoted(text: &str) -> String {
-    if !text.contains(['"', '\\']) { format!("\"{text}\"") } else { format!("'{}'", text.replace('\'', "''")) }
+    if text.contains(['"', '\\']) { format!("'{}'", text.replace('\'', "''")) } else { format!("\"{text}\"") }
 }
 
 /// A line of the file, and where it begins.

@@ -397,11 +397,10 @@ fn object_of(shape: &Shape) -> Option<&'static Object> {
 /// Whether a shape is meant for nodes of this kind.
 fn takes(shape: &Shape, node: &Node<'_>) -> bool {
     match shape {
-        Shape::Any | Shape::Maybe(_) => true,
+        Shape::Any | Shape::Maybe(_) | Shape::Target => true,
         Shape::List(_) | Shape::Some(_) => node.is_list(),
         Shape::Map(_) | Shape::Object(_) | Shape::Choice | Shape::Fields | Shape::Step => node.is_map(),
         Shape::Either(shapes) => shapes.iter().any(|s| takes(s, node)),
-        Shape::Target => true,
         _ => node.scalar().is_some_and(|s| !s.is_null()),
     }
 }

@@ -128,9 +128,8 @@ fn settings(node: &Node<'_>, method: Method) -> ActionSettings {
         idempotency: match settings.and_then(|s| s.get("idempotency")).and_then(Node::str) {
             Some("key") => Idempotency::Key,
             Some("natural") => Idempotency::Natural,
-            Some(_) => Idempotency::None,
             None if matches!(method, Method::Put | Method::Delete) => Idempotency::Natural,
-            None => Idempotency::None,
+            Some(_) | None => Idempotency::None,
         },
     }
 }

@@ -161,12 +161,10 @@ fn pattern(cx: &mut Context<'_>, node: &Node<'_>) -> Option<Pattern> {
     // A half boundary asks only what stands outside the match, so that `#W12` counts as a word too.
     let built: Result<(Regex, Regex), regex::Error> =
         compile(format!("^(?:{source})$")).and_then(|whole| Ok((whole, compile(format!(r"\b{{start-half}}(?:{bare})\b{{end-half}}"))?)));
-    match built {
-        Ok((whole, inside)) => Some(Pattern { source: source.into(), whole, inside }),
-        Err(_) => {
-            let d = Diagnostic::new(Code::WP0104, node.span, format!("`{source}` is no regular expression"));
-            cx.push(d.help("look-around and back-references are not supported; a literal `.` is `\\.`"));
-            None
-        }
+    if let Ok((whole, inside)) = built {
+        return Some(Pattern { source: source.into(), whole, inside });
     }
+    let d = Diagnostic::new(Code::WP0104, node.span, format!("`{source}` is no regular expression"));
+    cx.push(d.help("look-around and back-references are not supported; a literal `.` is `\\.`"));
+    None
 }

@@ -73,7 +73,9 @@ pub fn build_with(mut files: Vec<(String, Arc<str>)>, options: Options) -> (Work
     }
 
     let declared: Vec<Declared<'_, '_>> = documents.journeys.iter().map(Declared::new).collect();
-    let assignable: BTreeSet<Name> = declared.iter().flat_map(|d| d.assigned.iter().cloned()).collect();
+    let mut assignable: BTreeSet<Name> = declared.iter().flat_map(|d| d.assigned.iter().cloned()).collect();
+    let actions = documents.integrations.iter().flat_map(|n| n.get("actions").map(Node::items).unwrap_or_default());
+    assignable.extend(actions.filter_map(|a| a.get("output_datapoint").and_then(Context::name)));
     let mut datapoints = Datapoints { poisoned: documents.broken(Kind::Datapoint), ..Datapoints::default() };
     for node in &documents.datapoints {
         datapoints.add(&mut cx, node);

@@ -106,17 +106,14 @@ impl<'j, 'b, 'n, 's, 't> Steps<'j, 'b, 'n, 's, 't> {
     pub fn finish(mut self, cx: &mut Context<'_>) -> Built {
         for (id, written, span) in std::mem::take(&mut self.gotos) {
             let target = self.out.by_slug.get(Name::new(&written).as_str()).copied();
-            match target {
-                Some(target) => {
-                    self.out.goto_targets.insert(target);
-                    if let Some(step) = self.out.steps.get_mut(id.0 as usize) {
-                        step.kind = StepKind::Goto(Some(target));
-                    }
-                }
-                None => {
-                    let message = format!("no step of this journey is named `{written}`");
-                    cx.unknown(Code::WP0202, span, message, &written, self.declared.steps.iter().map(|(s, _)| &*s.shown));
-                }
+            let Some(target) = target else {
+                let message = format!("no step of this journey is named `{written}`");
+                cx.unknown(Code::WP0202, span, message, &written, self.declared.steps.iter().map(|(s, _)| &*s.shown));
+                continue;
+            };
+            self.out.goto_targets.insert(target);
+            if let Some(step) = self.out.steps.get_mut(id.0 as usize) {
+                step.kind = StepKind::Goto(Some(target));
             }
         }
         let ends = self.out.steps.iter().any(|s| edges(s).iter().any(|e| e.to == Next::End)) || self.out.steps.is_empty();
@@ -303,18 +300,12 @@ impl<'j, 'b, 'n, 's, 't> Steps<'j, 'b, 'n, 's, 't> {
             if !shown_only {
                 cx.variable(&name, item.span);
             }
-            let datapoint = match self.undeclared.get(&name) {
-                Some(datapoint) => Arc::clone(datapoint),
-                None => {
-                    // What a confirm shows may be any variable of the journey.
-                    let quiet = shown_only;
-                    let datapoint = self.journeys.field(cx, written, item.span, quiet);
-                    if !datapoint.declared && !quiet {
-                        self.undeclared.insert(name.clone(), Arc::clone(&datapoint));
-                    }
-                    datapoint
-                }
-            };
+            let known = self.undeclared.get(&name).cloned();
+            // What a confirm shows may be any variable of the journey.
+            let datapoint = known.unwrap_or_else(|| self.journeys.field(cx, written, item.span, shown_only));
+            if !datapoint.declared && !shown_only {
+                self.undeclared.insert(name.clone(), Arc::clone(&datapoint));
+            }
             self.uses_datapoint(&datapoint);
             out.push(Field { name, datapoint, span: item.span });
         }
