@@ -1,10 +1,14 @@
 //! One binary for all integration tests: harnesses over files, and properties.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "what helps tests may panic as tests may")]
+
+mod backend;
 mod check;
 mod cli;
 mod docs;
 mod engine;
 mod expr;
+mod files;
 mod outbound;
 mod properties;
 mod spec;
