@@ -29,6 +29,9 @@ pub struct Answer {
     pub journey: Option<Arc<str>>,
     /// The outcome of the last run that ended.
     pub outcome: Option<Arc<str>>,
+    /// What a read that an investigation asked for answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<ReadResult>,
 }
 
 impl Answer {
@@ -78,6 +81,18 @@ pub enum Status {
     Escalated,
     Abandoned,
     Cancelled,
+}
+
+/// What a read of an investigation came to.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ReadResult {
+    /// `integration.action`.
+    pub action: Arc<str>,
+    /// Its outcome, or the kind of its error.
+    pub outcome: Arc<str>,
+    /// Its body; sensitive values as `[redacted]`.
+    #[serde(default, skip_serializing_if = "Json::is_null")]
+    pub body: Json,
 }
 
 /// An option of a choice.

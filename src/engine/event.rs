@@ -1,26 +1,453 @@
-//! What happened in a conversation: versioned, and all that its state is made of.
+//! What happened in a conversation: versioned, terse, and all that its state is made of.
+//!
+//! An answer from outside is kept once: the variables made of it say so ([`EventBody::Kept`]) and do not repeat it.
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
+
+use super::answer::AnswerOption;
+use super::effect::{CallResult, EffectId, Request};
+use super::input::{Actor, Open};
+use crate::model::action::ErrorKind;
+use crate::model::step::Priority;
+use crate::model::{ActionId, ContentHash, StepKey};
+use crate::supervise::{Grant, Identity, Origin, Question, Source, Verdict};
+use crate::value::{Name, Taint, Value};
+
+/// The version of the form of events.
+pub const VERSION: u16 = 1;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Event {
-    /// The version of the event's form: 1.
+    /// The version of the event's form: [`VERSION`].
     pub v: u16,
-    /// When.
+    /// When, to the millisecond.
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub at: Timestamp,
     /// What.
     #[serde(flatten)]
     pub body: EventBody,
 }
 
-/// What happened. Filled by the engine.
+/// What happened. Every event is small; large ones are boxed, so that a list of events is.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum EventBody {
+    /// The conversation was opened.
+    Opened(Box<Open>),
+    /// A turn began.
+    Turn(Box<TurnBegun>),
+    /// A message came while an action was in flight, and waits.
+    Queued(Box<Queued>),
+    /// The message that waited longest is taken up.
+    Dequeued,
+    /// A message was taken for the wish to start a journey.
+    Routed {
+        /// Which.
+        journey: Name,
+        /// How alike, in thousandths.
+        score: u32,
+    },
+    /// Nothing was near enough: what the agent can do was offered.
+    Offered {
+        /// The journeys, by slug.
+        options: Vec<AnswerOption>,
+    },
+    /// A run began, on top of the others.
+    Began(Box<Began>),
+    /// The run came to a step.
+    Entered {
+        /// Which.
+        step: StepKey,
+        /// By what, if not in order: `outcome:shipped`, `error:timeout`, `goto`, …
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        via: Option<Arc<str>>,
+    },
+    /// Fields were asked for.
+    Asked {
+        /// Which.
+        fields: Vec<Name>,
+        /// Whether they may be left out.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        optional: bool,
+    },
+    /// Fields of a collect had values already.
+    Skipped {
+        /// Which.
+        fields: Vec<Name>,
+    },
+    /// Options were put.
+    Options {
+        /// They, if they are not those written in the journey.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        options: Vec<AnswerOption>,
+    },
+    /// An instruction of a guide was given.
+    Instructed {
+        /// From 0.
+        index: u32,
+    },
+    /// An investigation may begin.
+    Investigating {
+        /// Until when.
+        #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+        until: Timestamp,
+    },
+    /// A field got a value.
+    Filled(Box<Filled>),
+    /// An attempt to answer what is asked failed.
+    Missed,
+    /// A variable was assigned.
+    Set(Box<Assigned>),
+    /// A variable was unset.
+    Unset {
+        /// Which.
+        name: Name,
+    },
+    /// A variable took the last answer.
+    Kept(Box<Kept>),
+    /// Something was said to the user.
+    Said {
+        /// The text.
+        text: Arc<str>,
+        /// The text with sensitive values hidden, if there are any in it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        redacted: Option<Arc<str>>,
+    },
+    /// A confirm put its question.
+    Question(Box<Question>),
+    /// The question was given to the channel again, unchanged.
+    Reshown {
+        /// Which channel.
+        channel: Arc<str>,
+    },
+    /// A yes made a grant.
+    Granted {
+        /// It.
+        grant: Box<Grant>,
+    },
+    /// The run's grants ended.
+    GrantsEnded {
+        /// Which run.
+        run: u32,
+        /// Only of this confirm.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepKey>,
+        /// Why.
+        why: Arc<str>,
+    },
+    /// An action was decided on. Always before it starts.
+    Decided(Box<Decided>),
+    /// A request may leave: it is durable before a byte does.
+    ActionStarted {
+        /// The effect.
+        effect: EffectId,
+        /// From 1.
+        attempt: u32,
+        /// Neither sent nor waited for after this.
+        #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+        until: Timestamp,
+        /// Who sends it: the turn that started it.
+        owner: u64,
+    },
+    /// A request came to something.
+    ActionFinished(Box<Finished>),
+    /// It is tried again later.
+    RetryAt {
+        /// When.
+        #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+        when: Timestamp,
+        /// Not the same again, but the read that settles its doubt.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        reconcile: bool,
+    },
+    /// An action had an outcome.
+    Matched {
+        /// Which.
+        outcome: Arc<str>,
+    },
+    /// An action had an error.
+    Failed {
+        /// Its kind.
+        kind: ErrorKind,
+        /// Why, as a code.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<Arc<str>>,
+        /// Why, in words, without values.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<Arc<str>>,
+    },
+    /// One element of an `each` is done: its result is kept until the last.
+    EachDone,
+    /// A late result of a write settled its doubt.
+    Settled {
+        /// The digest of the write.
+        digest: Arc<str>,
+    },
+    /// The workspace's identity journey runs first, once.
+    Identifying,
+    /// A try of a verification was counted.
+    VerifyTried,
+    /// Somebody was verified.
+    Verified {
+        /// Who, how surely and until when.
+        identity: Box<Identity>,
+    },
+    /// A field with a value got a new one: the run goes back.
+    Corrected {
+        /// The field.
+        field: Name,
+        /// The collect that asked for it last.
+        step: StepKey,
+    },
+    /// The run waits for a next message after its `done`.
+    Paused,
+    /// It goes on.
+    Resumed,
+    /// The top run ended.
+    Ended(Box<Ended>),
+    /// The conversation went to a person.
+    Escalated(Box<Escalated>),
+    /// An operator took over.
+    TakenOver,
+    /// An operator handed back.
+    HandedBack,
+    /// Nobody came back in time.
+    Abandoned,
+    /// Something that should not be: the conversation says so.
+    Fault {
+        /// A stable code.
+        code: Arc<str>,
+        /// One sentence.
+        text: Arc<str>,
+    },
     /// A line of the trace, of no effect on the state.
     Noted {
         /// What.
-        text: String,
+        text: Arc<str>,
     },
+}
+
+/// A turn began.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct TurnBegun {
+    /// Who.
+    pub actor: Actor,
+    /// Whose credential.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub by: Arc<str>,
+    /// The sender's id of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Arc<str>>,
+    /// `message`, a command's name, `result`, `wake`, `take_over_effect`.
+    pub what: Arc<str>,
+    /// A message's text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<Arc<str>>,
+}
+
+impl TurnBegun {
+    /// Whether somebody did it, not a timer or an answer from outside.
+    #[must_use]
+    pub fn is_of_a_person(&self) -> bool {
+        !matches!(&*self.what, "result" | "wake" | "take_over_effect" | "claim_refused")
+    }
+
+    /// Whether its text is the user's own.
+    #[must_use]
+    pub fn is_the_users(&self) -> bool {
+        &*self.what == "message" && matches!(self.actor, Actor::User | Actor::Runtime | Actor::Operator)
+    }
+}
+
+/// A message that waits.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Queued {
+    /// Its text.
+    pub text: Arc<str>,
+    /// The turn that brought it.
+    pub turn: u64,
+    /// Who sent it.
+    pub actor: Actor,
+    /// The channel that it came by.
+    pub channel: Arc<str>,
+}
+
+/// A run began.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Began {
+    /// Its number in the conversation.
+    pub run: u32,
+    /// Its journey.
+    pub journey: Name,
+    /// The version of the journey that it is pinned to.
+    pub hash: ContentHash,
+    /// Whether the run below called it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub called: bool,
+    /// What was passed in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub with: Vec<(Name, Value)>,
+    /// Where what was passed in came from: the user's word, an agent's, a caller's computation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<Origin>,
+}
+
+/// A field got a value.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Filled {
+    /// The field.
+    pub name: Name,
+    /// Its value.
+    pub value: Value,
+    /// Whose word it is.
+    #[serde(rename = "o")]
+    pub origin: Origin,
+    /// Of a run below the top one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<u32>,
+}
+
+/// A variable was assigned.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Assigned {
+    /// The variable.
+    pub name: Name,
+    /// Its value.
+    pub value: Value,
+    /// Where it came from.
+    #[serde(rename = "o")]
+    pub origin: Origin,
+    /// What it was computed from, with versions.
+    #[serde(rename = "f", default, skip_serializing_if = "Vec::is_empty")]
+    pub from: Vec<Source>,
+}
+
+/// A variable took the body of the last answer, or the list of the answers of an `each`.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Kept {
+    /// The variable.
+    pub name: Name,
+    /// Cut to these fields; empty: all of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<Arc<str>>,
+    /// What of it is sensitive.
+    #[serde(rename = "t", default, skip_serializing_if = "Taint::is_clean")]
+    pub taint: Taint,
+    /// The inputs that it was asked with.
+    #[serde(rename = "f", default, skip_serializing_if = "Vec::is_empty")]
+    pub from: Vec<Source>,
+    /// The key under which an investigation keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under: Option<Arc<str>>,
+    /// Whether it is the list of the answers of an `each`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub each: bool,
+}
+
+/// What an action in flight is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Purpose {
+    /// The step's own call.
+    #[default]
+    Step,
+    /// A read that an investigation lists.
+    Read,
+    /// A read that settles the doubt of the step's write.
+    Reconcile,
+}
+
+impl Purpose {
+    /// Whether it is the step's own call.
+    #[must_use]
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+    pub fn is_step(&self) -> bool {
+        *self == Self::Step
+    }
+}
+
+/// An action was decided on.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Decided {
+    /// Which.
+    pub action: ActionId,
+    /// What for.
+    #[serde(default, skip_serializing_if = "Purpose::is_step")]
+    pub purpose: Purpose,
+    /// What was decided, and why.
+    pub verdict: Verdict,
+    /// What would be sent: frozen here, for every attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Arc<Request>>,
+    /// The inputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Value>,
+    /// Everything that the request read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Source>,
+    /// Of a write: digest of the request, by which doubt is remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Arc<str>>,
+    /// A new attempt of what is in flight, which keeps its request.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
+}
+
+/// A request came to something.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Finished {
+    /// The effect.
+    pub effect: EffectId,
+    /// What came of it.
+    pub result: CallResult,
+    /// Of a write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<Class>,
+}
+
+/// What an answer means for a write (supervision, 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Nothing left.
+    NotSent,
+    /// It was refused.
+    Refused,
+    /// It was done.
+    Applied,
+    /// Nobody knows.
+    InDoubt,
+}
+
+/// A run ended.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Ended {
+    /// Its number.
+    pub run: u32,
+    /// How.
+    pub outcome: Arc<str>,
+    /// What its caller gets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
+}
+
+/// The conversation went to a person.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Escalated {
+    /// The queue.
+    pub to: Arc<str>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Arc<str>>,
+    /// How urgent.
+    pub priority: Priority,
+    /// What goes along.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<(Arc<str>, Value)>,
+    /// The writes of which nobody knows what came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubt: Vec<ActionId>,
 }

@@ -1,15 +1,36 @@
 //! The interpreter as a pure machine: inputs go in, events and effects come out (architecture, the effect line).
 //!
-//! Holds no clock, no randomness, no environment, nothing async: time and entropy come with each [`Input`].
+//! Holds no clock, no randomness, no environment, nothing async: time and entropy come with each [`Input`]. A turn moves a
+//! scratch copy of the state only by `apply`, the one fold, so the events of a conversation are all that its state is.
 
 pub mod answer;
+mod apply;
+mod call;
 pub mod effect;
 pub mod event;
+mod expects;
+mod fill;
+mod handle;
+mod hear;
 pub mod input;
+mod inputs;
+mod machine;
+mod operand;
+mod present;
+mod redact;
+mod request;
+mod result;
+mod scope;
 pub mod state;
+mod steps;
+mod trace;
+mod turn;
+mod walk;
 
-pub use answer::{Answer, Expects, Phase, Status};
+pub use answer::{Answer, Expects, Phase, Status, TraceLine};
 pub use effect::{CallEffect, CallFailure, CallResult, Claim, Effect, HttpAnswer, Progress, Request};
 pub use event::{Event, EventBody};
 pub use input::{Actor, Command, Input, InputBody, Principal};
+pub use machine::{Keys, Machine};
 pub use state::State;
+pub use trace::trace;

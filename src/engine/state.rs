@@ -1,18 +1,301 @@
-//! The state of a conversation: nothing but the fold of its events.
+//! The state of a conversation: nothing but the fold of its events. Its parts are shared, so that a copy costs little.
 
-use super::event::Event;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::answer::{AnswerOption, Status};
+use super::effect::{CallResult, EffectId, Request};
+use super::event::{Escalated, Purpose, Queued};
+use super::input::Open;
+use crate::model::{ActionId, ContentHash, StepKey};
+use crate::supervise::{Grant, Identity, Question, Source, Variables};
+use crate::value::{Json, Name, Value};
 
 /// A conversation's state.
 #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct State {
     /// How many events it is made of.
     pub version: u64,
+    /// How many turns it had.
+    pub turn: u64,
+    /// The version at which the present turn began.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) turn_began: u64,
+    /// When somebody last did something.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) last_at: Timestamp,
+    /// How it was opened.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) opened: Option<Arc<Open>>,
+    /// Its status.
+    pub(super) status: Status,
+    /// Runs that have not ended; the last is on top.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) runs: Vec<Arc<Run>>,
+    /// How many runs there were.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) begun: u32,
+    /// The last run that ended: its journey and outcome, and the turn.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) last: Option<(Name, Arc<str>, u64)>,
+    /// Who was verified. The subject is the conversation's for good.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) identity: Option<Arc<Identity>>,
+    /// Tries of a verification.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) tries: u32,
+    /// Ids of the messages and commands taken in, the newest last.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) ids: Arc<Vec<Arc<str>>>,
+    /// What the user said, the newest last.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) heard: Arc<Vec<Arc<str>>>,
+    /// Messages that wait for an action in flight.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) queue: Vec<Arc<Queued>>,
+    /// The action in flight, or waiting to be tried again.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) flight: Option<Arc<Flight>>,
+    /// Writes that were sent, by the digest of their request.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) writes: Arc<BTreeMap<Arc<str>, Write>>,
+    /// Instant steps since somebody was waited for.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) instant: u32,
+    /// What was offered when no journey was near enough.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) offered: Vec<AnswerOption>,
+    /// Where it went, if it went to a person.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) escalation: Option<Arc<Escalated>>,
+    /// Whether an operator has it without an escalation.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) taken: bool,
+    /// The last thing that should not be.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) fault: Option<Arc<str>>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// A run of a journey.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Run {
+    /// Its number in the conversation.
+    pub id: u32,
+    /// Its journey.
+    pub journey: Name,
+    /// The version that it is pinned to.
+    pub hash: ContentHash,
+    /// Whether the run below called it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub called: bool,
+    /// The step at which it stands.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub at: Option<StepKey>,
+    /// Its variables.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub variables: Arc<Variables>,
+    /// The name of the last matched outcome.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub outcome: Option<Arc<str>>,
+    /// Which collect last asked for a field, and when it was entered.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub asked: Arc<BTreeMap<Name, (StepKey, u64)>>,
+    /// Yeses, the newest last.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub grants: Vec<Arc<Grant>>,
+    /// What started writes have read.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub locked: Arc<BTreeSet<Name>>,
+    /// Whether it waits for a message after its `done`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub paused: bool,
+    /// How it stands at its step.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub stand: Stand,
+}
+
+/// How a run stands at its step. Begins anew at every step.
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub(super) struct Stand {
+    /// The version at which it came there.
+    pub entered: u64,
+    /// The fields that are asked for.
+    #[serde(skip_serializing_if = "is_default")]
+    pub asked: Vec<Name>,
+    /// Optional fields that were asked for.
+    #[serde(skip_serializing_if = "is_default")]
+    pub optional: Vec<Name>,
+    /// Attempts that failed.
+    #[serde(skip_serializing_if = "is_default")]
+    pub missed: u32,
+    /// Options from elsewhere.
+    #[serde(skip_serializing_if = "is_default")]
+    pub options: Vec<AnswerOption>,
+    /// Whether it waits for somebody.
+    #[serde(skip_serializing_if = "is_default")]
+    pub waits: bool,
+    /// The question of a confirm.
+    #[serde(skip_serializing_if = "is_default")]
+    pub question: Option<Arc<Question>>,
+    /// The instruction of a guide.
+    #[serde(skip_serializing_if = "is_default")]
+    pub index: u32,
+    /// Until when an investigation may go on.
+    #[serde(skip_serializing_if = "is_default")]
+    pub until: Option<Timestamp>,
+    /// Reads that an investigation made; elements that an `each` is past.
+    #[serde(skip_serializing_if = "is_default")]
+    pub calls: u32,
+    /// The results of an `each` so far.
+    #[serde(skip_serializing_if = "is_default")]
+    pub each: Vec<Value>,
+    /// Whether the identity journey was run for this action.
+    #[serde(skip_serializing_if = "is_default")]
+    pub identified: bool,
+}
+
+/// An action in flight.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Flight {
+    /// Which.
+    pub action: ActionId,
+    /// What for.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub purpose: Purpose,
+    /// The run that wants it.
+    pub run: u32,
+    /// The effect; none before it started.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub effect: Option<EffectId>,
+    /// The frozen request.
+    pub request: Arc<Request>,
+    /// The inputs.
+    pub inputs: Value,
+    /// What it read.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sources: Arc<Vec<Source>>,
+    /// Of a write.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub digest: Option<Arc<str>>,
+    /// The attempt under way, from 1.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub attempt: u32,
+    /// Until when it is waited for.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub until: Timestamp,
+    /// When the first attempt began.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub began: Timestamp,
+    /// When it is tried again, or its doubt looked into.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub retry_at: Option<Timestamp>,
+    /// Whether what comes next is the read that settles its doubt.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub reconcile: bool,
+    /// What came of it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub result: Option<Arc<CallResult>>,
+    /// The write whose doubt this read settles.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub settles: Option<Arc<Flight>>,
+}
+
+/// A write that was sent, by the digest of its request.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub(super) struct Write {
+    /// Which action.
+    pub action: Option<ActionId>,
+    /// Definite answers so far: the next one has another key.
+    pub n: u32,
+    /// The effect of which nobody knows what came.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub doubt: Option<EffectId>,
+}
+
+/// What is pending: an action that started and has no result, or that is to be tried again. Only a new decision sends anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// The effect, once it started.
+    pub effect: Option<EffectId>,
+    /// Which action.
+    pub action: ActionId,
+    /// Until when its sender may be waited for.
+    pub until: Timestamp,
+    /// When it is to be tried again.
+    pub retry_at: Option<Timestamp>,
 }
 
 impl State {
-    /// Folds one event in. Total: an event that makes no sense here changes nothing but the version.
-    pub fn apply(&mut self, event: &Event) {
-        let _ = event;
-        self.version += 1;
+    /// Its status.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// How it was opened.
+    #[must_use]
+    pub fn opened(&self) -> Option<&Open> {
+        self.opened.as_deref()
+    }
+
+    /// The versions of journeys that its runs are pinned to.
+    pub fn pinned(&self) -> impl Iterator<Item = &ContentHash> {
+        self.runs.iter().map(|r| &r.hash)
+    }
+
+    /// The variables of the top run, or of none.
+    pub fn variables(&self) -> impl Iterator<Item = (&Name, &Value)> {
+        self.runs.last().into_iter().flat_map(|r| r.variables.set.iter().map(|(n, v)| (n, &v.value)))
+    }
+
+    /// The journey of the top run, and the step at which it stands.
+    #[must_use]
+    pub fn place(&self) -> Option<(&Name, Option<&StepKey>)> {
+        self.runs.last().map(|r| (&r.journey, r.at.as_ref()))
+    }
+
+    /// Who was verified last.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_deref()
+    }
+
+    /// Where it went, if it went to a person.
+    #[must_use]
+    pub fn escalation(&self) -> Option<&Escalated> {
+        self.escalation.as_deref()
+    }
+
+    /// What is in flight or to be tried again.
+    pub fn pending(&self) -> impl Iterator<Item = Pending> {
+        self.flight.iter().map(|f| Pending {
+            effect: f.effect.clone(),
+            action: f.action.clone(),
+            until: f.until,
+            retry_at: f.retry_at,
+        })
+    }
+
+    pub(super) fn top(&self) -> Option<&Arc<Run>> {
+        self.runs.last()
+    }
+}
+
+/// `json` cut to `fields`, if it is a map and there are any.
+pub(super) fn cut(json: &Arc<Json>, fields: &[Arc<str>]) -> Arc<Json> {
+    match &**json {
+        Json::Object(map) if !fields.is_empty() => {
+            let kept = fields.iter().filter_map(|f| map.get(&**f).map(|v| (f.to_string(), v.clone())));
+            Arc::new(Json::Object(kept.collect()))
+        }
+        _ => json.clone(),
     }
 }

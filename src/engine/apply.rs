@@ -1,0 +1,486 @@
+//! The one fold: live, on load, in replay and in tests. Total and silent.
+
+use std::sync::Arc;
+
+use super::answer::Status;
+use super::effect::CallResult;
+use super::event::{Assigned, Began, Class, Decided, Ended, Event, EventBody, Filled, Finished, Kept, Purpose};
+use super::state::{Flight, Run, Stand, State, cut};
+use crate::supervise::{Grant, Origin, Variable};
+use crate::value::{Json, Name, Value};
+
+/// Ids that are remembered: an older one that comes again is refused by its claim.
+const IDS: usize = 256;
+/// Messages that are remembered, for verifications that want the user's own word.
+const HEARD: usize = 64;
+
+impl Run {
+    fn note_asked(&mut self, fields: &[Name]) {
+        if let Some(at) = self.at.clone() {
+            let entered = self.stand.entered;
+            Arc::make_mut(&mut self.asked).extend(fields.iter().map(|f| (f.clone(), (at.clone(), entered))));
+        }
+    }
+}
+
+impl State {
+    /// Folds one event in. Total: an event that makes no sense here changes nothing but the version.
+    pub fn apply(&mut self, event: &Event) {
+        self.version += 1;
+        let seq = self.version;
+        match &event.body {
+            EventBody::Opened(open) => {
+                self.opened = Some(Arc::new((**open).clone()));
+                self.last_at = event.at;
+            }
+            EventBody::Turn(turn) => {
+                self.turn += 1;
+                self.turn_began = seq;
+                if let Some(id) = &turn.id {
+                    remember(&mut self.ids, id.clone(), IDS);
+                }
+                if turn.is_of_a_person() {
+                    self.last_at = event.at;
+                    self.instant = 0;
+                }
+                if let Some(text) = &turn.text
+                    && turn.is_the_users()
+                {
+                    remember(&mut self.heard, text.clone(), HEARD);
+                }
+            }
+            EventBody::Queued(message) => self.queue.push(Arc::new((**message).clone())),
+            EventBody::Dequeued => {
+                if !self.queue.is_empty() {
+                    self.queue.remove(0);
+                    self.instant = 0;
+                }
+            }
+            EventBody::Routed { .. } => self.offered.clear(),
+            EventBody::Offered { options } => self.offered.clone_from(options),
+            EventBody::Began(began) => self.begin(began, seq),
+            EventBody::Entered { step, .. } => {
+                self.instant += 1;
+                if let Some(run) = self.top_mut() {
+                    let identified = run.stand.identified && run.at.as_ref() == Some(step);
+                    run.at = Some(step.clone());
+                    run.stand = Stand { entered: seq, identified, ..Stand::default() };
+                }
+            }
+            EventBody::Asked { fields, optional } => {
+                self.wait();
+                if let Some(run) = self.top_mut() {
+                    run.stand.asked.clone_from(fields);
+                    if *optional {
+                        run.stand.optional.extend(fields.iter().cloned());
+                    }
+                    run.note_asked(fields);
+                }
+            }
+            EventBody::Skipped { fields } => {
+                if let Some(run) = self.top_mut() {
+                    run.note_asked(fields);
+                }
+            }
+            EventBody::Options { options } => {
+                self.wait();
+                if let Some(run) = self.top_mut() {
+                    run.stand.options.clone_from(options);
+                }
+            }
+            EventBody::Instructed { index } => {
+                self.wait();
+                if let Some(run) = self.top_mut() {
+                    run.stand.index = *index;
+                }
+            }
+            EventBody::Investigating { until } => {
+                self.wait();
+                if let Some(run) = self.top_mut() {
+                    run.stand.until = Some(*until);
+                }
+            }
+            EventBody::Filled(filled) => self.fill(filled, seq),
+            EventBody::Missed => {
+                if let Some(run) = self.top_mut() {
+                    run.stand.missed += 1;
+                }
+            }
+            EventBody::Set(assigned) => self.set(assigned, seq),
+            EventBody::Unset { name } => {
+                if let Some(run) = self.top_mut() {
+                    let variables = Arc::make_mut(&mut run.variables);
+                    if variables.set.remove(name).is_some() {
+                        variables.gone.insert(name.clone(), seq);
+                    }
+                }
+            }
+            EventBody::Kept(kept) => self.keep(kept, seq),
+            EventBody::Question(question) => {
+                self.wait();
+                if let Some(run) = self.top_mut() {
+                    run.stand.question = Some(Arc::new((**question).clone()));
+                }
+            }
+            EventBody::Reshown { channel } => {
+                if let Some(question) = self.top_mut().and_then(|r| r.stand.question.as_mut()) {
+                    Arc::make_mut(question).channel = channel.clone();
+                }
+            }
+            EventBody::Granted { grant } => {
+                if let Some(run) = self.top_mut() {
+                    run.grants.retain(|g| g.step != grant.step);
+                    run.grants.push(Arc::new(Grant { seq, ..(**grant).clone() }));
+                }
+            }
+            EventBody::GrantsEnded { run, step, .. } => {
+                if let Some(run) = self.runs.iter_mut().find(|r| r.id == *run) {
+                    Arc::make_mut(run).grants.retain(|g| step.as_ref().is_some_and(|s| *s != g.step));
+                }
+            }
+            EventBody::Decided(decided) => self.decided(decided),
+            EventBody::ActionStarted { effect, attempt, until, .. } => {
+                if let Some(flight) = &mut self.flight {
+                    let flight = Arc::make_mut(flight);
+                    flight.effect = Some(effect.clone());
+                    flight.attempt = *attempt;
+                    flight.until = *until;
+                    flight.retry_at = None;
+                    flight.result = None;
+                    if *attempt == 1 {
+                        flight.began = event.at;
+                    }
+                }
+                self.lock();
+            }
+            EventBody::ActionFinished(finished) => self.finished(finished),
+            EventBody::RetryAt { when, reconcile } => {
+                if let Some(flight) = &mut self.flight {
+                    let flight = Arc::make_mut(flight);
+                    flight.retry_at = Some(*when);
+                    flight.reconcile = *reconcile;
+                }
+            }
+            EventBody::Matched { outcome } => {
+                if self.settle_flight()
+                    && let Some(run) = self.top_mut()
+                {
+                    run.outcome = Some(outcome.clone());
+                }
+            }
+            EventBody::Failed { .. } => {
+                self.settle_flight();
+            }
+            EventBody::EachDone => {
+                if let Some(body) = self.answer() {
+                    self.settle_flight();
+                    if let Some(run) = self.top_mut() {
+                        run.stand.calls += 1;
+                        run.stand.each.push(body);
+                    }
+                }
+            }
+            EventBody::Settled { digest } => {
+                if let Some(write) = Arc::make_mut(&mut self.writes).get_mut(digest) {
+                    write.doubt = None;
+                    write.n += 1;
+                }
+            }
+            EventBody::Identifying => {
+                if let Some(run) = self.top_mut() {
+                    run.stand.identified = true;
+                }
+            }
+            EventBody::VerifyTried => self.tries += 1,
+            EventBody::Verified { identity } => {
+                if self.identity.as_ref().is_some_and(|i| i.subject != identity.subject) {
+                    self.change_subject();
+                }
+                self.identity = Some(Arc::new((**identity).clone()));
+            }
+            EventBody::Corrected { step, .. } => {
+                if let Some(run) = self.top_mut() {
+                    let since = run.asked.values().filter(|(s, _)| s == step).map(|(_, n)| *n).max().unwrap_or(0);
+                    let variables = Arc::make_mut(&mut run.variables);
+                    let later: Vec<Name> = variables
+                        .set
+                        .iter()
+                        .filter(|(_, v)| v.seq > since && !v.step.is_empty())
+                        .map(|(n, _)| n.clone())
+                        .collect();
+                    for name in later {
+                        variables.set.remove(&name);
+                        variables.gone.insert(name, seq);
+                    }
+                }
+            }
+            EventBody::Paused => {
+                if let Some(run) = self.top_mut() {
+                    run.paused = true;
+                    run.grants.clear();
+                }
+                self.status = Status::Paused;
+            }
+            EventBody::Resumed => {
+                if let Some(run) = self.top_mut() {
+                    run.paused = false;
+                }
+                self.status = Status::Active;
+            }
+            EventBody::Ended(ended) => self.end(ended),
+            EventBody::Escalated(escalated) => {
+                self.escalation = Some(Arc::new((**escalated).clone()));
+                self.hold_grants();
+                self.status = Status::Escalated;
+            }
+            EventBody::TakenOver => {
+                self.taken = true;
+                self.hold_grants();
+                self.status = Status::Escalated;
+            }
+            EventBody::HandedBack => {
+                self.taken = false;
+                self.escalation = None;
+                self.hold_grants();
+                self.restate();
+            }
+            EventBody::Abandoned => {
+                self.status = Status::Abandoned;
+                self.flight = None;
+                self.queue.clear();
+            }
+            EventBody::Fault { text, .. } => self.fault = Some(text.clone()),
+            EventBody::Said { .. } | EventBody::Noted { .. } => {}
+        }
+    }
+
+    fn top_mut(&mut self) -> Option<&mut Run> {
+        self.runs.last_mut().map(Arc::make_mut)
+    }
+
+    fn wait(&mut self) {
+        if let Some(run) = self.top_mut() {
+            run.stand.waits = true;
+        }
+    }
+
+    fn hold_grants(&mut self) {
+        for run in &mut self.runs {
+            if !run.grants.is_empty() {
+                Arc::make_mut(run).grants.clear();
+            }
+        }
+    }
+
+    /// Another subject: what the last one gave, and said yes to, goes.
+    fn change_subject(&mut self) {
+        for run in &mut self.runs {
+            let run = Arc::make_mut(run);
+            run.grants.clear();
+            run.variables = Arc::default();
+            run.asked = Arc::default();
+        }
+    }
+
+    fn restate(&mut self) {
+        self.status = match self.runs.last() {
+            None => Status::Completed,
+            Some(run) if run.paused => Status::Paused,
+            Some(_) => Status::Active,
+        };
+    }
+
+    fn begin(&mut self, began: &Began, seq: u64) {
+        let mut run = Run {
+            id: began.run,
+            journey: began.journey.clone(),
+            hash: began.hash.clone(),
+            called: began.called,
+            at: None,
+            variables: Arc::default(),
+            outcome: None,
+            asked: Arc::default(),
+            grants: Vec::new(),
+            locked: Arc::default(),
+            paused: false,
+            stand: Stand::default(),
+        };
+        let variables = Arc::make_mut(&mut run.variables);
+        for (i, (name, value)) in began.with.iter().enumerate() {
+            let origin = began.origins.get(i).copied().unwrap_or(Origin::Answer);
+            let variable = Variable { value: value.clone(), seq, origin, from: Vec::new(), step: "".into() };
+            variables.set.insert(name.clone(), variable);
+        }
+        self.begun = self.begun.max(began.run);
+        self.offered.clear();
+        self.runs.push(Arc::new(run));
+        self.status = Status::Active;
+    }
+
+    fn fill(&mut self, filled: &Filled, seq: u64) {
+        let run = match filled.run {
+            Some(id) => self.runs.iter_mut().find(|r| r.id == id),
+            None => self.runs.last_mut(),
+        };
+        let Some(run) = run.map(Arc::make_mut) else { return };
+        let variable =
+            Variable { value: filled.value.clone(), seq, origin: filled.origin, from: Vec::new(), step: "".into() };
+        run.stand.asked.retain(|f| *f != filled.name);
+        Arc::make_mut(&mut run.variables).set.insert(filled.name.clone(), variable);
+    }
+
+    fn set(&mut self, assigned: &Assigned, seq: u64) {
+        let Some(run) = self.top_mut() else { return };
+        let step = run.at.as_ref().map_or_else(|| "".into(), |s| s.0.clone());
+        let variables = Arc::make_mut(&mut run.variables);
+        let variable =
+            Variable { value: assigned.value.clone(), seq, origin: assigned.origin, from: assigned.from.clone(), step };
+        variables.set.insert(assigned.name.clone(), variable);
+    }
+
+    /// The body of the answer that the action in flight got.
+    fn answer(&self) -> Option<Value> {
+        match &**self.flight.as_ref()?.result.as_ref()? {
+            CallResult::Answered(answer) => Some(Value::clean(answer.body.clone())),
+            CallResult::Failed(_) => None,
+        }
+    }
+
+    fn keep(&mut self, kept: &Kept, seq: u64) {
+        let Some(answer) = self.answer() else { return };
+        let cut_answer = Value { json: cut(&answer.json, &kept.fields), taint: kept.taint.clone() };
+        let Some(run) = self.top_mut() else { return };
+        let step = run.at.as_ref().map_or_else(|| "".into(), |s| s.0.clone());
+        let before = run.variables.set.get(&kept.name);
+        let value = if kept.each {
+            let mut list: Vec<Json> = run.stand.each.iter().map(|v| (*cut(&v.json, &kept.fields)).clone()).collect();
+            list.push((*cut_answer.json).clone());
+            Value { json: Arc::new(Json::Array(list)), taint: kept.taint.under(None) }
+        } else if let Some(key) = &kept.under {
+            let mut map = match before.map(|v| &*v.value.json) {
+                Some(Json::Object(map)) => map.clone(),
+                _ => serde_json::Map::new(),
+            };
+            let taint = before.map(|v| v.value.taint.clone()).unwrap_or_default();
+            map.insert(key.to_string(), (*cut_answer.json).clone());
+            Value { json: Arc::new(Json::Object(map)), taint: taint.join(&kept.taint.under(Some(key))) }
+        } else {
+            cut_answer
+        };
+        let variable = Variable { value, seq, origin: Origin::Answer, from: kept.from.clone(), step };
+        Arc::make_mut(&mut run.variables).set.insert(kept.name.clone(), variable);
+    }
+
+    fn decided(&mut self, decided: &Decided) {
+        if decided.again {
+            return;
+        }
+        if decided.purpose == Purpose::Read
+            && let Some(run) = self.top_mut()
+        {
+            run.stand.calls += 1;
+        }
+        let settles = if decided.purpose.is_step() { None } else { self.flight.take() };
+        self.flight = match (&decided.request, &decided.inputs) {
+            (Some(request), Some(inputs)) => Some(Arc::new(Flight {
+                action: decided.action.clone(),
+                purpose: decided.purpose,
+                run: self.runs.last().map_or(0, |r| r.id),
+                effect: None,
+                request: request.clone(),
+                inputs: inputs.clone(),
+                sources: Arc::new(decided.sources.clone()),
+                digest: decided.digest.clone(),
+                attempt: 0,
+                until: jiff::Timestamp::default(),
+                began: jiff::Timestamp::default(),
+                retry_at: None,
+                reconcile: false,
+                result: None,
+                settles,
+            })),
+            _ => settles,
+        };
+    }
+
+    /// What a started write has read can no longer be corrected.
+    fn lock(&mut self) {
+        let Some(flight) = self.flight.clone() else { return };
+        if flight.digest.is_none() {
+            return;
+        }
+        if let Some(run) = self.top_mut() {
+            let mut names: Vec<Name> = flight.sources.iter().map(|s| Name::new(s.root())).collect();
+            let locked = Arc::make_mut(&mut run.locked);
+            while let Some(name) = names.pop() {
+                if let Some(variable) = run.variables.set.get(&name) {
+                    names.extend(variable.from.iter().map(|s| Name::new(s.root())).filter(|n| !locked.contains(n)));
+                }
+                locked.insert(name);
+            }
+        }
+    }
+
+    fn finished(&mut self, finished: &Finished) {
+        let Some(flight) = &mut self.flight else { return };
+        if flight.effect.as_ref() != Some(&finished.effect) {
+            return;
+        }
+        let flight = Arc::make_mut(flight);
+        flight.result = Some(Arc::new(finished.result.clone()));
+        let (Some(digest), Some(class)) = (flight.digest.clone(), finished.class) else { return };
+        let action = flight.action.clone();
+        let write = Arc::make_mut(&mut self.writes).entry(digest).or_default();
+        write.action = Some(action);
+        match class {
+            Class::NotSent => {}
+            Class::Refused | Class::Applied => {
+                write.n += 1;
+                write.doubt = None;
+            }
+            Class::InDoubt => write.doubt = Some(finished.effect.clone()),
+        }
+    }
+
+    /// The action in flight came to its end: a yes that it needed is used at this step.
+    fn settle_flight(&mut self) -> bool {
+        let Some(flight) = self.flight.take() else { return true };
+        let step_call = flight.purpose.is_step();
+        if let Some(run) = self.top_mut()
+            && step_call
+            && let Some(at) = run.at.clone()
+        {
+            for grant in &mut run.grants {
+                Arc::make_mut(grant).used.push(at.clone());
+            }
+        }
+        self.flight.clone_from(&flight.settles);
+        step_call
+    }
+
+    fn end(&mut self, ended: &Ended) {
+        if self.runs.last().is_none_or(|r| r.id != ended.run) {
+            return;
+        }
+        if let Some(run) = self.runs.pop() {
+            self.last = Some((run.journey.clone(), ended.outcome.clone(), self.turn));
+            if self.flight.as_ref().is_some_and(|f| f.run == run.id) {
+                self.flight = None;
+            }
+        }
+        if self.escalation.is_none() && !self.taken {
+            self.restate();
+        }
+        if self.runs.is_empty() {
+            self.fault = None;
+        }
+    }
+}
+
+fn remember(list: &mut Arc<Vec<Arc<str>>>, item: Arc<str>, most: usize) {
+    let list = Arc::make_mut(list);
+    if list.len() >= most {
+        list.remove(0);
+    }
+    list.push(item);
+}

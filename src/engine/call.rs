@@ -1,0 +1,272 @@
+//! Calls of actions: found inputs, one frozen request, a verdict, a start; then the answer, tries after it, and doubt.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::effect::{CallEffect, CallResult, Effect, EffectId};
+use super::event::{Class, Decided, EventBody, Finished, Purpose};
+use super::inputs::{self, Resolved};
+use super::request;
+use super::scope::{self, View};
+use super::state::{Flight, Run};
+use super::turn::{Go, Turn, later};
+use crate::model::action::{Effects, ErrorKind, Idempotency, Reconcile};
+use crate::model::step::Input;
+use crate::model::{Action, StepKey};
+use crate::supervise::{Decision, Grant, Intent, Ledger, Verdict, decide};
+use crate::value::Value;
+
+/// Past an action's timeout, until its sender is given up.
+const MARGIN_MS: u64 = 2_000;
+/// A delay between tries, at most.
+const LONGEST_DELAY_MS: u64 = 300_000;
+/// How long a method that is idempotent by nature may be sent again.
+const NATURAL_MS: i64 = 30_000;
+
+/// An error of a call: its kind, why, and the answer's status.
+#[derive(Debug, Clone)]
+pub(super) struct Trouble {
+    pub kind: ErrorKind,
+    pub code: Option<Arc<str>>,
+    pub detail: Arc<str>,
+    /// Tries were configured and are used up.
+    pub exhausted: bool,
+}
+
+impl Trouble {
+    pub fn new(kind: ErrorKind, detail: impl Into<Arc<str>>) -> Self {
+        Self { kind, code: None, detail: detail.into(), exhausted: false }
+    }
+
+    pub fn coded(kind: ErrorKind, code: &str, detail: impl Into<Arc<str>>) -> Self {
+        Self { code: Some(code.into()), ..Self::new(kind, detail) }
+    }
+}
+
+/// How a call is wanted.
+pub(super) struct Wanted<'a> {
+    pub action: &'a Arc<Action>,
+    pub inputs: &'a [Input],
+    pub each: Option<&'a Value>,
+    pub purpose: Purpose,
+}
+
+impl Turn<'_> {
+    /// Decides on a call and starts it. What it comes to comes as an input of its own.
+    pub fn call(&mut self, wanted: &Wanted<'_>) -> Result<(), Trouble> {
+        let Some((run, _)) = self.top() else { return Err(Trouble::new(ErrorKind::Internal, "there is no run")) };
+        let Some(step) = run.at.clone() else { return Err(Trouble::new(ErrorKind::Internal, "there is no step")) };
+        let action = wanted.action;
+        let built = self.build(wanted, &run);
+        let (resolved, mut request, sources) = match built {
+            Ok(built) => built,
+            Err(detail) => return Err(Trouble::new(ErrorKind::InvalidInput, detail)),
+        };
+        let digest = (action.effects == Effects::Write).then(|| self.write_digest(action, &request::canonical(&request)));
+        if let Some(digest) = &digest {
+            request.idempotency_key = Some(self.idempotency_key(action, digest));
+        }
+        let until = later(self.at, action.settings.timeout_ms.saturating_add(MARGIN_MS));
+        let placed = self.state.flight.is_none() || wanted.purpose == Purpose::Reconcile;
+        let (verdict, permit) = self.decide(&run, &step, action, &sources, digest.as_ref(), until, placed);
+        let allowed = permit.is_some();
+        let trouble = denied(&verdict);
+        let request = Arc::new(request);
+        self.emit(EventBody::Decided(Box::new(Decided {
+            action: action.id.clone(),
+            purpose: wanted.purpose,
+            verdict,
+            request: allowed.then(|| request.clone()),
+            inputs: allowed.then(|| resolved.value.clone()),
+            sources: if allowed { sources } else { Vec::new() },
+            digest,
+            again: false,
+        })));
+        match permit {
+            Some(permit) => {
+                self.send(action, permit, request, &resolved.value, 1, until);
+                Ok(())
+            }
+            None => Err(trouble),
+        }
+    }
+
+    fn build(
+        &self,
+        wanted: &Wanted<'_>,
+        run: &Run,
+    ) -> Result<(Resolved, super::effect::Request, Vec<crate::supervise::Source>), String> {
+        let action = wanted.action;
+        let view = View::new(&self.state, Some(run), self.at).each(wanted.each);
+        let resolved = inputs::resolve(action, wanted.inputs, &view, &self.state, run)?;
+        let view = View::new(&self.state, Some(run), self.at).each(wanted.each).inputs(&resolved.value);
+        let request = request::build(action, &resolved.value, &view)?;
+        let mut sources = resolved.sources.clone();
+        for source in request::sources(action, &run.variables) {
+            scope::push(&mut sources, source);
+        }
+        Ok((resolved, request, sources))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the facts of one decision, each of another origin")]
+    fn decide(
+        &self,
+        run: &Run,
+        step: &StepKey,
+        action: &Action,
+        sources: &[crate::supervise::Source],
+        digest: Option<&Arc<str>>,
+        until: Timestamp,
+        placed: bool,
+    ) -> (Verdict, Option<crate::supervise::Permit>) {
+        let doubtful = digest.and_then(|d| self.state.writes.get(d)).is_some_and(|w| w.doubt.is_some());
+        let in_doubt = doubtful && action.settings.idempotency != Idempotency::Key;
+        let grants: Vec<Grant> = run.grants.iter().map(|g| (**g).clone()).collect();
+        let intent = Intent { action, step, placed, sources, until };
+        let ledger = Ledger {
+            variables: &run.variables,
+            grants: &grants,
+            identity: self.state.identity.as_deref(),
+            in_doubt,
+            grant_ttl_s: self.machine.workspace.settings.limits.grant_ttl_s,
+        };
+        decide(&intent, &ledger, self.at)
+    }
+
+    fn send(
+        &mut self,
+        action: &Arc<Action>,
+        permit: crate::supervise::Permit,
+        request: Arc<super::effect::Request>,
+        inputs: &Value,
+        attempt: u32,
+        until: Timestamp,
+    ) {
+        let id = EffectId(self.fresh_id("e"));
+        if action.effects == Effects::Write {
+            self.end_grants_below();
+        }
+        let owner = self.state.turn;
+        self.emit(EventBody::ActionStarted { effect: id.clone(), attempt, until, owner });
+        let inputs = inputs.json.clone();
+        let effect = CallEffect { id, permit, request, action: action.clone(), inputs, attempt, until };
+        self.effects.push(Effect::Call(Box::new(effect)));
+    }
+
+    /// By which a write is known again: keyed, so that it says nothing of what was sent.
+    fn write_digest(&self, action: &Action, canonical: &str) -> Arc<str> {
+        let full = self.seal(&[b"request", action.id.to_string().as_bytes(), canonical.as_bytes()]);
+        full.get(..32).map_or_else(|| full.clone(), Into::into)
+    }
+
+    /// HMAC over tenant, action, subject, conversation, digest of the request, and the number of definite answers to it.
+    fn idempotency_key(&self, action: &Action, digest: &str) -> Arc<str> {
+        let open = self.state.opened.as_deref();
+        let subject = self.state.identity.as_ref().map_or("", |i| &*i.subject);
+        let n = self.state.writes.get(digest).map_or(0, |w| w.n);
+        self.seal(&[
+            b"idempotency",
+            open.map_or("", |o| &*o.tenant).as_bytes(),
+            action.id.to_string().as_bytes(),
+            subject.as_bytes(),
+            open.map_or("", |o| &*o.conversation).as_bytes(),
+            digest.as_bytes(),
+            &n.to_be_bytes(),
+        ])
+    }
+
+    /// Decides once more on what is in flight, and sends the same bytes again.
+    pub fn call_again(&mut self, action: &Arc<Action>) -> Result<(), Trouble> {
+        let (Some(flight), Some((run, _))) = (self.state.flight.clone(), self.top()) else {
+            return Err(Trouble::new(ErrorKind::Internal, "nothing is in flight"));
+        };
+        let Some(step) = run.at.clone() else { return Err(Trouble::new(ErrorKind::Internal, "there is no step")) };
+        let until = later(self.at, action.settings.timeout_ms.saturating_add(MARGIN_MS));
+        let placed = run.id == flight.run;
+        // Whether it may be sent again in spite of doubt was settled before it came here.
+        let (verdict, permit) = self.decide(&run, &step, action, &flight.sources, None, until, placed);
+        let trouble = denied(&verdict);
+        self.emit(EventBody::Decided(Box::new(Decided {
+            action: action.id.clone(),
+            purpose: flight.purpose,
+            verdict,
+            request: None,
+            inputs: None,
+            sources: Vec::new(),
+            digest: None,
+            again: true,
+        })));
+        match permit {
+            Some(permit) => {
+                self.send(action, permit, flight.request.clone(), &flight.inputs, flight.attempt + 1, until);
+                Ok(())
+            }
+            None => Err(trouble),
+        }
+    }
+
+    /// Records what came of a request, and what that means for a write.
+    pub fn finish(&mut self, effect: &EffectId, result: CallResult, class: Option<Class>) {
+        self.emit(EventBody::ActionFinished(Box::new(Finished { effect: effect.clone(), result, class })));
+    }
+
+    /// Whether what is in flight may be sent again after this result (supervision, 7).
+    pub fn may_resend(&self, action: &Action, flight: &Flight, class: Option<Class>) -> bool {
+        if action.effects == Effects::Read {
+            return true;
+        }
+        match action.settings.idempotency {
+            Idempotency::Key => true,
+            Idempotency::Natural => {
+                let since = self.at.as_millisecond() - flight.began.as_millisecond();
+                class == Some(Class::NotSent) || since < NATURAL_MS
+            }
+            Idempotency::None => class == Some(Class::NotSent),
+        }
+    }
+
+    /// Tries again later: exponential backoff with jitter, or when the server asks.
+    pub fn retry_later(&mut self, attempt: u32, base_ms: u64, asked_ms: Option<u64>) {
+        let doubled = base_ms.saturating_mul(1_u64.checked_shl(attempt.saturating_sub(1).min(32)).unwrap_or(u64::MAX));
+        let delay = doubled.min(LONGEST_DELAY_MS);
+        let jittered = delay / 2 + self.below(delay / 2 + 1);
+        let wait = asked_ms.map_or(jittered, |asked| asked.clamp(jittered, LONGEST_DELAY_MS.max(jittered)));
+        self.emit(EventBody::RetryAt { when: later(self.at, wait), reconcile: false });
+    }
+
+    /// Asks the read that settles the doubt of the write in flight.
+    pub fn reconcile(&mut self, rule: &Reconcile) -> Go {
+        let Some(action) = self.machine.workspace.action(&rule.call.0).cloned() else {
+            return Go::Fall("the read that settles doubt is not here".into());
+        };
+        let inputs: Vec<Input> = rule
+            .inputs
+            .iter()
+            .map(|(name, value)| Input {
+                name: name.clone(),
+                value: value.clone(),
+                span: rule.call.1,
+                value_span: rule.call.1,
+            })
+            .collect();
+        if action.effects == Effects::Write {
+            return self.doubt_remains("what settles doubt is not a read");
+        }
+        let wanted = Wanted { action: &action, inputs: &inputs, each: None, purpose: Purpose::Reconcile };
+        match self.call(&wanted) {
+            Ok(()) => Go::Wait,
+            Err(trouble) => self.doubt_remains(&trouble.detail),
+        }
+    }
+}
+
+fn denied(verdict: &Verdict) -> Trouble {
+    let detail = verdict.why().cloned().unwrap_or_else(|| "it was not allowed".into());
+    match (verdict.decision, verdict.code()) {
+        (Decision::Allow | Decision::Hold | Decision::Deny, Some(code)) if &**code == "in_doubt" => {
+            Trouble { kind: ErrorKind::InDoubt, code: Some(code.clone()), detail, exhausted: false }
+        }
+        (_, code) => Trouble { kind: ErrorKind::Denied, code: code.cloned(), detail, exhausted: false },
+    }
+}

@@ -1,0 +1,586 @@
+//! Inputs: who may send what, now; and where each goes.
+
+use std::sync::Arc;
+
+use super::answer::{AnswerOption, Status};
+use super::event::{Class, EventBody, Queued};
+use super::hear::Heard;
+use super::input::{Actor, Command, InputBody, Open};
+use super::state::State;
+use super::steps::{self, Answered, choice, collect, confirm, guide, investigate};
+use super::turn::{Go, Turn};
+use crate::engine::effect::{CallFailure, CallResult, EffectId};
+use crate::model::action::{Effects, ErrorKind, Idempotency};
+use crate::model::step::StepKind;
+use crate::supervise::Origin;
+use crate::understand::{Words, is_word, normalise};
+use crate::value::{Json, Name, Taint, Value};
+
+/// Messages that wait for an action in flight, at most.
+const QUEUE: usize = 8;
+/// Journeys that are offered, at most.
+const OFFERS: usize = 20;
+
+impl Turn<'_> {
+    pub fn handle(&mut self, body: InputBody) {
+        match body {
+            InputBody::Open(open) => self.open(open),
+            InputBody::Message(text) => self.message(text),
+            InputBody::Command(command) => self.command(command),
+            InputBody::Result(effect, result) => {
+                self.begin("result", None);
+                let go = self.result(&effect, result);
+                self.walk(go);
+                self.drain();
+            }
+            InputBody::Wake => self.wake(),
+            InputBody::TakeOver(effect) => {
+                self.begin("take_over_effect", None);
+                let go = self.take_over_effect(&effect);
+                self.walk(go);
+                self.drain();
+            }
+            InputBody::ClaimRefused { claim, reason } => {
+                self.begin("claim_refused", None);
+                self.note(format!("a claim was refused: {reason}"));
+                let _ = claim;
+                self.refuse("busy", "it is taken at the moment");
+            }
+        }
+    }
+
+    fn open(&mut self, open: Open) {
+        if self.state.opened.is_some() {
+            return self.refuse("open", "the conversation is open already");
+        }
+        self.emit(EventBody::Opened(Box::new(open)));
+    }
+
+    /// Whether anything may be said to this conversation at all.
+    fn is_open(&mut self) -> bool {
+        if self.state.opened.is_none() {
+            self.refuse("not_open", "there is no such conversation");
+        } else if self.state.status == Status::Abandoned {
+            self.refuse("abandoned", "the conversation was given up and is over");
+        }
+        self.refused.is_none()
+    }
+
+    fn message(&mut self, text: Arc<str>) {
+        if !self.is_open() || self.is_repeated() {
+            return;
+        }
+        if !matches!(self.actor, Actor::User | Actor::Runtime | Actor::Operator) {
+            return self.refuse("forbidden", "only the user's own channel says messages");
+        }
+        if self.state.flight.is_some() && self.state.queue.len() >= QUEUE {
+            return self.refuse("busy", "too many messages wait already");
+        }
+        self.begin("message", Some(text.clone()));
+        let heard = Heard { text, turn: self.state.turn, actor: self.actor, channel: self.channel() };
+        if self.state.flight.is_some() {
+            let queued = Queued { text: heard.text, turn: heard.turn, actor: heard.actor, channel: heard.channel };
+            return self.emit(EventBody::Queued(Box::new(queued)));
+        }
+        self.hear(&heard);
+        self.drain();
+    }
+
+    /// Takes up the messages that waited, as long as nothing is in flight.
+    fn drain(&mut self) {
+        for _ in 0..QUEUE {
+            if self.state.flight.is_some() {
+                return;
+            }
+            let Some(next) = self.state.queue.first().cloned() else { return };
+            self.emit(EventBody::Dequeued);
+            let heard =
+                Heard { text: next.text.clone(), turn: next.turn, actor: next.actor, channel: next.channel.clone() };
+            self.hear(&heard);
+        }
+    }
+
+    /// A message: everywhere-words, then the answer to what is asked, then another wish, then an attempt that failed.
+    fn hear(&mut self, heard: &Heard) {
+        if self.state.status == Status::Escalated {
+            return;
+        }
+        let locale = &self.machine.locale;
+        let has_run = self.state.top().is_some();
+        if has_run && is_word(Words::Cancel, &heard.text, locale) {
+            return self.cancel();
+        }
+        if is_word(Words::Person, &heard.text, locale) {
+            return self.hand_off(Some("the user asked for a person".into()));
+        }
+        if !has_run {
+            return self.first_wish(heard);
+        }
+        if self.state.status == Status::Paused {
+            return self.resume(Some(heard));
+        }
+        let Some(here) = self.here() else { return };
+        let Some(step) = here.step() else { return };
+        if !self.state.top().is_some_and(|r| r.stand.waits) {
+            return;
+        }
+        match steps::hear(self, step, heard) {
+            Answered::Yes(go) => self.walk(go),
+            Answered::No => {
+                if let Some((journey, score)) = self.wish(&heard.text) {
+                    return self.start_by_message(heard, &journey, score);
+                }
+                let go = steps::miss(self, step, heard);
+                self.walk(go);
+            }
+        }
+    }
+
+    fn first_wish(&mut self, heard: &Heard) {
+        let offered = self.state.offered.clone();
+        let pairs = offered.iter().map(|o| (&*o.id, &*o.label));
+        if let Some(option) = crate::understand::pick(&heard.text, pairs).and_then(|i| offered.get(i)) {
+            return self.start_by_message(heard, &Name::new(&option.id), 1_000);
+        }
+        match self.wish(&heard.text) {
+            Some((journey, score)) => self.start_by_message(heard, &journey, score),
+            None => self.offer(),
+        }
+    }
+
+    /// What the agent can do, as a choice.
+    fn offer(&mut self) {
+        let options: Vec<AnswerOption> = self
+            .machine
+            .workspace
+            .journeys
+            .values()
+            .filter(|j| j.trigger.is_some() && !j.callable && self.meets(&j.slug.name))
+            .take(OFFERS)
+            .map(|j| AnswerOption { id: j.slug.shown.clone(), label: j.name.clone() })
+            .collect();
+        if options.is_empty() {
+            return self.say("I cannot help with that.");
+        }
+        let names: Vec<&str> = options.iter().map(|o| &*o.label).collect();
+        self.say(format!("I am not sure what you need. I can help with: {}.", names.join("; ")));
+        self.emit(EventBody::Offered { options });
+    }
+
+    /// Whether `trigger.requires` holds for this user.
+    fn meets(&self, journey: &Name) -> bool {
+        let Some(trigger) = self.machine.workspace.journeys.get(journey).and_then(|j| j.trigger.as_ref()) else { return false };
+        trigger.requires.iter().all(|r| r.test(&self.view()).unwrap_or(false))
+    }
+
+    fn start_by_message(&mut self, heard: &Heard, journey: &Name, score: u32) {
+        let Some(journey) = self.machine.workspace.journeys.get(journey).cloned() else { return };
+        self.emit(EventBody::Routed { journey: journey.slug.name.clone(), score });
+        match self.begin_run(&journey, false, Vec::new()) {
+            Ok(()) => {
+                self.heard = Some(heard.text.clone());
+                self.walk(Go::Begin);
+            }
+            Err(reason) => self.say(format!("That has to wait: {reason}.")),
+        }
+    }
+
+    fn cancel(&mut self) {
+        self.say("Cancelled.");
+        self.walk(Go::End("cancelled".into(), None));
+    }
+
+    fn hand_off(&mut self, reason: Option<Arc<str>>) {
+        let fallback = self.top().and_then(|(_, plan)| plan.journey.fallback.to.clone());
+        self.say("I am handing you over to a colleague.");
+        self.escalate(fallback, reason, crate::model::step::Priority::Normal, Vec::new());
+    }
+
+    /// After `pause_for_resume`: to its `resume`, or the run ends and the message is a wish.
+    fn resume(&mut self, heard: Option<&Heard>) {
+        let Some(here) = self.here() else { return };
+        let Some(StepKind::Done(done)) = here.step().map(|s| &s.kind) else { return };
+        self.emit(EventBody::Resumed);
+        if let Some(next) = done.resume {
+            self.heard = heard.map(|h| h.text.clone());
+            return self.walk(Go::via(next, "resume"));
+        }
+        let result = steps::done::result(self, done);
+        self.walk(Go::End(done.outcome.shown.clone(), result));
+        if let Some(heard) = heard {
+            self.hear(heard);
+        }
+    }
+
+    fn wake(&mut self) {
+        let flight = self.state.flight.clone();
+        if let Some(flight) = flight {
+            if flight.retry_at.is_none_or(|at| at > self.at) {
+                return;
+            }
+            self.begin("wake", None);
+            let Some(action) = self.action_in_flight(&flight) else { return };
+            let rule = action.safety.reconcile.clone().filter(|_| flight.reconcile);
+            let go = match rule {
+                Some(rule) => self.reconcile(&rule),
+                None => match self.call_again(&action) {
+                    Ok(()) => Go::Wait,
+                    Err(trouble) => self.trouble(trouble),
+                },
+            };
+            self.walk(go);
+            return self.drain();
+        }
+        let limit = self.state.top().and_then(|r| r.stand.until);
+        if limit.is_some_and(|at| at <= self.at)
+            && let Some(here) = self.here()
+            && let Some(StepKind::Investigate(search)) = here.step().map(|s| &s.kind)
+        {
+            self.begin("wake", None);
+            return self.walk(investigate::give_up(search, "the investigation took too long"));
+        }
+        if matches!(self.state.status, Status::Active | Status::Paused) && self.idle_at() <= self.at {
+            self.begin("wake", None);
+            self.emit(EventBody::Abandoned);
+        }
+    }
+
+    /// The sender of an effect is gone. A read is decided again and sent; a write is sent again only where that is safe, and is
+    /// in doubt otherwise.
+    fn take_over_effect(&mut self, effect: &EffectId) -> Go {
+        let flight = self.state.flight.clone().filter(|f| f.effect.as_ref() == Some(effect) && f.result.is_none());
+        let Some(flight) = flight else { return Go::Wait };
+        let Some(action) = self.action_in_flight(&flight) else { return Go::Wait };
+        let safe = action.effects == Effects::Read || action.settings.idempotency == Idempotency::Key;
+        if safe && flight.attempt <= action.settings.retries.saturating_add(1) {
+            return match self.call_again(&action) {
+                Ok(()) => Go::Wait,
+                Err(trouble) => self.trouble(trouble),
+            };
+        }
+        let failure = CallFailure {
+            kind: ErrorKind::Timeout,
+            code: "sender_gone".into(),
+            sent: true,
+            detail: "whoever sent it is gone".into(),
+            retry_after_ms: None,
+        };
+        let _: Option<Class> = None;
+        self.result(effect, CallResult::Failed(failure))
+    }
+
+    fn command(&mut self, command: Command) {
+        if !self.is_open() || self.is_repeated() {
+            return;
+        }
+        let name = command_name(&command);
+        if !may(self.actor, &command) {
+            return self.refuse("forbidden", format!("`{name}` is not for this caller"));
+        }
+        let for_operators =
+            matches!(command, Command::TakeOver | Command::Say(_) | Command::HandBack | Command::Approve { .. } | Command::Refuse { .. });
+        if self.state.status == Status::Escalated && !for_operators {
+            return self.refuse("escalated", "a person has this conversation");
+        }
+        if self.state.flight.is_some() && !for_operators {
+            return self.refuse("working", "an action is under way");
+        }
+        // What is refused changes nothing but the record that it was asked for; so the record comes first.
+        self.begin(&format!("command:{name}"), None);
+        match command {
+            Command::Start { journey, variables } => self.start(&journey, &variables),
+            Command::Fill(values) | Command::Correct(values) => self.filled(&values),
+            Command::Choose(option) => self.choose(&option),
+            Command::Confirm { question } => self.confirmed(question.as_ref()),
+            Command::Reject { question } => self.rejected(question.as_ref()),
+            Command::Change(values) => self.change(&values),
+            Command::Next | Command::Back | Command::Stuck => self.guided(&command),
+            Command::Read { action, inputs } => self.read(&action, &inputs),
+            Command::Finding(name) => self.finding(&name),
+            Command::Cancel => {
+                if self.state.top().is_none() {
+                    return self.not_now("nothing is under way");
+                }
+                self.cancel();
+            }
+            Command::Handoff(reason) => self.hand_off(reason),
+            Command::Resume => {
+                if self.state.status != Status::Paused {
+                    return self.not_now("nothing is paused");
+                }
+                self.resume(None);
+            }
+            Command::TakeOver => self.emit(EventBody::TakenOver),
+            Command::Say(text) => {
+                if self.state.status != Status::Escalated {
+                    return self.not_now("take the conversation over first");
+                }
+                self.say(text);
+            }
+            Command::HandBack => self.hand_back(),
+            Command::Approve { .. } | Command::Refuse { .. } => self.not_now("nothing is held"),
+        }
+        self.drain();
+    }
+
+    fn not_now(&mut self, why: &str) {
+        self.refuse("not_now", why);
+    }
+
+    fn start(&mut self, journey: &Name, variables: &[(Name, Json)]) {
+        let found = self.machine.workspace.journeys.get(journey).filter(|j| !j.callable && j.trigger.is_some()).cloned();
+        let Some(journey) = found else {
+            return self.refuse("unknown_journey", format!("there is no journey `{journey}` to start"));
+        };
+        if !self.meets(&journey.slug.name) {
+            return self.refuse("requires", format!("`{}` is not for this user", journey.slug));
+        }
+        if self.state.runs.iter().any(|r| r.journey == journey.slug.name) {
+            return self.not_now("that journey is under way");
+        }
+        if self.state.runs.len() >= super::walk::DEPTH {
+            return self.not_now("too many journeys are under way");
+        }
+        let Some(plan) = self.machine.plan_of(&journey).cloned() else { return };
+        let mut with = Vec::new();
+        let mut problems = Vec::new();
+        for (name, json) in variables {
+            let input = journey.inputs.iter().find(|i| i.from_caller && i.name == *name).map(|i| &i.datapoint);
+            let Some(datapoint) = plan.field(name).or(input) else {
+                return self.refuse("not_fillable", format!("no step of `{}` asks for `{name}`", journey.slug));
+            };
+            match normalise(datapoint, json, &self.machine.locale, self.at) {
+                Ok(json) => {
+                    let own = self.actor != Actor::Agent || self.stands_in_users_words(&json);
+                    let origin = if own { Origin::Said } else { Origin::Proposed };
+                    let taint = if datapoint.sensitive { Taint::whole() } else { Taint::default() };
+                    with.push((name.clone(), Value { json: Arc::new(json), taint }, origin));
+                }
+                Err(problem) => problems.push((name.clone(), problem)),
+            }
+        }
+        let missing = journey.inputs.iter().find(|i| i.required && !with.iter().any(|(n, ..)| *n == i.name));
+        if let Some(input) = missing {
+            return self.refuse("missing_input", format!("`{}` needs `{}`", journey.slug, input.name));
+        }
+        if let Err(reason) = self.begin_run(&journey, false, with) {
+            return self.not_now(&reason);
+        }
+        self.report(&problems);
+        self.walk(Go::Begin);
+    }
+
+    fn filled(&mut self, values: &[(Name, Json)]) {
+        if self.state.top().is_none_or(|r| r.paused || !r.stand.waits) {
+            return self.not_now("nothing asks for values");
+        }
+        let Some(fills) = self.fill(values) else { return };
+        self.report(&fills.problems);
+        if let Some(back) = fills.back {
+            return self.walk(back);
+        }
+        let Some(here) = self.here() else { return };
+        let Some(step) = here.step() else { return };
+        if fills.taken.is_empty() {
+            return;
+        }
+        match &step.kind {
+            StepKind::Collect(fields) => {
+                let go = collect::filled(self, step, fields);
+                self.walk(go);
+            }
+            _ => self.put_again(),
+        }
+    }
+
+    fn choose(&mut self, option: &Arc<str>) {
+        if self.state.top().is_none() && self.state.offered.iter().any(|o| o.id == *option) {
+            return self.start(&Name::new(option), &[]);
+        }
+        let Some(here) = self.here() else { return self.not_now("nothing is to be chosen") };
+        let Some(StepKind::Choice(step)) = here.step().map(|s| &s.kind).filter(|_| self.waits()) else {
+            return self.not_now("nothing is to be chosen");
+        };
+        match choice::choose(self, step, option) {
+            Some(go) => self.walk(go),
+            None => self.refuse("unknown_option", format!("`{option}` is none of the options")),
+        }
+    }
+
+    fn waits(&self) -> bool {
+        self.state.top().is_some_and(|r| r.stand.waits && !r.paused)
+    }
+
+    /// The question that stands, if the command names it; without a name it counts where it was the last thing given.
+    fn question(&mut self, named: Option<&Arc<str>>) -> bool {
+        let Some(question) = self.state.top().filter(|r| r.stand.waits).and_then(|r| r.stand.question.clone()) else {
+            self.not_now("no question wants a yes");
+            return false;
+        };
+        match named {
+            Some(id) if *id != question.id => {
+                self.refuse("stale", "that question does not stand any more");
+                false
+            }
+            Some(_) => true,
+            None if question.channel == self.channel() && question.turn < self.state.turn => true,
+            None => {
+                self.note("an answer came that the question was not shown to: it is put again");
+                self.put_again();
+                false
+            }
+        }
+    }
+
+    fn confirmed(&mut self, named: Option<&Arc<str>>) {
+        if !self.question(named) {
+            return;
+        }
+        let Some(here) = self.here() else { return };
+        let Some(step) = here.step() else { return };
+        let StepKind::Confirm(asks) = &step.kind else { return };
+        let Some(question) = self.state.top().and_then(|r| r.stand.question.clone()) else { return };
+        let go = confirm::yes(self, step, asks, &question);
+        self.walk(go);
+    }
+
+    fn rejected(&mut self, named: Option<&Arc<str>>) {
+        if !self.question(named) {
+            return;
+        }
+        let Some(here) = self.here() else { return };
+        let Some(step) = here.step() else { return };
+        let StepKind::Confirm(asks) = &step.kind else { return };
+        let go = confirm::no(self, step, asks);
+        self.walk(go);
+    }
+
+    fn change(&mut self, values: &[(Name, Json)]) {
+        let Some(here) = self.here() else { return self.not_now("nothing is to be changed") };
+        let Some(step) = here.step() else { return };
+        let StepKind::Confirm(asks) = &step.kind else { return self.not_now("nothing is to be changed") };
+        if values.is_empty() {
+            let go = confirm::change(self, step, asks);
+            return self.walk(go);
+        }
+        let Some(fills) = self.fill(values) else { return };
+        self.report(&fills.problems);
+        match (fills.back, asks.on_change) {
+            (Some(_), Some(next)) => self.walk(Go::via(next, "change")),
+            (Some(back), None) => self.walk(back),
+            (None, _) if !fills.taken.is_empty() => self.put_again(),
+            (None, _) => {}
+        }
+    }
+
+    fn guided(&mut self, command: &Command) {
+        let Some(here) = self.here() else { return self.not_now("no guide is under way") };
+        let Some(StepKind::Guide(steps)) = here.step().map(|s| &s.kind).filter(|_| self.waits()) else {
+            return self.not_now("no guide is under way");
+        };
+        let go = match command {
+            Command::Back => guide::back(self, steps),
+            Command::Stuck => guide::stuck(self, steps),
+            _ => guide::next(self, steps),
+        };
+        self.walk(go);
+    }
+
+    fn read(&mut self, action: &str, inputs: &[(Name, Json)]) {
+        let Some(here) = self.here() else { return self.not_now("nothing is to be looked into") };
+        let Some(StepKind::Investigate(search)) = here.step().map(|s| &s.kind).filter(|_| self.waits()) else {
+            return self.not_now("nothing is to be looked into");
+        };
+        match investigate::read(self, search, action, inputs) {
+            Ok(go) => self.walk(go),
+            Err(reason) => self.refuse("not_allowed", reason),
+        }
+    }
+
+    fn finding(&mut self, name: &Name) {
+        let Some(here) = self.here() else { return self.not_now("nothing is to be looked into") };
+        let Some(StepKind::Investigate(search)) = here.step().map(|s| &s.kind).filter(|_| self.waits()) else {
+            return self.not_now("nothing is to be looked into");
+        };
+        match investigate::finding(self, search, name) {
+            Some(go) => self.walk(go),
+            None => self.refuse("unknown_finding", format!("`{name}` is none of the findings")),
+        }
+    }
+
+    /// Ends the escalated run, with those that called it; one that was only taken over goes on.
+    fn hand_back(&mut self) {
+        if self.state.status != Status::Escalated {
+            return self.not_now("nobody has taken the conversation over");
+        }
+        let escalated = self.state.escalation.is_some();
+        for _ in 0..super::walk::DEPTH {
+            let Some(run) = self.state.top().filter(|_| escalated).cloned() else { break };
+            let ended = super::event::Ended { run: run.id, outcome: "escalated".into(), result: None };
+            self.emit(EventBody::Ended(Box::new(ended)));
+            if !run.called {
+                break;
+            }
+        }
+        self.emit(EventBody::HandedBack);
+        self.put_again();
+    }
+}
+
+/// Who may send which command (supervision, 1).
+pub(super) fn may(actor: Actor, command: &Command) -> bool {
+    let anybody = matches!(actor, Actor::User | Actor::Agent | Actor::Runtime | Actor::Operator);
+    match command {
+        Command::Start { .. }
+        | Command::Fill(_)
+        | Command::Choose(_)
+        | Command::Change(_)
+        | Command::Next
+        | Command::Back
+        | Command::Stuck
+        | Command::Correct(_)
+        | Command::Cancel
+        | Command::Handoff(_)
+        | Command::Resume => anybody,
+        Command::Confirm { .. } | Command::Reject { .. } => {
+            matches!(actor, Actor::User | Actor::Runtime | Actor::Operator)
+        }
+        Command::Read { .. } | Command::Finding(_) => matches!(actor, Actor::Agent | Actor::Runtime | Actor::Operator),
+        Command::TakeOver | Command::Say(_) | Command::HandBack | Command::Approve { .. } | Command::Refuse { .. } => {
+            actor == Actor::Operator
+        }
+    }
+}
+
+fn command_name(command: &Command) -> &'static str {
+    match command {
+        Command::Start { .. } => "start",
+        Command::Fill(_) => "fill",
+        Command::Choose(_) => "choose",
+        Command::Confirm { .. } => "confirm",
+        Command::Reject { .. } => "reject",
+        Command::Change(_) => "change",
+        Command::Next => "next",
+        Command::Back => "back",
+        Command::Stuck => "stuck",
+        Command::Read { .. } => "read",
+        Command::Finding(_) => "finding",
+        Command::Correct(_) => "correct",
+        Command::Cancel => "cancel",
+        Command::Handoff(_) => "handoff",
+        Command::Resume => "resume",
+        Command::TakeOver => "take_over",
+        Command::Say(_) => "say",
+        Command::HandBack => "hand_back",
+        Command::Approve { .. } => "approve",
+        Command::Refuse { .. } => "refuse",
+    }
+}
+
+impl State {
+    /// Whether an action is in flight, or waits to be tried again.
+    #[must_use]
+    pub fn is_working(&self) -> bool {
+        self.flight.is_some()
+    }
+}

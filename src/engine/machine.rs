@@ -1,0 +1,130 @@
+//! The machine: a workspace that was checked, and the keys of its installation.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::answer::{Answer, Expects};
+use super::effect::Progress;
+use super::expects;
+use super::input::{Actor, Input};
+use super::present;
+use super::state::{Run, State};
+use super::turn::Turn;
+use crate::check::Loaded;
+use crate::model::step::{Field, StepKind};
+use crate::model::{ContentHash, Datapoint, Journey, StepId, Workspace};
+use crate::understand::{Locale, Router};
+use crate::value::Name;
+
+/// The keys of an installation. Never shown.
+#[derive(Clone, Default)]
+pub struct Keys {
+    /// Of idempotency keys and digests.
+    pub idempotency: Vec<u8>,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys")
+    }
+}
+
+/// The interpreter of a workspace. Shared by all conversations.
+#[derive(Debug)]
+pub struct Machine {
+    pub(super) workspace: Arc<Workspace>,
+    pub(super) keys: Keys,
+    pub(super) router: Router,
+    pub(super) locale: Locale,
+    plans: BTreeMap<ContentHash, Arc<Plan>>,
+}
+
+/// A journey and what can be known of it beforehand.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub journey: Arc<Journey>,
+    /// Fields that its collects ask for, in order.
+    pub fields: Vec<(Name, Arc<Datapoint>, StepId)>,
+}
+
+impl Plan {
+    fn new(journey: Arc<Journey>) -> Self {
+        let mut fields: Vec<(Name, Arc<Datapoint>, StepId)> = Vec::new();
+        let mut known = std::collections::BTreeSet::new();
+        for (id, step) in journey.iter() {
+            if let StepKind::Collect(collect) = &step.kind {
+                let sets = collect.any_of.iter().flat_map(|s| &s.fields);
+                let all = collect.fields.iter().chain(&collect.optional).chain(sets);
+                let new = all.filter(|f: &&Field| known.insert(f.name.clone()));
+                fields.extend(new.map(|f| (f.name.clone(), f.datapoint.clone(), id)));
+            }
+        }
+        Self { journey, fields }
+    }
+
+    /// What types a field that a collect asks for.
+    pub fn field(&self, name: &Name) -> Option<&Arc<Datapoint>> {
+        self.fields.iter().find(|(n, ..)| n == name).map(|(_, d, _)| d)
+    }
+}
+
+impl Machine {
+    /// A machine for a workspace that has no errors.
+    #[must_use]
+    pub fn new(loaded: Loaded, keys: Keys) -> Self {
+        let workspace = loaded.workspace().clone();
+        let plans =
+            workspace.journeys.values().map(|j| (j.hash.clone(), Arc::new(Plan::new(j.clone())))).collect();
+        let router = Router::new(&workspace);
+        let locale = Locale::new(&workspace.settings);
+        Self { workspace, keys, router, locale, plans }
+    }
+
+    /// Keeps the journeys of another version of the workspace, for the runs that are pinned to them.
+    #[must_use]
+    pub fn with_older(mut self, loaded: &Loaded) -> Self {
+        for journey in loaded.workspace().journeys.values() {
+            self.plans.entry(journey.hash.clone()).or_insert_with(|| Arc::new(Plan::new(journey.clone())));
+        }
+        self
+    }
+
+    /// The workspace.
+    #[must_use]
+    pub fn workspace(&self) -> &Arc<Workspace> {
+        &self.workspace
+    }
+
+    /// Handles one input. Pure: the same state and input give the same progress.
+    pub fn handle(&self, state: &State, input: Input) -> Progress {
+        Turn::new(self, state.clone(), input).run()
+    }
+
+    /// What may come next.
+    #[must_use]
+    pub fn expects(&self, state: &State) -> Expects {
+        expects::expects(self, state)
+    }
+
+    /// Whether it has that version of a journey.
+    #[must_use]
+    pub fn holds(&self, hash: &ContentHash) -> bool {
+        self.plans.contains_key(hash)
+    }
+
+    /// Where a conversation stands, as that actor may see it: what its last answer would say again.
+    #[must_use]
+    pub fn present(&self, state: &State, actor: Actor, now: Timestamp) -> Answer {
+        present::standing(self, state, actor, now)
+    }
+
+    pub(super) fn plan_of(&self, journey: &Journey) -> Option<&Arc<Plan>> {
+        self.plans.get(&journey.hash)
+    }
+
+    pub(super) fn plan(&self, run: &Run) -> Option<&Arc<Plan>> {
+        self.plans.get(&run.hash)
+    }
+}

@@ -1,0 +1,116 @@
+//! Where a conversation stands, as one who asks may see it. Pure: nothing is put again by looking.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::answer::{Answer, AnswerOption, Phase, Question, Status};
+use super::input::Actor;
+use super::machine::Machine;
+use super::scope::View;
+use super::state::{Run, State};
+use super::steps::{choice, collect};
+use super::turn::Saying;
+use crate::model::Step;
+use crate::model::step::StepKind;
+use crate::template::Undefined;
+
+/// The answer that says again how things stand.
+pub(super) fn standing(machine: &Machine, state: &State, actor: Actor, now: Timestamp) -> Answer {
+    let mut answer = Answer { at: state.version, status: state.status, phase: phase(machine, state), ..Answer::default() };
+    answer.journey = match (state.top(), &state.last) {
+        (Some(run), _) => Some(shown(machine, run)),
+        (None, Some((journey, ..))) => {
+            Some(machine.workspace.journeys.get(journey).map_or_else(|| journey.as_str().into(), |j| j.slug.shown.clone()))
+        }
+        (None, None) => None,
+    };
+    answer.outcome = state.last.as_ref().map(|(_, outcome, _)| outcome.clone());
+    answer.awaiting_input = matches!(
+        answer.phase,
+        Phase::Collect | Phase::Choice | Phase::Confirm | Phase::Guide | Phase::Investigate
+    ) || state.status == Status::Paused;
+    if answer.phase == Phase::Choice && state.top().is_none() {
+        answer.options.clone_from(&state.offered);
+    }
+    let Some(run) = state.top().filter(|r| answer.phase != Phase::Working && !r.paused && r.stand.waits) else {
+        return answer;
+    };
+    let Some(plan) = machine.plan(run) else { return answer };
+    let step = run.at.as_ref().and_then(|at| plan.journey.step_by_key(at)).map(|(_, step)| step);
+    if let (Some(step), false) = (step, state.status == Status::Escalated) {
+        let view = View::new(state, Some(run), now);
+        answer.messages = sayings(step, run, &view).iter().map(|s| s.to(actor)).collect();
+        answer.options = options(step, run, &view);
+        answer.question = question(run, actor);
+    }
+    answer
+}
+
+fn shown(machine: &Machine, run: &Run) -> Arc<str> {
+    machine.plan(run).map_or_else(|| run.journey.as_str().into(), |p| p.journey.slug.shown.clone())
+}
+
+fn question(run: &Run, actor: Actor) -> Option<Question> {
+    let question = run.stand.question.as_ref().filter(|_| actor != Actor::Agent)?;
+    Some(Question { id: question.id.clone(), text: question.text.clone(), digest: question.digest.clone() })
+}
+
+fn options(step: &Step, run: &Run, view: &View<'_>) -> Vec<AnswerOption> {
+    match &step.kind {
+        StepKind::Choice(step) => choice::options(step, &run.stand.options, view),
+        _ => Vec::new(),
+    }
+}
+
+fn sayings(step: &Step, run: &Run, view: &View<'_>) -> Vec<Saying> {
+    match &step.kind {
+        StepKind::Collect(step) => {
+            let optional = run.stand.asked.first().is_some_and(|f| run.stand.optional.contains(f));
+            collect::prompts(step, &run.stand.asked, optional, view)
+        }
+        StepKind::Choice(step) => choice::prompt(step, view),
+        StepKind::Confirm(_) => {
+            let question = run.stand.question.iter();
+            question.map(|q| Saying { text: q.text.clone(), redacted: q.redacted.clone() }).collect()
+        }
+        StepKind::Guide(guide) => {
+            let instruction = guide.steps.get(run.stand.index as usize);
+            instruction.and_then(|i| i.say.render(view, Undefined::Nothing).ok()).map(Saying::from).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The phase of a conversation.
+pub(super) fn phase(machine: &Machine, state: &State) -> Phase {
+    if state.status == Status::Escalated {
+        return Phase::Escalated;
+    }
+    if state.status == Status::Abandoned {
+        return Phase::Idle;
+    }
+    if state.flight.is_some() {
+        return Phase::Working;
+    }
+    let Some(run) = state.top() else {
+        return match &state.last {
+            _ if !state.offered.is_empty() => Phase::Choice,
+            Some((.., turn)) if *turn == state.turn => Phase::Done,
+            _ => Phase::Idle,
+        };
+    };
+    if run.paused {
+        return Phase::Done;
+    }
+    let Some(plan) = machine.plan(run) else { return Phase::Idle };
+    let step = run.at.as_ref().and_then(|at| plan.journey.step_by_key(at));
+    match step.map(|(_, s)| &s.kind) {
+        Some(StepKind::Collect(_)) => Phase::Collect,
+        Some(StepKind::Choice(_)) => Phase::Choice,
+        Some(StepKind::Confirm(_)) => Phase::Confirm,
+        Some(StepKind::Guide(_)) => Phase::Guide,
+        Some(StepKind::Investigate(_)) => Phase::Investigate,
+        _ => Phase::Working,
+    }
+}

@@ -1,0 +1,379 @@
+//! What an answer from outside means: first-wins outcomes, errors, tries after it, and the doubt of a write.
+
+use std::sync::Arc;
+
+use super::answer::ReadResult;
+use super::call::Trouble;
+use super::effect::{CallResult, EffectId, HttpAnswer};
+use super::event::{Class, EventBody, Kept, Purpose};
+use super::inputs::coerce;
+use super::redact;
+use super::scope::View;
+use super::state::{Flight, cut};
+use super::steps;
+use super::turn::{Go, Turn, later};
+use crate::model::action::{Effects, ErrorKind};
+use crate::model::step::{Call, StepKind};
+use crate::model::{Action, Step};
+use crate::value::{Json, Name, Value};
+
+/// What was made of an answer.
+struct Judged {
+    /// The outcome that matched, or why none counts.
+    outcome: Result<Arc<str>, Trouble>,
+    /// Of a write.
+    class: Option<Class>,
+    /// Whether it may pass by itself.
+    can_pass: bool,
+    /// What the server asked to wait.
+    asked_ms: Option<u64>,
+    /// Conditions that failed to evaluate.
+    notes: Vec<String>,
+}
+
+impl Turn<'_> {
+    /// Takes the result of an effect. One that is not waited for moves nothing, but may settle doubt.
+    pub fn result(&mut self, effect: &EffectId, result: CallResult) -> Go {
+        let flight = self.state.flight.clone().filter(|f| f.effect.as_ref() == Some(effect) && f.result.is_none());
+        let Some(flight) = flight else {
+            self.late(effect, &result);
+            return Go::Wait;
+        };
+        let Some(action) = self.action_in_flight(&flight) else {
+            self.finish(effect, result, None);
+            return self.trouble(Trouble::new(ErrorKind::Internal, "the action is not in this version of the workspace"));
+        };
+        let judged = self.judge(&action, &flight, &result);
+        self.finish(effect, result, judged.class);
+        for note in judged.notes {
+            self.note(note);
+        }
+        match judged.outcome {
+            Ok(outcome) => self.matched(&action, &flight, &outcome),
+            Err(mut trouble) => {
+                let (max, delay) = self.tries(&action, flight.purpose);
+                let again = judged.can_pass && flight.attempt <= max && self.may_resend(&action, &flight, judged.class);
+                if again {
+                    self.retry_later(flight.attempt, delay, judged.asked_ms);
+                    return Go::Wait;
+                }
+                trouble.exhausted = judged.can_pass && max > 0;
+                if judged.class == Some(Class::InDoubt) {
+                    return self.in_doubt(&action, &flight);
+                }
+                self.failed_call(&action, &flight, trouble)
+            }
+        }
+    }
+
+    fn late(&mut self, effect: &EffectId, result: &CallResult) {
+        let doubtful = self.state.writes.iter().find(|(_, w)| w.doubt.as_ref() == Some(effect));
+        let Some(digest) = doubtful.map(|(d, _)| d.clone()) else {
+            return self.note("a result came that nothing waits for");
+        };
+        let class = classify(result, false, false);
+        self.note("a late result of a write came");
+        if matches!(class, Class::Applied | Class::Refused) {
+            self.emit(EventBody::Settled { digest });
+        }
+    }
+
+    /// The action that is in flight.
+    pub fn action_in_flight(&self, flight: &Flight) -> Option<Arc<Action>> {
+        let here = self.here()?;
+        let own = match (&here.step()?.kind, flight.purpose) {
+            (StepKind::Action(call), Purpose::Step) => call.action.clone(),
+            (StepKind::Verify(verify), Purpose::Step) => verify.call.action.clone(),
+            (StepKind::Investigate(search), Purpose::Read) => {
+                search.using.iter().filter_map(|(a, _)| a.as_ref()).find(|a| a.id == flight.action).cloned()
+            }
+            _ => None,
+        };
+        own.or_else(|| self.machine.workspace.action(&flight.action.to_string()).cloned())
+    }
+
+    fn own_call(&self) -> Option<Call> {
+        match &self.here()?.step()?.kind {
+            StepKind::Action(call) => Some(call.clone()),
+            StepKind::Verify(verify) => Some(verify.call.clone()),
+            _ => None,
+        }
+    }
+
+    /// Tries after the first, and the delay before the first of them.
+    fn tries(&self, action: &Action, purpose: Purpose) -> (u32, u64) {
+        let own = if purpose.is_step() { self.own_call().and_then(|c| c.retry) } else { None };
+        match own {
+            Some(retry) => (retry.max, retry.delay_ms),
+            None => (action.settings.retries, action.settings.retry_backoff_ms),
+        }
+    }
+
+    fn judge(&self, action: &Action, flight: &Flight, result: &CallResult) -> Judged {
+        let write = action.effects == Effects::Write;
+        let doubted = flight.digest.as_ref().and_then(|d| self.state.writes.get(d)).is_some_and(|w| w.doubt.is_some());
+        match result {
+            CallResult::Failed(failure) => {
+                let trouble = Trouble::coded(failure.kind, &failure.code, failure.detail.clone());
+                Judged {
+                    outcome: Err(trouble),
+                    class: write.then(|| classify(result, doubted, false)),
+                    can_pass: matches!(failure.kind, ErrorKind::Timeout | ErrorKind::Connect),
+                    asked_ms: failure.retry_after_ms,
+                    notes: Vec::new(),
+                }
+            }
+            CallResult::Answered(answer) => {
+                let mut notes = Vec::new();
+                let (outcome, settles) = self.outcome(action, flight, answer, &mut notes);
+                let class = write.then(|| classify(result, doubted, settles));
+                let matched = outcome.is_ok();
+                let outcome = if matched && class == Some(Class::InDoubt) {
+                    Err(Trouble::new(ErrorKind::InDoubt, "the answer leaves open whether it was done"))
+                } else {
+                    outcome
+                };
+                Judged {
+                    outcome,
+                    class,
+                    can_pass: !matched && (answer.status == 429 || answer.status >= 500),
+                    asked_ms: retry_after(answer),
+                    notes,
+                }
+            }
+        }
+    }
+
+    /// The first outcome whose condition is true, and whether it settles a write.
+    fn outcome(
+        &self,
+        action: &Action,
+        flight: &Flight,
+        answer: &HttpAnswer,
+        notes: &mut Vec<String>,
+    ) -> (Result<Arc<str>, Trouble>, bool) {
+        let good = (200..300).contains(&answer.status);
+        let mut found: Option<(Arc<str>, bool)> = None;
+        if action.outcomes.is_empty() {
+            if good {
+                found = Some(("success".into(), false));
+            }
+        } else {
+            let taint = redact::of_response(&action.safety, &answer.body);
+            let run = self.state.top().map(|r| &**r);
+            let view = View::new(&self.state, run, self.at).inputs(&flight.inputs).response(answer, &taint);
+            for outcome in &action.outcomes {
+                match outcome.condition.as_ref().map_or(Ok(true), |c| c.test(&view)) {
+                    Ok(true) => {
+                        found = Some((outcome.name.shown.clone(), outcome.settles));
+                        break;
+                    }
+                    Ok(false) => {}
+                    Err(fault) => {
+                        notes.push(format!("the condition of the outcome `{}` failed: {}", outcome.name, fault.message));
+                    }
+                }
+            }
+        }
+        let settles = found.as_ref().is_some_and(|(_, s)| *s);
+        let outcome = match found {
+            None if action.outcomes.is_empty() => {
+                Err(Trouble::coded(ErrorKind::HttpStatus, &answer.status.to_string(), format!("the status was {}", answer.status)))
+            }
+            None if good && answer.invalid_json => Err(Trouble::new(ErrorKind::InvalidOutput, "the answer is not valid JSON")),
+            None => Err(Trouble::new(ErrorKind::Unmatched, format!("no outcome matched an answer of status {}", answer.status))),
+            Some((outcome, _)) => match invalid_output(action, answer, good) {
+                None => Ok(outcome),
+                Some(why) => Err(Trouble::new(ErrorKind::InvalidOutput, why)),
+            },
+        };
+        (outcome, settles)
+    }
+
+    /// An outcome matched: the answer is kept, and the step goes where it says.
+    fn matched(&mut self, action: &Arc<Action>, flight: &Flight, outcome: &Arc<str>) -> Go {
+        match flight.purpose {
+            Purpose::Step => {
+                let Some(here) = self.here() else { return Go::Wait };
+                match here.step() {
+                    Some(step @ Step { kind: StepKind::Action(call), .. }) => {
+                        steps::action::matched(self, step, call, action, flight, outcome)
+                    }
+                    Some(step @ Step { kind: StepKind::Verify(verify), .. }) => {
+                        steps::verify::matched(self, step, verify, action, flight, outcome)
+                    }
+                    _ => Go::Fall("the run does not stand at its action".into()),
+                }
+            }
+            Purpose::Read => {
+                self.told_read(action, flight, outcome);
+                steps::investigate::kept(self, action, flight);
+                self.emit(EventBody::Matched { outcome: outcome.clone() });
+                steps::investigate::after_read(self)
+            }
+            Purpose::Reconcile => {
+                self.emit(EventBody::Matched { outcome: outcome.clone() });
+                self.reconciled(outcome)
+            }
+        }
+    }
+
+    /// What a read of an investigation answered, as its caller may see it.
+    fn told_read(&mut self, action: &Action, flight: &Flight, outcome: &Arc<str>) {
+        let result = self.state.flight.as_ref().and_then(|f| f.result.clone());
+        let body = match result.as_deref() {
+            Some(CallResult::Answered(answer)) => {
+                let value = self.kept_value(action, answer);
+                redact::shown(&value)
+            }
+            _ => Json::Null,
+        };
+        self.read = Some(ReadResult { action: flight.action.to_string().into(), outcome: outcome.clone(), body });
+    }
+
+    fn kept_value(&self, action: &Action, answer: &HttpAnswer) -> Value {
+        let fields: Vec<Arc<str>> = action.output.iter().map(|f| f.name.clone()).collect();
+        Value { json: cut(&answer.body, &fields), taint: redact::of_response(&action.safety, &answer.body) }
+    }
+
+    /// Keeps the answer under a variable.
+    pub fn keep(&mut self, action: &Action, flight: &Flight, name: &Name, under: Option<Arc<str>>, each: bool) {
+        let result = self.state.flight.as_ref().and_then(|f| f.result.clone());
+        let Some(CallResult::Answered(answer)) = result.as_deref() else { return };
+        let kept = Kept {
+            name: name.clone(),
+            fields: action.output.iter().map(|f| f.name.clone()).collect(),
+            taint: redact::of_response(&action.safety, &answer.body),
+            from: flight.sources.iter().filter(|s| s.root() != name.as_str()).cloned().collect(),
+            under,
+            each,
+        };
+        self.emit(EventBody::Kept(Box::new(kept)));
+    }
+
+    /// Nobody knows whether a write was done: the read that settles it, if there is one, a while later.
+    fn in_doubt(&mut self, action: &Action, flight: &Flight) -> Go {
+        match &action.safety.reconcile {
+            Some(rule) => {
+                let when = later(flight.until.max(self.at), rule.after_s.saturating_mul(1_000));
+                self.emit(EventBody::RetryAt { when, reconcile: true });
+                Go::Wait
+            }
+            None => self.doubt_remains("nobody knows whether it was done"),
+        }
+    }
+
+    /// The read that settles doubt came to an outcome.
+    fn reconciled(&mut self, outcome: &str) -> Go {
+        let Some(write) = self.state.flight.clone() else { return Go::Wait };
+        let Some(action) = self.action_in_flight(&write) else { return self.doubt_remains("the action is gone") };
+        let Some(rule) = action.safety.reconcile.clone() else { return self.doubt_remains("nothing settles it") };
+        let name = Name::new(outcome);
+        let applied = rule.applied.iter().find(|(read, _)| read.name == name).map(|(_, w)| w.shown.clone());
+        let digest = write.digest.clone();
+        if let Some(as_outcome) = applied {
+            if let Some(digest) = digest {
+                self.emit(EventBody::Settled { digest });
+            }
+            return self.matched(&action, &write, &as_outcome);
+        }
+        if rule.not_applied.iter().any(|r| r.name == name) {
+            if let Some(digest) = digest {
+                self.emit(EventBody::Settled { digest });
+            }
+            return self.failed_call(&action, &write, Trouble::new(ErrorKind::NotApplied, "it was not done"));
+        }
+        self.doubt_remains("the read that settles doubt left it open")
+    }
+
+    /// Doubt stays: error `in_doubt`, never a blind second send.
+    pub fn doubt_remains(&mut self, why: &str) -> Go {
+        self.trouble(Trouble::new(ErrorKind::InDoubt, why))
+    }
+
+    fn failed_call(&mut self, action: &Action, flight: &Flight, trouble: Trouble) -> Go {
+        match flight.purpose {
+            Purpose::Step => self.trouble(trouble),
+            Purpose::Read => {
+                self.told_read(action, flight, &trouble.kind.as_str().into());
+                self.emit(failed(&trouble));
+                steps::investigate::after_read(self)
+            }
+            Purpose::Reconcile => {
+                self.emit(failed(&trouble));
+                self.doubt_remains("the read that settles doubt failed")
+            }
+        }
+    }
+
+    /// The step's own call erred: `retry.on_exhausted`, `on_error`, or the fallback; an unhandled `denied` says why and ends the run.
+    pub fn trouble(&mut self, trouble: Trouble) -> Go {
+        self.emit(failed(&trouble));
+        let kind = trouble.kind;
+        let Some(call) = self.own_call() else { return Go::Fall(explain(&trouble)) };
+        let exhausted = call.retry.as_ref().and_then(|r| r.on_exhausted).filter(|_| trouble.exhausted);
+        if let Some(next) = exhausted {
+            return Go::via(next, "exhausted");
+        }
+        let caught = call.on_error.iter().find(|(c, ..)| *c == crate::model::step::Catch::Kind(kind));
+        let caught = caught.or_else(|| call.on_error.iter().find(|(c, ..)| *c == crate::model::step::Catch::Default));
+        if let Some((catch, next, _)) = caught {
+            let by_kind = matches!(catch, crate::model::step::Catch::Kind(_));
+            let how = if by_kind { format!("error:{}", kind.as_str()) } else { "error:default".into() };
+            return Go::via(*next, how);
+        }
+        if kind == ErrorKind::Denied {
+            self.say(format!("I may not do that: {}.", trouble.detail));
+            return Go::End("denied".into(), None);
+        }
+        Go::Fall(explain(&trouble))
+    }
+}
+
+fn explain(trouble: &Trouble) -> String {
+    format!("{}: {}", trouble.kind.as_str(), trouble.detail)
+}
+
+fn failed(trouble: &Trouble) -> EventBody {
+    EventBody::Failed { kind: trouble.kind, code: trouble.code.clone(), detail: Some(trouble.detail.clone()) }
+}
+
+/// What an answer means for a write (supervision, 7). `doubted`: an earlier attempt may have been done.
+fn classify(result: &CallResult, doubted: bool, settles: bool) -> Class {
+    let class = match result {
+        CallResult::Failed(failure) if !failure.sent => return if doubted { Class::InDoubt } else { Class::NotSent },
+        CallResult::Failed(_) => return Class::InDoubt,
+        CallResult::Answered(_) if settles => return Class::Applied,
+        CallResult::Answered(answer) => match answer.status {
+            200..=299 => Class::Applied,
+            408 => Class::InDoubt,
+            400..=499 => Class::Refused,
+            _ => Class::InDoubt,
+        },
+    };
+    if doubted && class == Class::Refused { Class::InDoubt } else { class }
+}
+
+/// Why an answer is not what the action's `output_schema` says.
+fn invalid_output(action: &Action, answer: &HttpAnswer, good: bool) -> Option<String> {
+    if good && answer.invalid_json {
+        return Some("the answer is not valid JSON".into());
+    }
+    if action.output.is_empty() {
+        return None;
+    }
+    let Some(map) = answer.body.as_object() else {
+        return (good && !answer.body.is_null()).then(|| "the answer is not a map".into());
+    };
+    let wrong = action.output.iter().find(|field| match map.get(&*field.name) {
+        None | Some(Json::Null) => false,
+        Some(value) => coerce(value, field.kind).is_none_or(|c| c != *value),
+    });
+    wrong.map(|field| format!("the field `{}` of the answer has another type", field.name))
+}
+
+/// `Retry-After` in seconds, as milliseconds.
+fn retry_after(answer: &HttpAnswer) -> Option<u64> {
+    let (_, value) = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
+    value.trim().parse::<u64>().ok().map(|s| s.saturating_mul(1_000))
+}

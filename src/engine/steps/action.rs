@@ -1,0 +1,110 @@
+//! `action`: a call, or one for each element of a list; its outcomes and errors lead on.
+
+use std::sync::Arc;
+
+use crate::engine::call::{Trouble, Wanted};
+use crate::engine::event::{EventBody, Purpose};
+use crate::engine::state::Flight;
+use crate::engine::turn::{Go, Turn, lenient};
+use crate::model::action::{Effects, ErrorKind};
+use crate::model::step::Call;
+use crate::model::{Action, Next, Step};
+use crate::supervise::Origin;
+use crate::value::{Json, Name, Value};
+
+/// Elements of an `each`, at most.
+const EACH: usize = 50;
+
+pub(in crate::engine) fn enter(turn: &mut Turn<'_>, step: &Step, call: &Call) -> Go {
+    let Some(action) = &call.action else { return Go::Fall("the action is not here".into()) };
+    if call.each.is_some() {
+        return next_element(turn, step, call, action, 0);
+    }
+    send(turn, call, action, None)
+}
+
+fn send(turn: &mut Turn<'_>, call: &Call, action: &Arc<Action>, each: Option<&Value>) -> Go {
+    let wanted = Wanted { action, inputs: &call.inputs, each, purpose: Purpose::Step };
+    match turn.call(&wanted) {
+        Ok(()) => Go::Wait,
+        Err(trouble) if trouble.code.as_deref() == Some("identity") => identify(turn, trouble),
+        Err(trouble) => turn.trouble(trouble),
+    }
+}
+
+/// Not verified, and the workspace has a journey for that: it runs first, once, then the action goes on.
+fn identify(turn: &mut Turn<'_>, trouble: Trouble) -> Go {
+    let journey = turn.machine.workspace.settings.identity_journey.as_ref();
+    let journey = journey.and_then(|n| turn.machine.workspace.journeys.get(n)).cloned();
+    let again = turn.state.top().is_some_and(|r| r.stand.identified);
+    match journey {
+        Some(journey) if !again && turn.state.runs.iter().all(|r| r.journey != journey.slug.name) => {
+            turn.emit(EventBody::Identifying);
+            match turn.begin_run(&journey, true, Vec::new()) {
+                Ok(()) => Go::Begin,
+                Err(reason) => Go::Fall(reason),
+            }
+        }
+        _ => turn.trouble(trouble),
+    }
+}
+
+fn next_element(turn: &mut Turn<'_>, step: &Step, call: &Call, action: &Arc<Action>, index: usize) -> Go {
+    let Some(program) = &call.each else { return Go::next(step) };
+    if action.effects == Effects::Write {
+        return turn.trouble(Trouble::new(ErrorKind::InvalidInput, "`each` is for reads only"));
+    }
+    let list = lenient(program, &turn.view());
+    let list = match list {
+        Ok(list) => list,
+        Err(fault) => return turn.trouble(Trouble::new(ErrorKind::InvalidInput, format!("`each` failed: {fault}"))),
+    };
+    let Json::Array(items) = &*list.json else {
+        return turn.trouble(Trouble::new(ErrorKind::InvalidInput, "`each` is not a list"));
+    };
+    if items.len() > EACH {
+        return turn.trouble(Trouble::new(ErrorKind::InvalidInput, format!("`each` has more than {EACH} elements")));
+    }
+    match items.get(index) {
+        Some(item) => {
+            let each = Value { json: Arc::new(item.clone()), taint: list.taint.member(None) };
+            send(turn, call, action, Some(&each))
+        }
+        None => {
+            if let Some(name) = &call.save_as {
+                turn.assign(name, Value::from(Json::Array(Vec::new())), Origin::Answer, Vec::new());
+            }
+            Go::next(step)
+        }
+    }
+}
+
+pub(in crate::engine) fn matched(
+    turn: &mut Turn<'_>,
+    step: &Step,
+    call: &Call,
+    action: &Arc<Action>,
+    flight: &Flight,
+    outcome: &Arc<str>,
+) -> Go {
+    let name = Name::new(outcome);
+    let listed = call.outcomes.iter().find(|b| b.name.name == name);
+    let then: Next = listed.map_or(step.next, |b| b.then);
+    let mut whole_list = false;
+    if let Some(program) = &call.each
+        && then == step.next
+    {
+        let past = turn.state.top().map_or(0, |r| r.stand.calls as usize) + 1;
+        let count = lenient(program, &turn.view()).ok().and_then(|l| l.json.as_array().map(Vec::len)).unwrap_or(0);
+        if past < count {
+            turn.emit(EventBody::EachDone);
+            return next_element(turn, step, call, action, past);
+        }
+        whole_list = true;
+    }
+    for name in call.save_as.iter().chain(&action.output_datapoint) {
+        turn.keep(action, flight, name, None, whole_list);
+    }
+    turn.emit(EventBody::Matched { outcome: outcome.clone() });
+    Go::via(then, format!("outcome:{outcome}"))
+}

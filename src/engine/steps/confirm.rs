@@ -1,0 +1,247 @@
+//! `confirm`: shows, asks, and takes nothing but a plain yes of the right person for one.
+
+use std::sync::Arc;
+
+use super::Answered;
+use crate::engine::event::EventBody;
+use crate::engine::hear::Heard;
+use crate::engine::scope::{View, push, root_name, sources};
+use crate::engine::turn::{Go, Saying, Turn, actor_name, digest};
+use crate::expr::{Read, Root, Scope};
+use crate::model::step::Confirm;
+use crate::model::{Next, Step};
+use crate::supervise::{Grant, Question, Source};
+use crate::template::{Template, Undefined};
+use crate::understand::{self, Reply, classify};
+use crate::value::{Json, Taint, Value, display};
+
+/// Answers that are none, until they count as a no.
+const ATTEMPTS: u32 = 3;
+
+pub(in crate::engine) fn enter(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm) -> Go {
+    match ask(turn, step, confirm) {
+        Ok(()) => Go::Wait,
+        Err(reason) => Go::Fall(format!("the question could not be put: {reason}")),
+    }
+}
+
+/// Puts the question anew: older ids of it are void, and so is a yes to it.
+pub(in crate::engine) fn put(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm) {
+    if let Err(reason) = ask(turn, step, confirm) {
+        turn.note(format!("the question could not be put: {reason}"));
+    }
+}
+
+fn ask(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm) -> Result<(), String> {
+    let Some(run) = turn.state.top().cloned() else { return Ok(()) };
+    if run.grants.iter().any(|g| g.step == step.key) {
+        let why = "the same question was put again".into();
+        turn.emit(EventBody::GrantsEnded { run: run.id, step: Some(step.key.clone()), why });
+    }
+    let (saying, shown) = text(confirm, &turn.view(), &run.variables, turn.at, turn)?;
+    let id = turn.fresh_id("q");
+    let question = Question {
+        id,
+        digest: digest(&saying.text),
+        text: saying.text.clone(),
+        redacted: saying.redacted.clone(),
+        shown: shown.into(),
+        turn: turn.state.turn,
+        channel: turn.given_to(),
+    };
+    turn.said.push(saying);
+    turn.emit(EventBody::Question(Box::new(question)));
+    Ok(())
+}
+
+/// The question as it is shown, and what it shows.
+fn text(
+    confirm: &Confirm,
+    view: &View<'_>,
+    variables: &crate::supervise::Variables,
+    at: jiff::Timestamp,
+    turn: &Turn<'_>,
+) -> Result<(Saying, Vec<Source>), String> {
+    let mut shown = Vec::new();
+    let (mut full, mut hidden, mut tainted) = (String::new(), String::new(), false);
+    if let Some(message) = &confirm.message {
+        let rendered = message.render(view, Undefined::Nothing).map_err(|e| e.message)?;
+        tainted = rendered.tainted;
+        hidden = rendered.shown().to_owned();
+        for source in influences(message, &rendered.text, variables, at, turn) {
+            push(&mut shown, source);
+        }
+        full = rendered.text;
+    }
+    for field in &confirm.fields {
+        let variable = variables.set.get(&field.name);
+        let value = variable.map_or_else(String::new, |v| display(&v.value.json));
+        let source = Source { path: Arc::new([field.name.as_str().into()]), seq: variables.seq(field.name.as_str()) };
+        push(&mut shown, source);
+        if confirm.message.is_some() && !value.is_empty() && understand::stands_in(&full, &value) {
+            continue;
+        }
+        let sensitive = variable.is_some_and(|v| !v.value.taint.is_clean());
+        tainted |= sensitive;
+        let name = &field.datapoint.name;
+        let told = if value.is_empty() { "not given" } else { &value };
+        let told_hidden = if sensitive { crate::engine::turn::REDACTED } else { told };
+        for (out, told) in [(&mut full, told), (&mut hidden, told_hidden)] {
+            if !out.is_empty() {
+                out.push('\n');
+            }
+            out.push_str(&format!("{name}: {told}"));
+        }
+    }
+    if confirm.message.is_none() {
+        for out in [&mut full, &mut hidden] {
+            out.push_str("\nIs that right?");
+        }
+    }
+    Ok((Saying { text: full.into(), redacted: tainted.then(|| hidden.into()) }, shown))
+}
+
+/// What of its reads a rendered text depends on: another value there gives another text. So a path that is read in a branch
+/// not taken, or only tested, does not count as shown.
+fn influences(
+    message: &Template,
+    text: &str,
+    variables: &crate::supervise::Variables,
+    at: jiff::Timestamp,
+    turn: &Turn<'_>,
+) -> Vec<Source> {
+    let roots = |r: &&Read| matches!(r.root, Root::Variables | Root::User | Root::Conversation);
+    let mut found = Vec::new();
+    for read in message.reads().iter().filter(roots) {
+        let Some(key) = read.keys.first() else { continue };
+        let view = turn.view();
+        let whole = view.member(read.root, key).map_or(Json::Null, |n| n.json.clone());
+        let Some(other) = changed(&whole, read.keys.get(1..).unwrap_or(&[])) else { continue };
+        let other = Value { json: Arc::new(other), taint: Taint::default() };
+        let path: [Arc<str>; 2] = [root_name(read.root).into(), key.clone()];
+        let view = View::top(&turn.state, at).replacing(&path, &other);
+        let same = message.render(&view, Undefined::Nothing).is_ok_and(|r| r.text == text);
+        if !same {
+            for source in sources([read], variables) {
+                push(&mut found, source);
+            }
+        }
+    }
+    found
+}
+
+/// The value with something else at that path.
+fn changed(json: &Json, path: &[Arc<str>]) -> Option<Json> {
+    let Some((first, rest)) = path.split_first() else { return Some(otherwise(json)) };
+    let mut map = json.as_object().cloned()?;
+    let inner = changed(map.get(&**first).unwrap_or(&Json::Null), rest)?;
+    map.insert(first.to_string(), inner);
+    Some(Json::Object(map))
+}
+
+/// Another value of the same kind, with the same truth where that can be.
+fn otherwise(json: &Json) -> Json {
+    match json {
+        Json::Null => Json::String("\u{2026}".into()),
+        Json::Bool(b) => Json::Bool(!b),
+        Json::Number(n) => n.as_i64().map_or_else(
+            || Json::from(n.as_f64().unwrap_or(0.0) + 1_000_003.0),
+            |i| Json::from(i.wrapping_add(1_000_003)),
+        ),
+        Json::String(s) => Json::String(format!("{s}\u{2026}")),
+        Json::Array(items) => Json::Array(items.iter().map(otherwise).chain([Json::String("\u{2026}".into())]).collect()),
+        Json::Object(map) => Json::Object(map.iter().map(|(k, v)| (k.clone(), otherwise(v))).collect()),
+    }
+}
+
+pub(in crate::engine) fn hear(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm, heard: &Heard) -> Answered {
+    let Some(question) = turn.state.top().and_then(|r| r.stand.question.clone()) else { return Answered::No };
+    let reply = classify(&heard.text, &question.text, &turn.machine.locale);
+    match reply {
+        Reply::Yes => {
+            // A yes counts only after the question, and where the question was the last thing given.
+            if heard.turn <= question.turn || heard.channel != question.channel {
+                turn.note("a yes came that the question was not shown to: it is put again");
+                put(turn, step, confirm);
+                return Answered::Yes(Go::Wait);
+            }
+            Answered::Yes(yes(turn, step, confirm, &question))
+        }
+        Reply::No => Answered::Yes(no(turn, step, confirm)),
+        Reply::Change | Reply::Other => {
+            let fills = turn.correct_from(heard);
+            if let Some(back) = fills.back {
+                let go = confirm.on_change.map_or(back, |next| Go::via(next, "change"));
+                return Answered::Yes(go);
+            }
+            if !fills.taken.is_empty() {
+                put(turn, step, confirm);
+                return Answered::Yes(Go::Wait);
+            }
+            if reply != Reply::Change {
+                return Answered::No;
+            }
+            Answered::Yes(change(turn, step, confirm))
+        }
+    }
+}
+
+/// A wish for a change that does not say which.
+pub(in crate::engine) fn change(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm) -> Go {
+    if let Some(next) = confirm.on_change {
+        return Go::via(next, "change");
+    }
+    turn.emit(EventBody::Missed);
+    if turn.state.top().map_or(0, |r| r.stand.missed) >= ATTEMPTS {
+        return no(turn, step, confirm);
+    }
+    turn.say("What should it be instead?");
+    put(turn, step, confirm);
+    Go::Wait
+}
+
+/// A yes: a grant, and on.
+pub(in crate::engine) fn yes(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm, question: &Question) -> Go {
+    let by = if turn.principal.id.is_empty() {
+        actor_name(turn.actor).into()
+    } else {
+        Arc::from(format!("{}:{}", actor_name(turn.actor), turn.principal.id))
+    };
+    let grant = Grant {
+        question: question.id.clone(),
+        step: step.key.clone(),
+        shown: question.shown.clone(),
+        actions: confirm.for_actions.iter().map(|(a, _)| a.clone()).collect(),
+        at: turn.at,
+        seq: turn.state.version + 1,
+        by,
+        used: Vec::new(),
+    };
+    turn.emit(EventBody::Granted { grant: Box::new(grant) });
+    Go::To(step.next, Some("confirmed".into()))
+}
+
+/// A no: nothing is done.
+pub(in crate::engine) fn no(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm) -> Go {
+    if let Some(run) = turn.state.top().cloned()
+        && !run.grants.is_empty()
+    {
+        turn.emit(EventBody::GrantsEnded { run: run.id, step: None, why: "a no".into() });
+    }
+    if let Some(next) = confirm.on_reject {
+        return Go::via(next, "reject");
+    }
+    let _: Next = step.next;
+    turn.say("All right, nothing was done.");
+    Go::End("declined".into(), None)
+}
+
+pub(in crate::engine) fn miss(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm) -> Go {
+    turn.emit(EventBody::Missed);
+    if turn.state.top().map_or(0, |r| r.stand.missed) >= ATTEMPTS {
+        return no(turn, step, confirm);
+    }
+    turn.say("Please answer with yes or no.");
+    put(turn, step, confirm);
+    Go::Wait
+}

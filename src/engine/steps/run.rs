@@ -1,0 +1,76 @@
+//! `run`: another journey with variables of its own; only `with` goes in, only `done.result` comes out.
+
+use std::sync::Arc;
+
+use crate::engine::event::EventBody;
+use crate::engine::operand::{self, Missing};
+use crate::engine::turn::{Go, Turn};
+use crate::model::Next;
+use crate::model::step::Run;
+use crate::supervise::Origin;
+use crate::understand::normalise;
+use crate::value::{Name, Value};
+
+/// Outcomes of the engine: not listed, they end the caller the same way.
+const ENDING: [&str; 4] = ["declined", "cancelled", "failed", "denied"];
+
+pub(in crate::engine) fn enter(turn: &mut Turn<'_>, run: &Run) -> Go {
+    let Some(journey) = run.journey.clone() else { return Go::Fall("the journey to run is not here".into()) };
+    let mut with: Vec<(Name, Value, Origin)> = Vec::new();
+    for input in &run.with {
+        let value = operand::value(&input.value, &turn.view(), Missing::Nothing);
+        let mut value = match value {
+            Ok(value) => value,
+            Err(fault) => return Go::Fall(format!("the input `{}` could not be computed: {fault}", input.name)),
+        };
+        if let Some(declared) = journey.inputs.iter().find(|i| i.name == input.name).filter(|_| !value.is_null()) {
+            match normalise(&declared.datapoint, &value.json, &turn.machine.locale, turn.at) {
+                Ok(json) => value.json = Arc::new(json),
+                Err(problem) => {
+                    return Go::Fall(format!("the input `{}` is not what `{}` takes: {}", input.name, journey.slug, problem.help));
+                }
+            }
+            if declared.datapoint.sensitive {
+                value.taint = crate::value::Taint::whole();
+            }
+        }
+        if !value.is_null() {
+            with.push((input.name.clone(), value, origin_of(turn, &input.value)));
+        }
+    }
+    if let Some(missing) = journey.inputs.iter().find(|i| i.required && !with.iter().any(|(n, ..)| *n == i.name)) {
+        return Go::Fall(format!("`{}` needs the input `{}`", journey.slug, missing.name));
+    }
+    match turn.begin_run(&journey, true, with) {
+        Ok(()) => Go::Begin,
+        Err(reason) => Go::Fall(reason),
+    }
+}
+
+/// Whose word an input is: the user's, if it reads nothing but what the user said.
+fn origin_of(turn: &Turn<'_>, operand: &crate::model::Operand) -> Origin {
+    let Some(run) = turn.state.top() else { return Origin::Answer };
+    let from = operand::sources(operand, Some(&run.variables));
+    let of = |s: &crate::supervise::Source| run.variables.set.get(s.root()).map(|v| v.origin);
+    if from.is_empty() {
+        Origin::Computed
+    } else if from.iter().all(|s| of(s) == Some(Origin::Said)) {
+        Origin::Said
+    } else if from.iter().any(|s| of(s) == Some(Origin::Proposed)) {
+        Origin::Proposed
+    } else {
+        Origin::Answer
+    }
+}
+
+pub(in crate::engine) fn returned(turn: &mut Turn<'_>, run: &Run, next: Next, outcome: &Arc<str>, result: Option<Value>) -> Go {
+    if let Some(name) = &run.save_as {
+        turn.assign(name, result.unwrap_or_default(), Origin::Answer, Vec::new());
+    }
+    turn.emit(EventBody::Matched { outcome: outcome.clone() });
+    let name = Name::new(outcome);
+    if let Some(branch) = run.outcomes.iter().find(|b| b.name.name == name) {
+        return Go::via(branch.then, format!("outcome:{outcome}"));
+    }
+    if ENDING.contains(&&**outcome) { Go::End(outcome.clone(), None) } else { Go::via(next, format!("outcome:{outcome}")) }
+}

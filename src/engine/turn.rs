@@ -1,0 +1,353 @@
+//! One turn: a scratch copy of the state that moves only by events, and what the turn comes to.
+
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+
+use super::answer::{Answer, FieldError, ReadResult, Refusal};
+use super::effect::{Claim, Effect, Progress};
+use super::event::{Assigned, EventBody, TurnBegun, VERSION};
+use super::input::{Actor, Input, InputBody, Principal};
+use super::machine::{Machine, Plan};
+use super::scope::View;
+use super::state::{Run, State};
+use super::{Event, present};
+use crate::expr::Scope;
+use crate::model::{Next, Step, StepId};
+use crate::supervise::{Origin, Source};
+use crate::template::{Rendered, Template, Undefined};
+use crate::value::{Name, Value};
+
+/// What a sensitive value is shown as.
+pub(super) const REDACTED: &str = "[redacted]";
+
+/// Where a step leads.
+#[derive(Debug)]
+pub(super) enum Go {
+    /// On, by a branch if it says which.
+    To(Next, Option<String>),
+    /// By `goto`: a collect there asks again.
+    Goto(StepId),
+    /// Somebody or something is waited for.
+    Wait,
+    /// To the journey's fallback, for this reason.
+    Fall(String),
+    /// The run ends.
+    End(Arc<str>, Option<Value>),
+    /// A run was put on top: it begins.
+    Begin,
+}
+
+impl Go {
+    pub fn next(step: &Step) -> Self {
+        Self::To(step.next, None)
+    }
+
+    pub fn via(next: Next, how: impl Into<String>) -> Self {
+        Self::To(next, Some(how.into()))
+    }
+}
+
+/// Something that is said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Saying {
+    pub text: Arc<str>,
+    /// With sensitive values hidden, if there are any in it.
+    pub redacted: Option<Arc<str>>,
+}
+
+impl Saying {
+    pub fn plain(text: impl Into<Arc<str>>) -> Self {
+        Self { text: text.into(), redacted: None }
+    }
+
+    /// As that actor may see it.
+    pub fn to(&self, actor: Actor) -> Arc<str> {
+        match &self.redacted {
+            Some(redacted) if actor == Actor::Agent => redacted.clone(),
+            _ => self.text.clone(),
+        }
+    }
+
+    /// As logs and traces may show it.
+    pub fn shown(&self) -> &Arc<str> {
+        self.redacted.as_ref().unwrap_or(&self.text)
+    }
+}
+
+impl From<Rendered> for Saying {
+    fn from(rendered: Rendered) -> Self {
+        let redacted = rendered.tainted.then(|| rendered.shown().into());
+        Self { text: rendered.text.into(), redacted }
+    }
+}
+
+/// A turn under way.
+pub(super) struct Turn<'m> {
+    pub machine: &'m Machine,
+    pub at: Timestamp,
+    pub actor: Actor,
+    pub principal: Principal,
+    pub state: State,
+    pub events: Vec<Event>,
+    pub effects: Vec<Effect>,
+    pub claims: Vec<Claim>,
+    pub said: Vec<Saying>,
+    pub errors: Vec<FieldError>,
+    pub refused: Option<Refusal>,
+    /// What a read of an investigation answered.
+    pub read: Option<ReadResult>,
+    /// The message that began a journey in this turn: its collects may take values from it.
+    pub heard: Option<Arc<str>>,
+    message_id: Option<Arc<str>>,
+    entropy: [u8; 32],
+    ids: u32,
+    body: Option<InputBody>,
+}
+
+impl<'m> Turn<'m> {
+    pub fn new(machine: &'m Machine, state: State, input: Input) -> Self {
+        let at = Timestamp::from_millisecond(input.at.as_millisecond()).unwrap_or(input.at);
+        Self {
+            machine,
+            at: at.max(state.last_at),
+            actor: input.actor,
+            principal: input.principal,
+            state,
+            events: Vec::new(),
+            effects: Vec::new(),
+            claims: Vec::new(),
+            said: Vec::new(),
+            errors: Vec::new(),
+            refused: None,
+            read: None,
+            heard: None,
+            message_id: input.message_id,
+            entropy: input.entropy,
+            ids: 0,
+            body: Some(input.body),
+        }
+    }
+
+    pub fn run(mut self) -> Progress {
+        let before = self.state.version;
+        if let Some(body) = self.body.take() {
+            self.handle(body);
+        }
+        let wake_at = self.wake_at();
+        let answer = self.answer(before);
+        Progress { events: self.events, claims: self.claims, effects: self.effects, wake_at, answer }
+    }
+
+    fn answer(&self, before: u64) -> Answer {
+        let mut answer = present::standing(self.machine, &self.state, self.actor, self.at);
+        if self.state.version != before && !(self.refused.is_some() && self.said.is_empty()) {
+            answer.messages = self.said.iter().map(|s| s.to(self.actor)).collect();
+        }
+        answer.errors.clone_from(&self.errors);
+        answer.refused.clone_from(&self.refused);
+        answer.read.clone_from(&self.read);
+        answer
+    }
+
+    /// When the machine wants to be woken.
+    fn wake_at(&self) -> Option<Timestamp> {
+        use super::answer::Status;
+        let flight = self.state.flight.as_ref();
+        let retry = flight.and_then(|f| f.retry_at);
+        let limit = self.state.top().filter(|_| flight.is_none()).and_then(|r| r.stand.until);
+        let idle = match self.state.status {
+            Status::Active | Status::Paused => Some(self.idle_at()),
+            Status::Completed | Status::Escalated | Status::Abandoned | Status::Cancelled => None,
+        };
+        [retry, limit, idle].into_iter().flatten().min()
+    }
+
+    /// When the conversation is given up if nobody comes back.
+    pub fn idle_at(&self) -> Timestamp {
+        later(self.state.last_at, self.machine.workspace.settings.limits.idle_s.saturating_mul(1_000))
+    }
+
+    /// Moves the scratch copy, and keeps the event.
+    pub fn emit(&mut self, body: EventBody) {
+        let event = Event { v: VERSION, at: self.at, body };
+        self.state.apply(&event);
+        self.events.push(event);
+    }
+
+    /// Records that the turn began: who, what, and with which words.
+    pub fn begin(&mut self, what: &str, text: Option<Arc<str>>) {
+        let id = self.message_id.clone();
+        if let Some(id) = &id {
+            self.claims.push(Claim::Message { id: id.clone() });
+        }
+        let turn = TurnBegun { actor: self.actor, by: self.principal.id.clone(), id, what: what.into(), text };
+        self.emit(EventBody::Turn(Box::new(turn)));
+    }
+
+    /// Whether this message or command was taken in before.
+    pub fn is_repeated(&self) -> bool {
+        self.message_id.as_ref().is_some_and(|id| self.state.ids.contains(id))
+    }
+
+    /// Refuses the input: nothing changed.
+    pub fn refuse(&mut self, code: &str, reason: impl Into<Arc<str>>) {
+        self.refused = Some(Refusal { code: code.into(), reason: reason.into() });
+    }
+
+    pub fn note(&mut self, text: impl Into<Arc<str>>) {
+        self.emit(EventBody::Noted { text: text.into() });
+    }
+
+    /// The channel that the answer goes to.
+    pub fn channel(&self) -> Arc<str> {
+        if self.principal.id.is_empty() { actor_name(self.actor).into() } else { self.principal.id.clone() }
+    }
+
+    /// The channel that is given what this turn puts: nobody, if its caller was answered before, or there is none.
+    pub fn given_to(&self) -> Arc<str> {
+        let limit = later(self.state.last_at, self.machine.workspace.settings.limits.turn_ms);
+        if self.actor == Actor::System || self.at > limit { "".into() } else { self.channel() }
+    }
+
+    /// A fresh id, from the turn's entropy.
+    pub fn fresh_id(&mut self, prefix: &str) -> Arc<str> {
+        self.ids += 1;
+        let mut hash = Sha256::new();
+        hash.update(self.entropy);
+        hash.update(self.ids.to_be_bytes());
+        hash.update(self.state.version.to_be_bytes());
+        let digest = hash.finalize();
+        format!("{prefix}{}", hex(digest.get(..8).unwrap_or(&digest))).into()
+    }
+
+    /// A number below `bound` from the turn's entropy.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.ids += 1;
+        let mut hash = Sha256::new();
+        hash.update(self.entropy);
+        hash.update(self.ids.to_be_bytes());
+        let digest = hash.finalize();
+        let n = digest.iter().take(8).fold(0_u64, |n, b| (n << 8) | u64::from(*b));
+        if bound == 0 { 0 } else { n % bound }
+    }
+
+    /// HMAC-SHA256 with the machine's key, over length-prefixed parts.
+    pub fn seal(&self, parts: &[&[u8]]) -> Arc<str> {
+        let mut mac = match Hmac::<Sha256>::new_from_slice(&self.machine.keys.idempotency) {
+            Ok(mac) => mac,
+            // A key of any length is a key of HMAC: this cannot be, and would give a key that nobody else makes.
+            Err(_) => return self.state.version.to_string().into(),
+        };
+        for part in parts {
+            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            mac.update(part);
+        }
+        hex(&mac.finalize().into_bytes()).into()
+    }
+
+    /// The top run, and what is known of its journey.
+    pub fn top(&self) -> Option<(Arc<Run>, Arc<Plan>)> {
+        let run = self.state.top()?;
+        Some((run.clone(), self.machine.plan(run)?.clone()))
+    }
+
+    pub fn view(&self) -> View<'_> {
+        View::top(&self.state, self.at)
+    }
+
+    /// Says something of the engine's own.
+    pub fn say(&mut self, text: impl Into<Arc<str>>) {
+        self.say_as(Saying::plain(text));
+    }
+
+    pub fn say_as(&mut self, saying: Saying) {
+        if !saying.text.trim().is_empty() {
+            self.said.push(saying.clone());
+            self.emit(EventBody::Said { text: saying.text, redacted: saying.redacted });
+        }
+    }
+
+    pub fn say_all(&mut self, sayings: Vec<Saying>) {
+        for saying in sayings {
+            self.say_as(saying);
+        }
+    }
+
+    /// What a template for a person comes to. A fault in it is told of, and gives nothing.
+    pub fn render(&mut self, template: &Template) -> Option<Saying> {
+        let rendered = template.render(&self.view(), Undefined::Nothing);
+        match rendered {
+            Ok(rendered) => {
+                for path in &rendered.undefined {
+                    self.note(format!("`{path}` is not set and was shown as nothing"));
+                }
+                Some(rendered.into())
+            }
+            Err(fault) => {
+                self.emit(EventBody::Fault { code: "template".into(), text: fault.message.into() });
+                None
+            }
+        }
+    }
+
+    pub fn say_template(&mut self, template: &Template) {
+        if let Some(saying) = self.render(template) {
+            self.say_as(saying);
+        }
+    }
+
+    /// Assigns a variable; what was read of the variable itself counts as what it was computed from.
+    pub fn assign(&mut self, name: &Name, value: Value, origin: Origin, from: Vec<Source>) {
+        let mut kept: Vec<Source> = Vec::with_capacity(from.len());
+        for source in from {
+            if source.root() == name.as_str() {
+                let before = self.state.top().and_then(|r| r.variables.set.get(name));
+                for older in before.into_iter().flat_map(|v| v.from.clone()) {
+                    super::scope::push(&mut kept, older);
+                }
+            } else {
+                super::scope::push(&mut kept, source);
+            }
+        }
+        self.emit(EventBody::Set(Box::new(Assigned { name: name.clone(), value, origin, from: kept })));
+    }
+}
+
+/// A time that many milliseconds later.
+pub(super) fn later(at: Timestamp, ms: u64) -> Timestamp {
+    let ms = i64::try_from(ms).unwrap_or(i64::MAX);
+    at.checked_add(SignedDuration::from_millis(ms)).unwrap_or(Timestamp::MAX)
+}
+
+pub(super) fn actor_name(actor: Actor) -> &'static str {
+    match actor {
+        Actor::User => "user",
+        Actor::Agent => "agent",
+        Actor::Operator => "operator",
+        Actor::Admin => "admin",
+        Actor::Runtime => "runtime",
+        Actor::System => "system",
+    }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
+        let _ = write!(out, "{b:02x}");
+        out
+    })
+}
+
+/// SHA-256 of a text, in hexadecimal.
+pub(super) fn digest(text: &str) -> Arc<str> {
+    hex(&Sha256::digest(text.as_bytes())).into()
+}
+
+/// The value of an expression where a failing one is noted and reads as nothing.
+pub(super) fn lenient(program: &crate::expr::Program, scope: &dyn Scope) -> Result<Value, String> {
+    program.eval(scope).map_err(|e| e.message)
+}
+

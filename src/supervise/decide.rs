@@ -1,0 +1,195 @@
+//! The one place that allows: rule by rule, in the order of supervision, section 2. What cannot be decided is denied.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::grant::{Grant, covers};
+use super::identity::Identity;
+use super::lineage::{Source, Variables, stale};
+use super::permit::Permit;
+use crate::model::action::Effects;
+use crate::model::{Action, StepKey};
+
+/// An action that a journey wants to run.
+#[derive(Debug)]
+pub struct Intent<'a> {
+    /// Which.
+    pub action: &'a Action,
+    /// The step that wants it.
+    pub step: &'a StepKey,
+    /// Whether the journey stands at that step, or the step lists the read.
+    pub placed: bool,
+    /// Everything that the request reads.
+    pub sources: &'a [Source],
+    /// Until when the request may be sent.
+    pub until: Timestamp,
+}
+
+/// What supervision knows of the conversation.
+#[derive(Debug)]
+pub struct Ledger<'a> {
+    /// The run's variables.
+    pub variables: &'a Variables,
+    /// The run's grants.
+    pub grants: &'a [Grant],
+    /// Who was verified.
+    pub identity: Option<&'a Identity>,
+    /// Whether the same write was started and nobody knows what came of it.
+    pub in_doubt: bool,
+    /// Seconds that a grant lives.
+    pub grant_ttl_s: u64,
+}
+
+/// What was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// It may be sent.
+    Allow,
+    /// It waits for somebody's approval.
+    Hold,
+    /// It may not.
+    Deny,
+}
+
+/// The rules, in the order that they speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are those of supervision, section 2")]
+pub enum Rule {
+    Place,
+    Stale,
+    Identity,
+    Owner,
+    Confirmation,
+    Policy,
+    Approval,
+    Rate,
+    Idempotency,
+}
+
+/// What one rule said.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Reason {
+    /// The rule.
+    pub rule: Rule,
+    /// A stable code, if it denied: `stale no_grant identity owner …`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Arc<str>>,
+    /// One sentence, without values.
+    pub text: Arc<str>,
+}
+
+/// A decision with its reasons.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Verdict {
+    /// What was decided.
+    pub decision: Decision,
+    /// One for each rule that spoke.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Reason>,
+    /// The question whose yes allowed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<Arc<str>>,
+}
+
+impl Verdict {
+    /// The code of the rule that denied.
+    #[must_use]
+    pub fn code(&self) -> Option<&Arc<str>> {
+        self.reasons.iter().find_map(|r| r.code.as_ref())
+    }
+
+    /// What the rule that denied said.
+    #[must_use]
+    pub fn why(&self) -> Option<&Arc<str>> {
+        self.reasons.iter().find(|r| r.code.is_some()).map(|r| &r.text)
+    }
+}
+
+/// Decides. A permit comes with an `allow`, and from nowhere else.
+#[must_use]
+pub fn decide(intent: &Intent<'_>, ledger: &Ledger<'_>, now: Timestamp) -> (Verdict, Option<Permit>) {
+    let mut docket = Docket::default();
+    docket.rules(intent, ledger, now);
+    let denied = docket.reasons.iter().any(|r| r.code.is_some());
+    let decision = if denied { Decision::Deny } else { Decision::Allow };
+    let permit = (!denied).then(|| Permit::new(intent.until));
+    (Verdict { decision, reasons: docket.reasons, question: docket.question }, permit)
+}
+
+#[derive(Default)]
+struct Docket {
+    reasons: Vec<Reason>,
+    question: Option<Arc<str>>,
+}
+
+impl Docket {
+    fn rules(&mut self, intent: &Intent<'_>, ledger: &Ledger<'_>, now: Timestamp) {
+        let safety = &intent.action.safety;
+        if !intent.placed {
+            return self.deny(Rule::Place, "place", "the journey does not stand at this action");
+        }
+        if let Some(name) = stale(intent.sources, ledger.variables) {
+            return self.deny(Rule::Stale, "stale", &format!("`{name}` was computed from something that has been assigned since"));
+        }
+        if let Some(rule) = safety.identity {
+            match ledger.identity.map(|i| i.falls_short(rule, now)) {
+                None => return self.deny(Rule::Identity, "identity", "nobody is verified"),
+                Some(Some(why)) => return self.deny(Rule::Identity, "identity", why),
+                Some(None) => self.pass(Rule::Identity, "verified"),
+            }
+        }
+        if safety.owner.is_some() {
+            return self.unenforced(Rule::Owner, "owner");
+        }
+        if safety.result_owner.is_some() {
+            return self.unenforced(Rule::Owner, "result_owner");
+        }
+        if safety.requires_confirmation && !self.confirmation(intent, ledger, now) {
+            return;
+        }
+        if safety.approval.is_some() {
+            return self.unenforced(Rule::Approval, "requires_approval");
+        }
+        if safety.rate_limit.is_some() {
+            return self.unenforced(Rule::Rate, "rate_limit");
+        }
+        if safety.idempotency_key.is_some() {
+            return self.unenforced(Rule::Idempotency, "idempotency_key");
+        }
+        if intent.action.effects == Effects::Write && ledger.in_doubt {
+            self.deny(Rule::Idempotency, "in_doubt", "the same write was sent before, and nobody knows what came of it");
+        }
+    }
+
+    fn confirmation(&mut self, intent: &Intent<'_>, ledger: &Ledger<'_>, now: Timestamp) -> bool {
+        let mut why = String::from("nobody said yes to it");
+        for grant in ledger.grants.iter().rev() {
+            match covers(grant, &intent.action.id, intent.step, intent.sources, ledger.variables, ledger.grant_ttl_s, now) {
+                Ok(()) => {
+                    self.question = Some(grant.question.clone());
+                    self.pass(Rule::Confirmation, "a yes covers it");
+                    return true;
+                }
+                Err(reason) => why = reason,
+            }
+        }
+        self.deny(Rule::Confirmation, "no_grant", &why);
+        false
+    }
+
+    fn pass(&mut self, rule: Rule, text: &str) {
+        self.reasons.push(Reason { rule, code: None, text: text.into() });
+    }
+
+    fn deny(&mut self, rule: Rule, code: &str, text: &str) {
+        self.reasons.push(Reason { rule, code: Some(code.into()), text: text.into() });
+    }
+
+    /// A rule that is read and cannot be kept yet refuses, rather than being skipped.
+    fn unenforced(&mut self, rule: Rule, key: &str) {
+        self.deny(rule, key, &format!("the action asks for `{key}`, which this version cannot enforce"));
+    }
+}
