@@ -202,12 +202,8 @@ impl State {
                 if let Some(run) = self.top_mut() {
                     let since = run.asked.values().filter(|(s, _)| s == step).map(|(_, n)| *n).max().unwrap_or(0);
                     let variables = Arc::make_mut(&mut run.variables);
-                    let later: Vec<Name> = variables
-                        .set
-                        .iter()
-                        .filter(|(_, v)| v.seq > since && !v.step.is_empty())
-                        .map(|(n, _)| n.clone())
-                        .collect();
+                    let later: Vec<Name> =
+                        variables.set.iter().filter(|(_, v)| v.seq > since && !v.step.is_empty()).map(|(n, _)| n.clone()).collect();
                     for name in later {
                         variables.set.remove(&name);
                         variables.gone.insert(name, seq);
@@ -323,8 +319,7 @@ impl State {
             None => self.runs.last_mut(),
         };
         let Some(run) = run.map(Arc::make_mut) else { return };
-        let variable =
-            Variable { value: filled.value.clone(), seq, origin: filled.origin, from: Vec::new(), step: "".into() };
+        let variable = Variable { value: filled.value.clone(), seq, origin: filled.origin, from: Vec::new(), step: "".into() };
         run.stand.asked.retain(|f| *f != filled.name);
         Arc::make_mut(&mut run.variables).set.insert(filled.name.clone(), variable);
     }
@@ -333,8 +328,7 @@ impl State {
         let Some(run) = self.top_mut() else { return };
         let step = run.at.as_ref().map_or_else(|| "".into(), |s| s.0.clone());
         let variables = Arc::make_mut(&mut run.variables);
-        let variable =
-            Variable { value: assigned.value.clone(), seq, origin: assigned.origin, from: assigned.from.clone(), step };
+        let variable = Variable { value: assigned.value.clone(), seq, origin: assigned.origin, from: assigned.from.clone(), step };
         variables.set.insert(assigned.name.clone(), variable);
     }
 

@@ -92,11 +92,7 @@ impl Turn<'_> {
         }
     }
 
-    fn build(
-        &self,
-        wanted: &Wanted<'_>,
-        run: &Run,
-    ) -> Result<(Resolved, super::effect::Request, Vec<crate::supervise::Source>), String> {
+    fn build(&self, wanted: &Wanted<'_>, run: &Run) -> Result<(Resolved, super::effect::Request, Vec<crate::supervise::Source>), String> {
         let action = wanted.action;
         let view = View::new(&self.state, Some(run), self.at).each(wanted.each);
         let resolved = inputs::resolve(action, wanted.inputs, &view, &self.state, run)?;
@@ -243,12 +239,7 @@ impl Turn<'_> {
         let inputs: Vec<Input> = rule
             .inputs
             .iter()
-            .map(|(name, value)| Input {
-                name: name.clone(),
-                value: value.clone(),
-                span: rule.call.1,
-                value_span: rule.call.1,
-            })
+            .map(|(name, value)| Input { name: name.clone(), value: value.clone(), span: rule.call.1, value_span: rule.call.1 })
             .collect();
         if action.effects == Effects::Write {
             return self.doubt_remains("what settles doubt is not a read");

@@ -73,10 +73,8 @@ impl List {
 fn start(list: &mut List, machine: &Machine, state: &State) {
     let journeys = machine.workspace.journeys.values();
     let open = |n: &Name| state.runs.iter().any(|r| r.journey == *n);
-    let slugs: Vec<&Arc<str>> = journeys
-        .filter(|j| j.trigger.is_some() && !j.callable && !open(&j.slug.name))
-        .map(|j| &j.slug.shown)
-        .collect();
+    let slugs: Vec<&Arc<str>> =
+        journeys.filter(|j| j.trigger.is_some() && !j.callable && !open(&j.slug.name)).map(|j| &j.slug.shown).collect();
     if !slugs.is_empty() {
         list.add("start", &[("journey", json!({"enum": slugs}), true), ("variables", json!({"type": "object"}), false)]);
     }

@@ -94,8 +94,7 @@ impl Turn<'_> {
             }
             let Some(next) = self.state.queue.first().cloned() else { return };
             self.emit(EventBody::Dequeued);
-            let heard =
-                Heard { text: next.text.clone(), turn: next.turn, actor: next.actor, channel: next.channel.clone() };
+            let heard = Heard { text: next.text.clone(), turn: next.turn, actor: next.actor, channel: next.channel.clone() };
             self.hear(&heard);
         }
     }

@@ -33,13 +33,7 @@ struct Finder<'a> {
 }
 
 /// Finds the inputs. Its error names the input and the type, never the value.
-pub(super) fn resolve(
-    action: &Action,
-    given: &[Input],
-    view: &dyn Scope,
-    state: &State,
-    run: &Run,
-) -> Result<Resolved, String> {
+pub(super) fn resolve(action: &Action, given: &[Input], view: &dyn Scope, state: &State, run: &Run) -> Result<Resolved, String> {
     let mut finder = Finder { action, given, view, state, variables: &run.variables, sources: Vec::new() };
     let mut map = serde_json::Map::new();
     let mut taint = Taint::default();
@@ -81,8 +75,7 @@ impl Finder<'_> {
         for source in operand::sources(operand, Some(self.variables)) {
             scope::push(&mut self.sources, source);
         }
-        let value =
-            operand::value(operand, self.view, Missing::Error).map_err(|e| format!("the input `{name}` failed: {e}"))?;
+        let value = operand::value(operand, self.view, Missing::Error).map_err(|e| format!("the input `{name}` failed: {e}"))?;
         Ok((!value.is_null()).then_some(value))
     }
 

@@ -75,8 +75,7 @@ impl Machine {
     #[must_use]
     pub fn new(loaded: Loaded, keys: Keys) -> Self {
         let workspace = loaded.workspace().clone();
-        let plans =
-            workspace.journeys.values().map(|j| (j.hash.clone(), Arc::new(Plan::new(j.clone())))).collect();
+        let plans = workspace.journeys.values().map(|j| (j.hash.clone(), Arc::new(Plan::new(j.clone())))).collect();
         let router = Router::new(&workspace);
         let locale = Locale::new(&workspace.settings);
         Self { workspace, keys, router, locale, plans }

@@ -26,10 +26,8 @@ pub(super) fn standing(machine: &Machine, state: &State, actor: Actor, now: Time
         (None, None) => None,
     };
     answer.outcome = state.last.as_ref().map(|(_, outcome, _)| outcome.clone());
-    answer.awaiting_input = matches!(
-        answer.phase,
-        Phase::Collect | Phase::Choice | Phase::Confirm | Phase::Guide | Phase::Investigate
-    ) || state.status == Status::Paused;
+    answer.awaiting_input = matches!(answer.phase, Phase::Collect | Phase::Choice | Phase::Confirm | Phase::Guide | Phase::Investigate)
+        || state.status == Status::Paused;
     if answer.phase == Phase::Choice && state.top().is_none() {
         answer.options.clone_from(&state.offered);
     }

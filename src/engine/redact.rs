@@ -24,8 +24,7 @@ fn of(safety: &Safety, json: &Json, pick: impl Fn(&RedactPath) -> Option<&Path>)
         return Taint::default();
     }
     let mut paths: Vec<Path> = safety.redact.iter().filter_map(pick).map(|p| through_lists(p, json)).collect();
-    let names: Vec<&Arc<str>> =
-        safety.redact.iter().filter_map(|p| if let RedactPath::Anywhere(n) = p { Some(n) } else { None }).collect();
+    let names: Vec<&Arc<str>> = safety.redact.iter().filter_map(|p| if let RedactPath::Anywhere(n) = p { Some(n) } else { None }).collect();
     if !names.is_empty() {
         find(json, &names, &mut Vec::new(), &mut paths);
     }

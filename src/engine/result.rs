@@ -145,13 +145,7 @@ impl Turn<'_> {
     }
 
     /// The first outcome whose condition is true, and whether it settles a write.
-    fn outcome(
-        &self,
-        action: &Action,
-        flight: &Flight,
-        answer: &HttpAnswer,
-        notes: &mut Vec<String>,
-    ) -> (Result<Arc<str>, Trouble>, bool) {
+    fn outcome(&self, action: &Action, flight: &Flight, answer: &HttpAnswer, notes: &mut Vec<String>) -> (Result<Arc<str>, Trouble>, bool) {
         let good = (200..300).contains(&answer.status);
         let mut found: Option<(Arc<str>, bool)> = None;
         if action.outcomes.is_empty() {

@@ -163,8 +163,7 @@ impl Scope for View<'_> {
             Root::Variables => {
                 let set = &self.variables()?.set;
                 let map = set.iter().map(|(n, v)| (n.to_string(), (*v.value.json).clone())).collect();
-                let taint =
-                    set.iter().fold(Taint::default(), |t, (n, v)| t.join(&v.value.taint.under(Some(n.as_str()))));
+                let taint = set.iter().fold(Taint::default(), |t, (n, v)| t.join(&v.value.taint.under(Some(n.as_str()))));
                 Some(Value { json: Arc::new(Json::Object(map)), taint })
             }
             Root::User => self.state.opened.as_ref().map(|o| Value::clean(o.user.clone())),

@@ -276,12 +276,7 @@ impl State {
 
     /// What is in flight or to be tried again.
     pub fn pending(&self) -> impl Iterator<Item = Pending> {
-        self.flight.iter().map(|f| Pending {
-            effect: f.effect.clone(),
-            action: f.action.clone(),
-            until: f.until,
-            retry_at: f.retry_at,
-        })
+        self.flight.iter().map(|f| Pending { effect: f.effect.clone(), action: f.action.clone(), until: f.until, retry_at: f.retry_at })
     }
 
     pub(super) fn top(&self) -> Option<&Arc<Run>> {

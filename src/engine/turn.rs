@@ -350,4 +350,3 @@ pub(super) fn digest(text: &str) -> Arc<str> {
 pub(super) fn lenient(program: &crate::expr::Program, scope: &dyn Scope) -> Result<Value, String> {
     program.eval(scope).map_err(|e| e.message)
 }
-

@@ -133,13 +133,7 @@ impl Turn<'_> {
         self.render(template).map(|saying| saying.shown().clone())
     }
 
-    pub fn escalate(
-        &mut self,
-        to: Option<Arc<str>>,
-        reason: Option<Arc<str>>,
-        priority: Priority,
-        include: Vec<(Arc<str>, Value)>,
-    ) {
+    pub fn escalate(&mut self, to: Option<Arc<str>>, reason: Option<Arc<str>>, priority: Priority, include: Vec<(Arc<str>, Value)>) {
         let doubt = self.state.writes.values().filter(|w| w.doubt.is_some()).filter_map(|w| w.action.clone()).collect();
         let to = to.unwrap_or_else(|| self.machine.workspace.settings.default_queue.clone());
         self.emit(EventBody::Escalated(Box::new(Escalated { to, reason, priority, include, doubt })));
@@ -152,14 +146,8 @@ impl Turn<'_> {
         }
         let origins = with.iter().map(|(.., o)| *o).collect();
         let with = with.into_iter().map(|(n, v, _)| (n, v)).collect();
-        let began = Began {
-            run: self.state.begun + 1,
-            journey: journey.slug.name.clone(),
-            hash: journey.hash.clone(),
-            called,
-            with,
-            origins,
-        };
+        let began =
+            Began { run: self.state.begun + 1, journey: journey.slug.name.clone(), hash: journey.hash.clone(), called, with, origins };
         self.emit(EventBody::Began(Box::new(began)));
         Ok(())
     }

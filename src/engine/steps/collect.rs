@@ -8,8 +8,8 @@ use crate::engine::fill::Fills;
 use crate::engine::hear::Heard;
 use crate::engine::turn::{Go, Saying, Turn};
 use crate::expr::Scope;
-use crate::model::step::{Collect, Field};
 use crate::model::Step;
+use crate::model::step::{Collect, Field};
 use crate::template::{Template, Undefined};
 use crate::understand;
 use crate::value::Name;
@@ -25,8 +25,7 @@ pub(in crate::engine) fn enter(turn: &mut Turn<'_>, step: &Step, collect: &Colle
 
 /// Where the step leads now: on, if it is complete; else it asks.
 fn onward(turn: &mut Turn<'_>, step: &Step, collect: &Collect, problem: Option<Arc<str>>) -> Go {
-    let filled: Vec<Name> =
-        all(collect).filter(|f| is_set(turn, &f.name)).map(|f| f.name.clone()).filter(|n| !is_noted(turn, n)).collect();
+    let filled: Vec<Name> = all(collect).filter(|f| is_set(turn, &f.name)).map(|f| f.name.clone()).filter(|n| !is_noted(turn, n)).collect();
     if !filled.is_empty() {
         turn.emit(EventBody::Skipped { fields: filled });
     }
@@ -57,9 +56,9 @@ fn is_set(turn: &Turn<'_>, name: &Name) -> bool {
 
 /// Whether the run knows that this step, since it was entered, is the one that asked for the field.
 fn is_noted(turn: &Turn<'_>, name: &Name) -> bool {
-    turn.state.top().is_some_and(|r| {
-        r.asked.get(name).is_some_and(|(at, entered)| Some(at) == r.at.as_ref() && *entered == r.stand.entered)
-    })
+    turn.state
+        .top()
+        .is_some_and(|r| r.asked.get(name).is_some_and(|(at, entered)| Some(at) == r.at.as_ref() && *entered == r.stand.entered))
 }
 
 fn missing<'c>(turn: &Turn<'_>, collect: &'c Collect) -> Vec<&'c Field> {

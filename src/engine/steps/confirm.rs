@@ -144,10 +144,9 @@ fn otherwise(json: &Json) -> Json {
     match json {
         Json::Null => Json::String("\u{2026}".into()),
         Json::Bool(b) => Json::Bool(!b),
-        Json::Number(n) => n.as_i64().map_or_else(
-            || Json::from(n.as_f64().unwrap_or(0.0) + 1_000_003.0),
-            |i| Json::from(i.wrapping_add(1_000_003)),
-        ),
+        Json::Number(n) => {
+            n.as_i64().map_or_else(|| Json::from(n.as_f64().unwrap_or(0.0) + 1_000_003.0), |i| Json::from(i.wrapping_add(1_000_003)))
+        }
         Json::String(s) => Json::String(format!("{s}\u{2026}")),
         Json::Array(items) => Json::Array(items.iter().map(otherwise).chain([Json::String("\u{2026}".into())]).collect()),
         Json::Object(map) => Json::Object(map.iter().map(|(k, v)| (k.clone(), otherwise(v))).collect()),

@@ -26,12 +26,7 @@ pub(in crate::engine) fn give_up(search: &Investigate, why: &str) -> Go {
 }
 
 /// A read that the model asks. `Err` is a refusal, and nothing changed.
-pub(in crate::engine) fn read(
-    turn: &mut Turn<'_>,
-    search: &Investigate,
-    reference: &str,
-    inputs: &[(Name, Json)],
-) -> Result<Go, String> {
+pub(in crate::engine) fn read(turn: &mut Turn<'_>, search: &Investigate, reference: &str, inputs: &[(Name, Json)]) -> Result<Go, String> {
     let listed = search.using.iter().filter_map(|(a, _)| a.as_ref()).find(|a| names(a, reference));
     let Some(action) = listed.filter(|a| a.effects == Effects::Read).cloned() else {
         return Err(format!("`{reference}` is not among the reads that this step lists"));
@@ -48,12 +43,7 @@ pub(in crate::engine) fn read(
     }
     let given: Vec<Input> = inputs
         .iter()
-        .map(|(name, json)| Input {
-            name: name.clone(),
-            value: Operand::Literal(json.clone()),
-            span: action.span,
-            value_span: action.span,
-        })
+        .map(|(name, json)| Input { name: name.clone(), value: Operand::Literal(json.clone()), span: action.span, value_span: action.span })
         .collect();
     let wanted = Wanted { action: &action, inputs: &given, each: None, purpose: Purpose::Read };
     match turn.call(&wanted) {
@@ -63,9 +53,7 @@ pub(in crate::engine) fn read(
 }
 
 fn names(action: &Action, reference: &str) -> bool {
-    reference
-        .split_once('.')
-        .is_some_and(|(i, a)| action.id.integration.name == Name::new(i) && action.id.action.name == Name::new(a))
+    reference.split_once('.').is_some_and(|(i, a)| action.id.integration.name == Name::new(i) && action.id.action.name == Name::new(a))
 }
 
 /// Whether its time has passed.
