@@ -62,7 +62,9 @@ impl Steps<'_, '_, '_, '_, '_> {
             cx.unknown(Code::WP0201, node.span, format!("there is no integration `{name}`"), name.as_str(), known);
         }
         let retry = value.get("retry");
-        let freeform = value.get("freeform").and_then(Node::bool).unwrap_or(false);
+        // One that cannot be read, or is missing beside its handler, is meant to be true.
+        let handled = value.entry("freeform_handler").is_some();
+        let freeform = value.entry("freeform").map_or(handled, |e| e.value.bool().unwrap_or(true));
         if let Some(entry) = value.entry("freeform_handler").filter(|_| value.entry("freeform").is_none()) {
             let d = Diagnostic::new(Code::WP0105, entry.key_span, "`freeform: true` is missing beside `freeform_handler`");
             cx.push(d.help("add `freeform: true`"));

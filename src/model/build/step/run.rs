@@ -3,7 +3,7 @@
 use super::{Site, Steps};
 use crate::model::build::context::Context;
 use crate::model::step::{Inputs, Run};
-use crate::source::{Code, Diagnostic};
+use crate::source::Code;
 use crate::syntax::Node;
 use crate::value::{Name, Slug};
 
@@ -35,12 +35,6 @@ impl Steps<'_, '_, '_, '_, '_> {
             } else {
                 let input = cx.input(entry, name);
                 with.push(input);
-            }
-        }
-        if let Some(journey) = &journey {
-            for input in journey.inputs.iter().filter(|i| i.required && !with.iter().any(|w| w.name == i.name)) {
-                let d = Diagnostic::new(Code::WP0406, named.span, format!("the journey `{written}` needs the input `{}`", input.name));
-                cx.push(d.help(format!("add `with: {{{}: …}}`", input.name)));
             }
         }
         let (save_as, save_span) = cx.save_as(site.get("as"));
