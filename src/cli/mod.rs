@@ -3,10 +3,15 @@
 //! Data goes to standard output, everything else to standard error. Exit status: 0 fine, 1 findings or failed tests, 2 usage or
 //! input and output. Knows nothing of how a journey runs: it reads arguments, calls the library, and prints.
 
+mod check;
 mod completions;
 pub mod demo;
 mod explain;
+mod graph;
+mod new;
+mod schema;
 mod terminal;
+mod workspace;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -38,7 +43,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    New(new::Args),
+    Check(check::Args),
     Explain(explain::Args),
+    Graph(graph::Args),
+    Schema(schema::Args),
     Completions(completions::Args),
 }
 
@@ -92,6 +101,10 @@ pub fn main() -> ExitCode {
     };
     let mut terminal = Terminal::new(cli.color);
     let outcome = match cli.command {
+        Command::New(args) => new::run(&args, &mut terminal),
+        Command::Check(args) => check::run(&args, &mut terminal),
+        Command::Schema(args) => schema::run(&args, &mut terminal),
+        Command::Graph(args) => graph::run(&args, &mut terminal),
         Command::Explain(args) => explain::run(&args, &mut terminal),
         Command::Completions(args) => completions::run(&args, &mut terminal),
     };

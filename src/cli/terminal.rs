@@ -47,6 +47,11 @@ impl Terminal {
         self.out.current_choice() != anstream::ColorChoice::Never
     }
 
+    /// Whether standard error wants colour, for streams of its own.
+    pub(super) fn choice_err(&self) -> anstream::ColorChoice {
+        self.err.current_choice()
+    }
+
     /// Whether standard error wants colour.
     pub(super) fn colours_err(&self) -> bool {
         self.err.current_choice() != anstream::ColorChoice::Never

@@ -1,5 +1,6 @@
 //! The only clock and the only source of randomness.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ pub enum Clock {
     System,
     /// A clock that stands still unless it is moved. Clones share it.
     Manual(ManualClock),
+    /// The machine's clock, so many milliseconds ahead: it runs, and jumps when it is shifted. Clones share it.
+    Ahead(Arc<AtomicI64>),
 }
 
 /// A clock that is moved by hand; it never goes back.
@@ -26,6 +29,25 @@ impl Clock {
         Self::Manual(ManualClock(Arc::new(Mutex::new(at))))
     }
 
+    /// The machine's clock, to be shifted.
+    #[must_use]
+    pub fn shiftable() -> Self {
+        Self::Ahead(Arc::default())
+    }
+
+    /// Lets so much time pass at once. The machine's own clock cannot be moved.
+    pub fn shift(&self, by: Duration) {
+        match self {
+            Self::System => {}
+            Self::Manual(clock) => clock.set(later(self.now(), by)),
+            Self::Ahead(millis) => {
+                let _ = millis.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |ahead| {
+                    Some(ahead.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
+                });
+            }
+        }
+    }
+
     /// What time it is.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -33,13 +55,17 @@ impl Clock {
             #[expect(clippy::disallowed_methods, reason = "the one home of the clock")]
             Self::System => Timestamp::now(),
             Self::Manual(clock) => *clock.0.lock().unwrap_or_else(PoisonError::into_inner),
+            Self::Ahead(millis) => {
+                let ahead = SignedDuration::from_millis(millis.load(Ordering::Relaxed));
+                Self::System.now().checked_add(ahead).unwrap_or(Timestamp::MAX)
+            }
         }
     }
 
     /// Waits until that time. A manual clock is moved there at once: whoever waits for it would wait for ever.
     pub async fn sleep_until(&self, at: Timestamp) {
         match self {
-            Self::System => tokio::time::sleep(until(self.now(), at)).await,
+            Self::System | Self::Ahead(_) => tokio::time::sleep(until(self.now(), at)).await,
             Self::Manual(clock) => clock.set(at),
         }
     }

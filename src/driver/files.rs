@@ -8,6 +8,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::syntax::decode;
+
 /// A file larger than this is refused.
 const FILE_MAX: u64 = 16 * 1024 * 1024;
 /// All files together may have this many bytes.
@@ -158,10 +160,8 @@ impl Reader {
         if self.total > TOTAL_MAX {
             return self.unreadable(name, format!("the workspace is larger than {} MB", TOTAL_MAX / (1024 * 1024)));
         }
-        match String::from_utf8(bytes) {
-            Ok(text) => self.out.files.push((name, text.into())),
-            Err(e) => self.unreadable(name, format!("it is not UTF-8 (byte {})", e.utf8_error().valid_up_to())),
-        }
+        // What is no UTF-8 is a finding like any other, reported where the file is parsed.
+        self.out.files.push((name, decode(&bytes)));
     }
 }
 

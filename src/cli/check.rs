@@ -1,0 +1,130 @@
+//! `check`: everything that is wrong with a workspace, once or whenever it changes.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use notify::{RecursiveMode, Watcher};
+
+use super::terminal::{BAD, CARE, DIM, GOOD, Terminal};
+use super::workspace;
+use super::{Failure, Outcome, Status};
+use crate::check;
+use crate::source::render;
+
+/// Say what is wrong with a workspace, where, and what to type instead
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  waypost check
+  waypost check shop --watch
+  waypost check shop --format json | jq '.diagnostics[].code'
+  waypost check --format github --deny warnings      in CI
+
+`waypost explain CODE` says more about a finding.")]
+pub(super) struct Args {
+    /// The workspace's directory
+    #[arg(default_value = ".")]
+    workspace: PathBuf,
+    /// How to show the findings
+    #[arg(long, value_enum, default_value_t = Format::Full)]
+    format: Format,
+    /// What to fail on beside errors
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    deny: Option<Deny>,
+    /// Check again whenever a file changes
+    #[arg(long)]
+    watch: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// With the lines of the file
+    Full,
+    /// One line each
+    Concise,
+    /// One JSON object
+    Json,
+    /// SARIF 2.1.0
+    Sarif,
+    /// Workflow commands of GitHub Actions
+    Github,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Deny {
+    /// Any finding at all
+    Warnings,
+}
+
+pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
+    if args.watch { watch(args, terminal) } else { once(args, terminal) }
+}
+
+fn once(args: &Args, terminal: &mut Terminal) -> Outcome {
+    let checked = check::load(workspace::read(&args.workspace)?);
+    let report = checked.report();
+    let format = match args.format {
+        Format::Full => render::Format::Full,
+        Format::Concise => render::Format::Concise,
+        Format::Json => render::Format::Json,
+        Format::Sarif => render::Format::Sarif,
+        Format::Github => render::Format::Github,
+    };
+    let text = report.render(format, terminal.colours_out());
+    terminal.out.write_all(text.as_bytes())?;
+    if !text.is_empty() && !text.ends_with('\n') {
+        writeln!(terminal.out)?;
+    }
+    terminal.out.flush()?;
+    let (errors, warnings) = report.count();
+    if matches!(args.format, Format::Full | Format::Concise) {
+        let look = match (errors, warnings) {
+            (0, 0) => GOOD,
+            (0, _) => CARE,
+            _ => BAD,
+        };
+        writeln!(terminal.err, "{look}{}{look:#}", report.summary())?;
+    }
+    Ok(if errors > 0 || (warnings > 0 && args.deny.is_some()) { Status::Findings } else { Status::Fine })
+}
+
+/// How long the files must be left alone before they are checked.
+const QUIET: Duration = Duration::from_millis(80);
+
+/// Checks until the program is stopped. A workspace that cannot be read now may be readable after the next change.
+fn watch(args: &Args, terminal: &mut Terminal) -> Outcome {
+    let (sender, changes) = mpsc::channel();
+    let cannot = |e: notify::Error| Failure::new(format!("cannot watch `{}`: {e}", args.workspace.display()));
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|e| !e.kind.is_access() && e.paths.iter().any(|p| matters(p))) {
+            // The other end is only gone when the program ends.
+            let _ = sender.send(());
+        }
+    })
+    .map_err(cannot)?;
+    workspace::read(&args.workspace)?;
+    watcher.watch(&args.workspace, RecursiveMode::Recursive).map_err(cannot)?;
+    loop {
+        if terminal.out.is_terminal() {
+            write!(terminal.out, "\x1b[2J\x1b[3J\x1b[H")?;
+        }
+        if let Err(failure) = once(args, terminal) {
+            if failure.quiet {
+                return Err(failure);
+            }
+            terminal.complain(&failure.message, failure.help.as_deref());
+        }
+        writeln!(terminal.err, "{DIM}watching {}{DIM:#}", args.workspace.display())?;
+        if changes.recv().is_err() {
+            return Ok(Status::Fine);
+        }
+        while changes.recv_timeout(QUIET).is_ok() {}
+    }
+}
+
+/// Whether a change of that file can change what is found.
+fn matters(path: &Path) -> bool {
+    let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
+    !hidden && path.extension().is_none_or(|e| ["yaml", "yml", "json", "cedar"].iter().any(|known| e.eq_ignore_ascii_case(known)))
+}

@@ -1,0 +1,71 @@
+//! `graph`: a journey as a picture, or as text that others draw.
+
+mod dot;
+mod layout;
+mod mermaid;
+mod svg;
+mod view;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::terminal::Terminal;
+use super::workspace;
+use super::{Failure, Outcome, Status};
+use crate::source::did_you_mean;
+use view::View;
+
+/// More boxes than this are no picture any more.
+const PICTURE_MAX: usize = 1_000;
+
+/// Draw a journey
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  waypost graph cancel-order shop > cancel-order.mmd
+  waypost graph cancel-order shop --format svg > cancel-order.svg
+  waypost graph cancel-order shop --format dot | dot -Tpng > cancel-order.png")]
+pub(super) struct Args {
+    /// The journey's slug
+    journey: String,
+    /// The workspace's directory
+    #[arg(default_value = ".")]
+    workspace: PathBuf,
+    /// What to draw it as
+    #[arg(long, value_enum, default_value_t = Format::Mermaid)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// A flowchart in Mermaid's language
+    Mermaid,
+    /// A graph in Graphviz's language
+    Dot,
+    /// A picture
+    Svg,
+}
+
+pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
+    let Some(loaded) = workspace::load(&args.workspace, terminal)? else { return Ok(Status::Findings) };
+    let Some(journey) = loaded.journey(&args.journey) else {
+        let known: Vec<&str> = loaded.journeys.values().map(|j| &*j.slug.shown).collect();
+        let help = match did_you_mean(&args.journey, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("it has {}", known.join(", ")),
+        };
+        return Err(Failure::new(format!("the workspace has no journey `{}`", args.journey)).help(help));
+    };
+    let view = View::of(journey);
+    let drawn = match args.format {
+        Format::Mermaid => mermaid::draw(&view),
+        Format::Dot => dot::draw(&view),
+        Format::Svg if view.nodes.len() > PICTURE_MAX => {
+            let steps = view.nodes.len();
+            return Err(Failure::new(format!("`{}` has {steps} steps, too many for a picture", args.journey))
+                .help("take `--format dot` and let Graphviz draw it"));
+        }
+        Format::Svg => svg::draw(&view),
+    };
+    terminal.out.write_all(drawn.as_bytes())?;
+    Ok(Status::Fine)
+}
