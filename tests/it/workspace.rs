@@ -1,1 +1,58 @@
 //! The shipped workspace.
+
+use std::path::Path;
+
+use waypost::check::{Checked, load};
+use waypost::driver::files::read_dir;
+use waypost::expr::{Node, Root, Scope};
+use waypost::source::render::{Format, Report};
+use waypost::understand::{Router, Thresholds};
+use waypost::value::Value;
+
+fn shipped() -> Checked {
+    load(read_dir(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap())
+}
+
+/// A user of whom the host says nothing.
+struct Nobody;
+
+impl Scope for Nobody {
+    fn member(&self, _: Root, _: &str) -> Option<Node<'_>> {
+        None
+    }
+
+    fn whole(&self, _: Root) -> Option<Value> {
+        None
+    }
+}
+
+#[test]
+fn checks_without_a_finding() {
+    let checked = shipped();
+    let workspace = &checked.workspace;
+    let report = Report {
+        diagnostics: &checked.diagnostics,
+        sources: &workspace.sources,
+        journeys: workspace.journeys.len(),
+        integrations: workspace.integrations.len(),
+    };
+    assert!(checked.diagnostics.0.is_empty(), "{}", report.render(Format::Full, false));
+    assert!(workspace.journeys.len() >= 7);
+}
+
+#[test]
+fn every_journey_is_routed_to_by_its_own_examples() {
+    let checked = shipped();
+    let router = Router::new(&checked.workspace);
+    let mut wrong = Vec::new();
+    for journey in checked.workspace.journeys.values() {
+        let Some(trigger) = &journey.trigger else { continue };
+        for message in trigger.examples.iter().chain([&trigger.goal]) {
+            let found = router.choose(message, &Nobody, Thresholds::DEFAULT.first);
+            if found.as_ref().map(|m| &m.journey) != Some(&journey.slug.name) {
+                wrong.push(format!("`{message}` of {} leads to {:?}", journey.slug, router.route(message, &Nobody)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
