@@ -52,7 +52,8 @@ pub(super) fn text(token: &str) -> Result<Literal, Bad> {
             out.push(c);
             continue;
         }
-        let (code, digits, radix) = match chars.next().map(|(_, c)| c) {
+        let letter = chars.next().map(|(_, c)| c);
+        let (code, digits, radix) = match letter {
             Some('a') => (Some('\x07'), 0, 8),
             Some('b') => (Some('\x08'), 0, 8),
             Some('f') => (Some('\x0c'), 0, 8),
@@ -69,7 +70,7 @@ pub(super) fn text(token: &str) -> Result<Literal, Bad> {
         };
         let mut number = if digits == 2 && radix == 8 { code.and_then(|c| c.to_digit(8)) } else { Some(0) };
         let simple = if digits == 0 { code } else { None };
-        let mut end = start + 2;
+        let mut end = start + 1 + letter.map_or(0, char::len_utf8);
         for _ in 0..digits {
             let digit = chars.next().and_then(|(at, c)| {
                 end = at + c.len_utf8();

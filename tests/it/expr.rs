@@ -2,5 +2,7 @@
 
 mod cel;
 mod data;
+mod grammar;
 mod known;
 mod language;
+mod properties;
