@@ -105,13 +105,15 @@ impl Journeys<'_, '_> {
         for (i, journey) in declared.iter().enumerate() {
             let slug = cx.slug(journey.node);
             match &slug {
-                Some((slug, span)) => match self.named.get(&slug.name).and_then(|first| slugs.get(*first)).and_then(Option::as_ref) {
-                    Some((_, first)) => cx.duplicate("a journey", slug, *span, *first),
-                    None => {
+                Some((slug, span)) => {
+                    let first = self.named.get(&slug.name).and_then(|first| slugs.get(*first)).and_then(Option::as_ref);
+                    if let Some((_, first)) = first {
+                        cx.duplicate("a journey", slug, *span, *first);
+                    } else {
                         self.named.insert(slug.name.clone(), i);
                         self.shown.insert(slug.clone());
                     }
-                },
+                }
                 None => self.poisoned = true,
             }
             slugs.push(slug);
