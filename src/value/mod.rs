@@ -56,7 +56,6 @@ pub fn display(json: &Json) -> String {
 #[must_use]
 pub fn mask(text: &str) -> String {
     let length = text.chars().count();
-    let shown = (length / 3).min(4);
-    let end: String = text.chars().skip(length - shown).collect();
-    format!("••••{end}")
+    let hidden = length - (length / 3).min(4);
+    text.chars().enumerate().map(|(at, c)| if at < hidden { '•' } else { c }).collect()
 }

@@ -1,6 +1,5 @@
 //! Functions of text.
 
-use std::fmt::Write as _;
 
 use super::super::value::{Budget, Reason, Val};
 
@@ -120,16 +119,5 @@ pub(super) fn mask<'a>(budget: &mut Budget, args: &[Val<'a>]) -> Result<Val<'a>,
     let (text, _) = pair(budget, args)?;
     budget.step(text.len() / 16)?;
     budget.build(text.len() * 3)?;
-    Ok(Val::Built(masked(text).into()))
-}
-
-/// The form of a sensitive text that may be shown.
-pub(in super::super) fn masked(text: &str) -> String {
-    let length = text.chars().count();
-    let shown = (length / 3).min(4);
-    let mut out = String::new();
-    for (at, c) in text.chars().enumerate() {
-        let _ = out.write_char(if at < length - shown { '•' } else { c });
-    }
-    out
+    Ok(Val::Built(crate::value::mask(text).into()))
 }
