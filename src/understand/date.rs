@@ -177,9 +177,7 @@ fn in_words(text: &str, locale: &Locale, now: Timestamp, care: Care) -> Option<D
         return today.checked_add(jiff::Span::new().days(days)).ok();
     }
     let (before, folded) = match folded.as_slice() {
-        ["vor", rest @ ..] if locale.base() == "de" => (true, rest),
-        ["il", "y", "a", rest @ ..] => (true, rest),
-        ["hace", rest @ ..] => (true, rest),
+        ["vor" | "hace", rest @ ..] | ["il", "y", "a", rest @ ..] => (true, rest),
         all => (false, all),
     };
     let words: Vec<(Kind, String)> = folded.iter().map(|w| word(w, care)).collect::<Option<_>>()?;
@@ -188,7 +186,10 @@ fn in_words(text: &str, locale: &Locale, now: Timestamp, care: Care) -> Option<D
     let from_now = folded.ends_with(&["from", "now"]);
     let mut phrase: Vec<&str> = words.iter().filter(|(k, _)| !matches!(k, Kind::Filler | Kind::In)).map(|(_, w)| w.as_str()).collect();
     match kinds.as_slice() {
-        [Kind::Day | Kind::Weekday] | [Kind::Which, Kind::Weekday] => {}
+        [Kind::Day | Kind::Weekday]
+        | [Kind::Which, Kind::Weekday]
+        | [Kind::In, Kind::Number, Kind::Unit]
+        | [Kind::Number, Kind::Unit, Kind::Ago] => {}
         [Kind::Which, Kind::Unit] => {
             let unit = phrase.get(1).copied()?;
             let span = match unit {
@@ -204,7 +205,6 @@ fn in_words(text: &str, locale: &Locale, now: Timestamp, care: Care) -> Option<D
             };
         }
         [Kind::Number, Kind::Unit] if care == Care::Value || from_now || before => {}
-        [Kind::In, Kind::Number, Kind::Unit] | [Kind::Number, Kind::Unit, Kind::Ago] => {}
         // A month with its day, a weekday beside it, a year after it.
         _ if count(Kind::Month) == 1
             && matches!(count(Kind::Number), 1 | 2)

@@ -55,7 +55,7 @@ pub fn extract(
     }
     if let [only] = asked
         && !found.iter().any(|(name, _)| name == only.variable())
-        && let Some(result) = message.whole(only, plain)
+        && let Some(result) = message.whole(only, plain, found.is_empty())
     {
         found.push((only.variable().clone(), result));
     }
@@ -252,8 +252,8 @@ impl<'m> Message<'m> {
         found
     }
 
-    /// What the message as a whole is to the only field that is asked.
-    fn whole(&self, dp: &Datapoint, plain: bool) -> Option<Result<Json, FieldProblem>> {
+    /// What the message as a whole is to the only field that is asked; a failed attempt only if it said nothing else.
+    fn whole(&self, dp: &Datapoint, plain: bool, unused: bool) -> Option<Result<Json, FieldProblem>> {
         let says = |words| is_word(words, self.text, self.locale);
         if self.text.is_empty() || says(Words::Cancel) || says(Words::Person) {
             return None;
@@ -275,7 +275,8 @@ impl<'m> Message<'m> {
                 // What looks like an attempt is answered with what is wrong; anything else may be another wish.
                 let digits = self.text.chars().filter(char::is_ascii_digit).count();
                 let short = self.tokens.len() <= 6;
-                let attempt = !self.question
+                let attempt = unused
+                    && !self.question
                     && short
                     && match form {
                         Form::Email => self.text.contains('@'),
@@ -300,25 +301,21 @@ fn overlap(a: &Range<usize>, b: &Range<usize>) -> bool {
     a.start < b.end && b.start < a.end
 }
 
-/// Whether a part stands by itself: not inside a word, nor joined to one by `-`, `_`, `@`, a dot or a comma between digits.
+/// Whether a part stands by itself: not inside a word, nor joined to one by `-`, `_`, `@`, a dot, or a comma between digits.
 fn is_apart(text: &str, range: &Range<usize>) -> bool {
-    let before = text.get(..range.start).unwrap_or("");
-    let after = text.get(range.end..).unwrap_or("");
-    let inside = text.get(range.clone()).unwrap_or("");
     let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-    let (mut back, mut on) = (before.chars().rev(), after.chars());
-    let (near_back, far_back) = (back.next(), back.next());
-    let (near_on, far_on) = (on.next(), on.next());
-    let first = inside.chars().next();
-    let last = inside.chars().next_back();
-    let joined = |near: Option<char>, far: Option<char>| matches!(near, Some('-' | '_' | '@' | '.' | ',' | '\'' | '’')) && word(far);
-    let glued = |edge: Option<char>, near: Option<char>| word(edge) && (word(near) || near == Some('_'));
-    !(glued(first, near_back)
-        || glued(last, near_on)
-        || (word(first) && joined(near_back, far_back) && near_back != Some(','))
-        || (word(last) && joined(near_on, far_on) && !(near_on == Some(',') && !last.is_some_and(|c| c.is_ascii_digit())))
-        || (word(first)
-            && near_back == Some(',')
-            && far_back.is_some_and(|c| c.is_ascii_digit())
-            && first.is_some_and(|c| c.is_ascii_digit())))
+    let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    let glued = |edge: Option<char>, near: Option<char>, far: Option<char>| {
+        word(edge)
+            && match near {
+                Some('_') => true,
+                Some('-' | '@' | '.' | '\'' | '’') => word(far),
+                Some(',') => digit(edge) && digit(far),
+                other => word(other),
+            }
+    };
+    let part = text.get(range.clone()).unwrap_or("");
+    let mut before = text.get(..range.start).unwrap_or("").chars().rev();
+    let mut after = text.get(range.end..).unwrap_or("").chars();
+    !glued(part.chars().next(), before.next(), before.next()) && !glued(part.chars().next_back(), after.next(), after.next())
 }

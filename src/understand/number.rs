@@ -37,9 +37,9 @@ fn plain(bare: &str, locale: &Locale) -> Option<String> {
     let after = |c: char| bare.rsplit(c).next().map_or(0, |tail| tail.chars().take_while(char::is_ascii_digit).count());
     // One separator that cannot stand between thousands stands before the fraction, whatever the locale.
     let decimal = match (dots, commas) {
-        (0, 0) => None,
         (0, 1) => (comma_decimal || after(',') != 3 || bare.starts_with("0,")).then_some(','),
         (1, 0) => (!comma_decimal || after('.') != 3 || bare.starts_with("0.")).then_some('.'),
+        // None, or several of one kind, which stand between thousands.
         (0, _) | (_, 0) => None,
         _ => Some(if bare.rfind('.') > bare.rfind(',') { '.' } else { ',' }),
     };

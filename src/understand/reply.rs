@@ -129,6 +129,6 @@ fn sentence(question: &str) -> &str {
         let next = before.get(i + c.len_utf8()..).and_then(|r| r.chars().next());
         (matches!(c, '!' | '?' | '\n') || (c == '.' && next.is_none_or(char::is_whitespace))).then_some(i + c.len_utf8())
     };
-    let start = before.char_indices().filter_map(ends).last().unwrap_or(0);
+    let start = before.char_indices().rev().find_map(ends).unwrap_or(0);
     before.get(start..).unwrap_or(before)
 }

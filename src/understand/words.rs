@@ -36,6 +36,9 @@ const LANGUAGES: [Language; 4] = [
     Language { code: "fr", text: include_str!("words/fr.txt") },
 ];
 
+/// Phrases of one kind that a workspace gives, by language.
+type OwnWords = BTreeMap<Arc<str>, Vec<Arc<str>>>;
+
 type Phrases = BTreeSet<Vec<String>>;
 
 /// The phrases of all languages in use, by kind.
@@ -46,7 +49,7 @@ pub(super) struct WordLists {
 
 impl WordLists {
     /// The lists of the locale's language and of every language that the workspace gives words for.
-    pub(super) fn new(locale: &str, own: &BTreeMap<Arc<str>, BTreeMap<Arc<str>, Vec<Arc<str>>>>) -> Self {
+    pub(super) fn new(locale: &str, own: &BTreeMap<Arc<str>, OwnWords>) -> Self {
         let base = |code: &str| code.split(['-', '_']).next().unwrap_or("").to_lowercase();
         let mut codes: BTreeSet<String> = own.values().flat_map(|by| by.keys()).map(|code| base(code)).collect();
         codes.insert(base(locale));
@@ -156,6 +159,14 @@ fn wants_person(lists: &WordLists, said: &[String]) -> bool {
         let skipped = rest.iter().take_while(|w| lists.is("filler", w)).count();
         let whom = |from: usize| rest.get(from..).is_some_and(|r| lists.prefix("person", r) + lists.prefix("someone", r) > 0);
         (verb > 0 && (whom(0) || whom(skipped))).then_some(i)
+    });
+    // German has its verb at the end: `mit einem Mitarbeiter sprechen`.
+    let reached = reached.or_else(|| {
+        (0..said.len()).find(|i| {
+            let rest = said.get(*i..).unwrap_or(&[]);
+            let whom = lists.prefix("person", rest).max(lists.prefix("someone", rest));
+            whom > 0 && rest.get(whom..).is_some_and(|r| lists.prefix("reach", r) == r.len() && !r.is_empty())
+        })
     });
     let denied = |before: usize| lists.holds("negation", said.get(..before).unwrap_or(&[]));
     reached.is_some_and(|i| !denied(i))

@@ -1,6 +1,5 @@
 //! Functions of text.
 
-
 use super::super::value::{Budget, Reason, Val};
 
 /// Size of a compiled pattern, in bytes.
