@@ -133,15 +133,15 @@ pub fn one(steps: usize) -> Files {
     let mut n = 201;
     let mut block = 0;
     let _ = writeln!(text, "  - collect: [reason]\n    name: b0");
-    while n + 21 <= steps {
+    while n + 19 <= steps {
         let _ = writeln!(text, "  - collect: [reason]\n    name: b{}", block + 1);
-        for k in 0..9 {
-            let v = (block * 9 + k) % 200;
+        for k in 0..8 {
+            let v = (block * 8 + k) % 200;
             let _ = writeln!(text, "  - set: {{v{v}: \"$variables.v{} + 1\"}}", (v + 7) % 200);
             let _ = writeln!(text, "  - say: 'step {{{{ variables.v{v} }}}}'");
         }
         let _ = writeln!(text, "  - if: $variables.v{} > 100\n    then: [{{goto: b{}}}]", block % 200, block * 7 % (block + 1));
-        n += 21;
+        n += 19;
         block += 1;
     }
     text.push_str("  - done: The end.\n");

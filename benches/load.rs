@@ -1,0 +1,39 @@
+//! Loading and checking: a large workspace against the parser's bare events, one long journey against a short one, and a cold start.
+
+mod common;
+#[path = "floors/yaml.rs"]
+mod yaml;
+
+use std::process::{Command, Stdio};
+
+use common::{Report, generate, show, timed};
+use waypost::check;
+
+fn main() {
+    let mut report = Report::default();
+
+    let files = generate::workspace(1_000);
+    let checked = check::load(files.clone());
+    assert!(checked.diagnostics.0.is_empty(), "the generated workspace is clean: {:?}", checked.diagnostics.0.first());
+    let steps: usize = checked.workspace.journeys.values().map(|j| j.steps.len()).sum();
+    let bytes: usize = files.iter().map(|f| f.1.len()).sum();
+    println!("1,000 journeys, {steps} steps, {bytes} bytes, one thread");
+    report.pair("load and check 1,000 journeys / the parser's events", 4.0, || yaml::drain(files.iter().map(|f| &*f.1)), || check::load(files.clone()));
+
+    let (short, long) = (generate::one(1_000), generate::one(10_000));
+    for f in [&short, &long] {
+        let checked = check::load(f.clone());
+        assert!(!checked.diagnostics.has_errors(), "the long journey checks: {:?}", checked.diagnostics.0.first());
+    }
+    report.pair("one journey of 10,000 steps / one of 1,000", 12.0, || check::load(short.clone()), || check::load(long.clone()));
+    let seconds = timed(5, || check::load(long.clone()));
+    report.most("one journey of 10,000 steps", seconds, 1.0, "s");
+
+    let cold = timed(15, || {
+        let status = Command::new(env!("CARGO_BIN_EXE_waypost")).args(["check", env!("CARGO_MANIFEST_DIR")]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        assert!(status.expect("the program starts").success(), "the shipped workspace checks");
+    });
+    println!("a cold `check` of the shipped workspace: {}", show(cold));
+    report.most("a cold `check` of the shipped workspace", cold * 1e3, 30.0, "ms");
+    report.finish();
+}
