@@ -18,7 +18,12 @@ fn main() {
     let steps: usize = checked.workspace.journeys.values().map(|j| j.steps.len()).sum();
     let bytes: usize = files.iter().map(|f| f.1.len()).sum();
     println!("1,000 journeys, {steps} steps, {bytes} bytes, one thread");
-    report.pair("load and check 1,000 journeys / the parser's events", 4.0, || yaml::drain(files.iter().map(|f| &*f.1)), || check::load(files.clone()));
+    report.pair(
+        "load and check 1,000 journeys / the parser's events",
+        4.0,
+        || yaml::drain(files.iter().map(|f| &*f.1)),
+        || check::load(files.clone()),
+    );
 
     let (short, long) = (generate::one(1_000), generate::one(10_000));
     for f in [&short, &long] {
@@ -30,7 +35,11 @@ fn main() {
     report.most("one journey of 10,000 steps", seconds, 1.0, "s");
 
     let cold = timed(15, || {
-        let status = Command::new(env!("CARGO_BIN_EXE_waypost")).args(["check", env!("CARGO_MANIFEST_DIR")]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let status = Command::new(env!("CARGO_BIN_EXE_waypost"))
+            .args(["check", env!("CARGO_MANIFEST_DIR")])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
         assert!(status.expect("the program starts").success(), "the shipped workspace checks");
     });
     println!("a cold `check` of the shipped workspace: {}", show(cold));

@@ -23,7 +23,12 @@ fn root() -> &'static Path {
 
 fn pages() -> Vec<PathBuf> {
     let mut pages: Vec<PathBuf> = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "benches/README.md"].map(|p| root().join(p)).to_vec();
-    pages.extend(fs::read_dir(root().join("grammar")).expect("grammar/").map(|e| e.expect("an entry").path()).filter(|p| p.extension().is_some_and(|e| e == "md")));
+    pages.extend(
+        fs::read_dir(root().join("grammar"))
+            .expect("grammar/")
+            .map(|e| e.expect("an entry").path())
+            .filter(|p| p.extension().is_some_and(|e| e == "md")),
+    );
     pages.sort();
     pages
 }
@@ -112,7 +117,11 @@ fn every_command_of_a_page_prints_what_it_says() {
                 for part in block.text.split("$ waypost ").skip(1) {
                     seen += 1;
                     let (command, expected) = part.split_once('\n').unwrap_or((part, ""));
-                    let out = Command::new(env!("CARGO_BIN_EXE_waypost")).args(command.split_whitespace()).current_dir(home).output().expect("the program starts");
+                    let out = Command::new(env!("CARGO_BIN_EXE_waypost"))
+                        .args(command.split_whitespace())
+                        .current_dir(home)
+                        .output()
+                        .expect("the program starts");
                     let printed = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
                     let (e, p): (Vec<&str>, Vec<&str>) = (expected.trim_end().lines().collect(), printed.trim_end().lines().collect());
                     if !agrees(&e, &p) {
