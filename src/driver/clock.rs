@@ -124,7 +124,7 @@ impl Entropy {
         match self {
             Self::System => {
                 let mut bytes = [0; 32];
-                rustls::crypto::ring::default_provider().secure_random.fill(&mut bytes).ok()?;
+                getrandom::fill(&mut bytes).ok()?;
                 Some(bytes)
             }
             Self::Seeded(Seeded { seed, drawn }) => {
