@@ -1,0 +1,171 @@
+//! A turn of the machine: against its own expression and template alone, in time, and after a large answer.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{Report, generate, show, timed};
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+use waypost::check;
+use waypost::engine::effect::EffectId;
+use waypost::engine::input::Open;
+use waypost::engine::{Actor, CallResult, Command, Effect, HttpAnswer, Input, InputBody, Keys, Machine, Principal, Progress, State};
+use waypost::expr::{Node, Root, Scope};
+use waypost::model::StepKind;
+use waypost::template::Undefined;
+use waypost::value::{Name, Taint, Value};
+
+const BENCH: &str = "\
+name: Look up
+trigger: {goal: look up a case, examples: [look up my case]}
+journey:
+  - set: {filler: $user.filler}
+  - collect: [reason]
+  - collect: [case_id]
+  - action: desk.find-case -> case
+    outcomes:
+      found: continue
+      closed: [done: It is closed.]
+      missing: [done: There is none.]
+    on_error: {default: escalate}
+  - say: 'Case {{ variables.case.id }} is {{ variables.case.state }}, because of {{ variables.reason }}.'
+    name: tell
+  - collect: {fields: [code]}
+  - say: 'Thanks for {{ variables.filler | length }} and {{ variables.code | mask }}.'
+";
+
+/// A conversation in the hand: a state and the clock that its inputs carry.
+struct Talk<'a> {
+    machine: &'a Machine,
+    state: State,
+    n: u64,
+}
+
+impl Talk<'_> {
+    fn give(&mut self, actor: Actor, body: InputBody) -> Progress {
+        self.n += 1;
+        let mut entropy = [7; 32];
+        entropy[..8].copy_from_slice(&self.n.to_be_bytes());
+        let at = Timestamp::from_second(1_767_600_000).expect("a time");
+        let principal = Principal { id: "bench".into(), roles: Vec::new() };
+        let progress = self.machine.handle(&self.state, Input { at, actor, principal, message_id: None, entropy, body });
+        for event in &progress.events {
+            self.state.apply(event);
+        }
+        progress
+    }
+
+    fn fill(&mut self, name: &str, value: &str) -> Progress {
+        self.give(Actor::Agent, InputBody::Command(Command::Fill(vec![(Name::new(name), json!(value))])))
+    }
+
+    fn answer(&mut self, progress: &Progress, body: &Arc<Json>) -> Progress {
+        let Some(Effect::Call(call)) = progress.effects.first() else { panic!("a call is wanted: {:?}", progress.answer) };
+        let id: EffectId = call.id.clone();
+        let answer = HttpAnswer { status: 200, headers: Vec::new(), body: body.clone(), invalid_json: false };
+        self.give(Actor::System, InputBody::Result(id, CallResult::Answered(answer)))
+    }
+}
+
+/// A conversation that stands where the case's number is asked for, with 2 KB in its variables.
+fn standing(machine: &Machine) -> State {
+    let mut talk = Talk { machine, state: State::default(), n: 0 };
+    let user = json!({"identity": {"user_id": "u-1"}, "filler": "x".repeat(2_000)});
+    let open = Open { conversation: "c-1".into(), tenant: "t".into(), agent: "default".into(), user_id: "u-1".into(), user: Arc::new(user) };
+    let _ = talk.give(Actor::User, InputBody::Open(open));
+    let _ = talk.give(Actor::Agent, InputBody::Command(Command::Start { journey: Name::new("look-up"), variables: Vec::new() }));
+    let progress = talk.fill("reason", "it broke");
+    assert!(progress.answer.refused.is_none() && progress.answer.errors.is_empty(), "{:?}", progress.answer);
+    talk.state
+}
+
+/// What the floor's expression and template see.
+struct Floor {
+    variables: Json,
+    response: Json,
+    clean: Taint,
+}
+
+impl Scope for Floor {
+    fn member(&self, root: Root, key: &str) -> Option<Node<'_>> {
+        let json = if root == Root::Response { &self.response } else { &self.variables };
+        Some(Node { json: json.get(key)?, taint: &self.clean })
+    }
+    fn whole(&self, _: Root) -> Option<Value> {
+        None
+    }
+}
+
+fn case(size: usize) -> Arc<Json> {
+    Arc::new(json!({"id": "C-17", "state": "open", "priority": 3, "history": "h".repeat(size)}))
+}
+
+fn main() {
+    let mut report = Report::default();
+    let mut files = generate::workspace(1_000);
+    files.push(("journeys/look-up.yaml".into(), BENCH.into()));
+    let checked = check::load(files);
+    let machine = Machine::new(checked.loaded().expect("the workspace checks"), Keys::default());
+    let workspace = machine.workspace().clone();
+    let state = standing(&machine);
+    println!("1,000 journeys loaded; a state of {} bytes as JSON", serde_json::to_vec(&state).expect("JSON").len());
+
+    // The floor: the matched outcome's condition and the message's template, on the same data.
+    let body = case(200);
+    let scope = Floor {
+        variables: json!({"case": *body, "reason": "it broke"}),
+        response: json!({"status": 200, "body": *body}),
+        clean: Taint::default(),
+    };
+    let action = workspace.action("desk.find-case").expect("the action").clone();
+    let condition = action.outcomes[0].condition.as_ref().expect("a condition").clone();
+    let journey = workspace.journey("look-up").expect("the journey").clone();
+    let tell = journey.by_slug.get("tell").and_then(|id| journey.step(*id)).expect("the step");
+    let StepKind::Say(template) = &tell.kind else { panic!("a say") };
+    assert!(condition.test(&scope).expect("a condition"));
+    assert_eq!(template.render(&scope, Undefined::Nothing).expect("a text").text, "Case C-17 is open, because of it broke.");
+
+    const TURNS: usize = 2_000;
+    let turn = || {
+        let mut talk = Talk { machine: &machine, state: state.clone(), n: 10 };
+        let progress = talk.fill("case_id", "C-17");
+        let progress = talk.answer(&progress, &body);
+        assert_eq!(progress.answer.messages.len(), 2);
+        talk.state.version
+    };
+    let floor = || (condition.test(&scope), template.render(&scope, Undefined::Nothing));
+    report.pair(
+        "a turn of three steps / its expression and template",
+        5.0,
+        || (0..TURNS).for_each(|_| drop(std::hint::black_box(floor()))),
+        || (0..TURNS).for_each(|_| drop(std::hint::black_box(turn()))),
+    );
+    let one = timed(9, || (0..TURNS).for_each(|_| drop(std::hint::black_box(turn())))) / TURNS as f64;
+    println!("a turn: {}", show(one));
+    report.most("a turn of three steps", one * 1e6, 10.0, "µs");
+
+    // Ten turns after an answer of 1 KB and of 100 KB was stored.
+    let after = |size: usize| {
+        let mut talk = Talk { machine: &machine, state: state.clone(), n: 10 };
+        let progress = talk.fill("case_id", "C-17");
+        let _ = talk.answer(&progress, &case(size));
+        talk.state
+    };
+    let (small, large) = (after(1_000), after(100_000));
+    let ten = |state: &State| {
+        let mut talk = Talk { machine: &machine, state: state.clone(), n: 100 };
+        for _ in 0..10 {
+            let progress = talk.fill("code", "12");
+            assert!(!progress.answer.errors.is_empty(), "no code: asked again");
+        }
+        talk.state.version
+    };
+    report.pair(
+        "ten turns after 100 KB were stored / after 1 KB",
+        1.2,
+        || (0..200).for_each(|_| drop(std::hint::black_box(ten(&small)))),
+        || (0..200).for_each(|_| drop(std::hint::black_box(ten(&large)))),
+    );
+    report.finish();
+}
