@@ -72,7 +72,8 @@ impl Talk<'_> {
 fn standing(machine: &Machine) -> State {
     let mut talk = Talk { machine, state: State::default(), n: 0 };
     let user = json!({"identity": {"user_id": "u-1"}, "filler": "x".repeat(2_000)});
-    let open = Open { conversation: "c-1".into(), tenant: "t".into(), agent: "default".into(), user_id: "u-1".into(), user: Arc::new(user) };
+    let open =
+        Open { conversation: "c-1".into(), tenant: "t".into(), agent: "default".into(), user_id: "u-1".into(), user: Arc::new(user) };
     let _ = talk.give(Actor::User, InputBody::Open(open));
     let _ = talk.give(Actor::Agent, InputBody::Command(Command::Start { journey: Name::new("look-up"), variables: Vec::new() }));
     let progress = talk.fill("reason", "it broke");
