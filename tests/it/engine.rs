@@ -1,1 +1,6 @@
-//! The machine through its inputs and answers.
+//! The machine, driven by hand over journeys written here. Whole conversations as files are in the workspace's transcripts.
+
+mod calls;
+mod gates;
+pub mod harness;
+mod steps;
