@@ -21,13 +21,31 @@ static SHIPPED: LazyLock<Arc<Machine>> = LazyLock::new(|| {
 });
 
 const MESSAGES: [&str; 22] = [
-    "where is my order H1042", "I want a refund", "cancel my order", "yes", "no", "yes please", "yes but to my other address", "H0988",
-    "H1042", "1", "2", "next", "back", "stuck", "cancel", "talk to a person", "ada@example.com", "123456", "my grinder does not work",
-    "skip", "change it", "12 Oak Street, 90210 Springfield",
+    "where is my order H1042",
+    "I want a refund",
+    "cancel my order",
+    "yes",
+    "no",
+    "yes please",
+    "yes but to my other address",
+    "H0988",
+    "H1042",
+    "1",
+    "2",
+    "next",
+    "back",
+    "stuck",
+    "cancel",
+    "talk to a person",
+    "ada@example.com",
+    "123456",
+    "my grinder does not work",
+    "skip",
+    "change it",
+    "12 Oak Street, 90210 Springfield",
 ];
 
-const NAMES: [&str; 10] =
-    ["order_id", "email", "code", "reason", "street", "city", "amount", "method", "sku", "nothing_that_exists"];
+const NAMES: [&str; 10] = ["order_id", "email", "code", "reason", "street", "city", "amount", "method", "sku", "nothing_that_exists"];
 
 #[derive(Debug, Clone)]
 enum Move {

@@ -18,7 +18,8 @@ fn calling(action: &str, step: &str) -> Talk {
         "name: Go\ntrigger: {{goal: g, examples: [e]}}\njourney:\n  - collect: [a, b]\n  - action: api.it\n    name: it\n{}\n  - done: {{outcome: went}}\n",
         indent(step, 4)
     );
-    let fields = "- {name: A, slug: a, type: string}\n- {name: B, slug: b, type: string}\n- {name: Pin, slug: pin, type: string, sensitive: true}\n";
+    let fields =
+        "- {name: A, slug: a, type: string}\n- {name: B, slug: b, type: string}\n- {name: Pin, slug: pin, type: string, sensitive: true}\n";
     Talk::new(machine(&[("integrations/a.yaml", &integration), ("journeys/j.yaml", &journey), ("datapoints/d.yaml", fields)]))
 }
 
@@ -103,17 +104,14 @@ fn errors_have_kinds_and_go_where_they_are_listed() {
         (&format!("{READ}output_schema: {{n: {{type: number}}}}\n"), answered(200, json!({"n": "x"})), "invalid_output"),
         (
             READ,
-            CallResult::Answered(HttpAnswer {
-                status: 200,
-                headers: Vec::new(),
-                body: Arc::new(json!("{")),
-                invalid_json: true,
-            }),
+            CallResult::Answered(HttpAnswer { status: 200, headers: Vec::new(), body: Arc::new(json!("{")), invalid_json: true }),
             "invalid_output",
         ),
     ];
     for (action, result, kind) in cases {
-        let step = format!("outcomes: {{}}\non_error: {{{kind}: [{{done: {{outcome: caught}}}}], default: [{{done: {{outcome: other}}}}]}}").replace("outcomes: {}\n", "");
+        let step =
+            format!("outcomes: {{}}\non_error: {{{kind}: [{{done: {{outcome: caught}}}}], default: [{{done: {{outcome: other}}}}]}}")
+                .replace("outcomes: {}\n", "");
         let mut talk = calling(action, &step);
         talk.stubs.push_back(result.clone());
         assert_eq!(go(&mut talk, "1", "2").outcome.as_deref(), Some("caught"), "{kind}");
@@ -167,7 +165,10 @@ fn tries_used_up_go_where_they_should() {
     talk.wait(1);
     assert_eq!(talk.answer.outcome.as_deref(), Some("tired"));
     // A matched outcome is never tried again.
-    let mut talk = calling(&format!("{READ}outcomes: [{{name: down, condition: response.status == 503}}]\nsettings: {{retries: 3}}\n"), "outcomes: {down: [{done: {outcome: down}}]}\non_error: {default: continue}");
+    let mut talk = calling(
+        &format!("{READ}outcomes: [{{name: down, condition: response.status == 503}}]\nsettings: {{retries: 3}}\n"),
+        "outcomes: {down: [{done: {outcome: down}}]}\non_error: {default: continue}",
+    );
     talk.stub(503, json!({}));
     assert_eq!(go(&mut talk, "1", "2").outcome.as_deref(), Some("down"));
 }
@@ -315,7 +316,8 @@ journey:
 "#;
     let fields = "- {name: Pin, slug: pin, type: string, sensitive: true}\n";
     let journey = journey.replace("lints: {WP0601: allow}\n", "");
-    let mut talk = Talk::new(machine(&[("integrations/a.yaml", integration), ("journeys/j.yaml", &journey), ("datapoints/d.yaml", fields)]));
+    let mut talk =
+        Talk::new(machine(&[("integrations/a.yaml", integration), ("journeys/j.yaml", &journey), ("datapoints/d.yaml", fields)]));
     talk.agent(start("go"));
     talk.stub(200, json!({"iban": "DE77", "name": "Ada", "deep": {"token": "T0K"}}));
     let told = talk.agent(Command::Fill(values(&[("pin", json!("4711"))])));

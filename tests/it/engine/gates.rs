@@ -91,7 +91,8 @@ fn a_yes_to_what_was_shown_lets_the_write_go() {
 
 #[test]
 fn a_write_without_a_yes_is_denied() {
-    let journey = REFUND.replace("  - confirm:\n      message: \"Refund {{ variables.amount }} for {{ variables.order_id }}?\"\n    name: sure\n", "")
+    let journey = REFUND
+        .replace("  - confirm:\n      message: \"Refund {{ variables.amount }} for {{ variables.order_id }}?\"\n    name: sure\n", "")
         .replace("    on_error: {default: [{done: {message: \"It failed.\", outcome: failed}}]}\n", "");
     let mut talk = shop(&[&journey]);
     talk.agent(start("refund"));

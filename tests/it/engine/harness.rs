@@ -10,8 +10,8 @@ use waypost::check;
 use waypost::engine::effect::EffectId;
 use waypost::engine::input::Open;
 use waypost::engine::{
-    Actor, Answer, CallEffect, CallFailure, CallResult, Command, Effect, Event, EventBody, HttpAnswer, Input, InputBody, Keys,
-    Machine, Principal, State,
+    Actor, Answer, CallEffect, CallFailure, CallResult, Command, Effect, Event, EventBody, HttpAnswer, Input, InputBody, Keys, Machine,
+    Principal, State,
 };
 use waypost::model::ErrorKind;
 use waypost::supervise::Decision;
@@ -189,13 +189,7 @@ pub fn answered(status: u16, body: Json) -> CallResult {
 }
 
 pub fn failed(kind: ErrorKind, sent: bool) -> CallResult {
-    CallResult::Failed(CallFailure {
-        kind,
-        code: kind.as_str().into(),
-        sent,
-        detail: "it failed".into(),
-        retry_after_ms: None,
-    })
+    CallResult::Failed(CallFailure { kind, code: kind.as_str().into(), sent, detail: "it failed".into(), retry_after_ms: None })
 }
 
 pub fn start(journey: &str) -> Command {

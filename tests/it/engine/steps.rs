@@ -320,7 +320,9 @@ fn steps_without_a_wait_have_a_budget() {
 
 #[test]
 fn messages_wait_for_an_action_and_ids_make_one_turn() {
-    let mut talk = talk("  - collect: [order_id]\n  - action: api.look\n    outcomes: {found: continue, missing: continue}\n  - collect: [email]\n  - done: {outcome: end}\n");
+    let mut talk = talk(
+        "  - collect: [order_id]\n  - action: api.look\n    outcomes: {found: continue, missing: continue}\n  - collect: [email]\n  - done: {outcome: end}\n",
+    );
     talk.agent(start("go"));
     talk.held = true;
     talk.user("A1");
@@ -365,7 +367,8 @@ fn an_operator_takes_over_and_the_run_goes_on_after() {
 
 #[test]
 fn what_may_come_next_is_narrowed_to_the_step() {
-    let mut talk = talk("  - collect: [order_id, email]\n  - choice: {prompt: 'Which?', options: {One: continue, Two: continue}}\n  - done: Fine.\n");
+    let mut talk =
+        talk("  - collect: [order_id, email]\n  - choice: {prompt: 'Which?', options: {One: continue, Two: continue}}\n  - done: Fine.\n");
     talk.agent(start("go"));
     talk.user("A1");
     let expects = talk.machine.expects(&talk.state);
