@@ -1,3 +1,4 @@
 //! Corpora of faulty and repaired workspaces, and how findings are shown.
 
+mod corpus;
 mod render;

@@ -9,6 +9,7 @@ mod docs;
 mod engine;
 mod expr;
 mod files;
+mod marked;
 mod outbound;
 mod properties;
 mod spec;
