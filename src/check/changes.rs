@@ -1,9 +1,16 @@
 //! What each way of a step graph does to the variables (language, 3.1 to 3.9).
+//!
+//! A correction goes back to the collect that last asked for the field and unsets what later steps assigned. What only later steps
+//! assign was not set on the way to that collect, and is assigned again going forward from it: so a correction changes nothing that
+//! is known there. The exception is a variable that was set before the collect and once more after it, as in a loop that goes back
+//! past it: the correction unsets it, and what reads it before it is assigned again finds nothing. That is left to the engine, which
+//! then shows nothing, and refuses a call for want of an input: else every journey with a loop would need a guard in all it says.
+//! [`Way::Correction`] is there for rules that cannot leave it to the engine.
 
-use super::flow::{Bits, Graph, Node, Way};
+use super::flow::{Graph, Way};
 use super::parts::{self, Part};
+use super::reads;
 use super::variables::{FREEFORM, Var, Variables};
-use super::{corrections, reads};
 use crate::expr::Root;
 use crate::model::graph::EdgeKind;
 use crate::model::step::{Call, Step, StepKind};
@@ -32,8 +39,6 @@ pub struct Changes {
     steps: Rows,
     /// By one way.
     edges: Rows,
-    /// What a correction that comes back to a collect unsets, for collects where it unsets something.
-    corrections: Vec<(Node, Bits)>,
 }
 
 /// Lists of changes, one after the other.
@@ -50,7 +55,7 @@ impl Rows {
 
     fn row(&self, n: usize) -> &[Change] {
         let end = |n: usize| self.ends.get(n).map_or(0, |e| *e as usize);
-        let start = if n == 0 { 0 } else { end(n - 1) };
+        let start = n.checked_sub(1).map_or(0, end);
         self.all.get(start..end(n)).unwrap_or(&[])
     }
 }
@@ -74,36 +79,13 @@ impl Changes {
             }
             found.edges.close();
         }
-        found.corrections = corrections::unsets(graph, variables, &found);
         found
     }
 
     /// What a run along that edge does, in order.
     pub fn along(&self, graph: &Graph<'_>, number: usize) -> impl Iterator<Item = Change> + '_ {
-        let edge = graph.edges().get(number);
-        let from = edge.map_or(usize::MAX, |e| e.from.index());
-        let corrected = edge.filter(|e| e.way == Way::Correction).and_then(|e| self.unset_by_correction(e.from));
-        let unset = corrected.into_iter().flat_map(Bits::iter).map(Change::Unset);
-        self.steps.row(from).iter().chain(self.edges.row(number)).copied().chain(unset)
-    }
-
-    /// What a correction that comes back to that collect unsets, if anything.
-    #[must_use]
-    pub fn unset_by_correction(&self, collect: Node) -> Option<&Bits> {
-        let i = self.corrections.binary_search_by_key(&collect, |(n, _)| *n).ok()?;
-        self.corrections.get(i).map(|(_, b)| b)
-    }
-
-    /// What the step at the start of that edge assigns along it; what a collect asks for is no assignment.
-    pub fn assigned(&self, graph: &Graph<'_>, number: usize) -> impl Iterator<Item = Var> + '_ {
-        let step = graph.edges().get(number).and_then(|e| graph.step(e.from));
-        let asks = step.is_none_or(|s| matches!(s.kind, StepKind::Collect(_) | StepKind::Goto(_)));
-        let row = if asks { &[] } else { self.edges.row(number) };
-        let from = graph.edges().get(number).filter(|_| !asks).map_or(usize::MAX, |e| e.from.index());
-        self.steps.row(from).iter().chain(row).filter_map(|c| match c {
-            Change::Set(v) | Change::MaybeSet(v) => Some(*v),
-            Change::Unset(_) | Change::Assumed(_) => None,
-        })
+        let from = graph.edges().get(number).map_or(usize::MAX, |e| e.from.index());
+        self.steps.row(from).iter().chain(self.edges.row(number)).copied()
     }
 }
 
@@ -111,8 +93,8 @@ fn by_step(step: &Step, variables: &Variables) -> Vec<Change> {
     let mut changes = Vec::new();
     if let StepKind::Set(_) = &step.kind {
         parts::of_step(step, &mut |part| match part {
-            Part::Assigns(name, _, Some(_)) => changes.extend(variables.var(name).map(Change::Set)),
-            Part::Assigns(name, _, None) => changes.extend(variables.var(name).map(Change::Unset)),
+            Part::Assigns(name, Some(_)) => changes.extend(variables.var(name).map(Change::Set)),
+            Part::Assigns(name, None) => changes.extend(variables.var(name).map(Change::Unset)),
             Part::Reads(reader, role) => {
                 let read = reads::of_reader(reader, role).filter(|r| !r.guarded).filter_map(|r| r.name);
                 changes.extend(read.filter_map(|n| variables.var(&n)).map(Change::Assumed));

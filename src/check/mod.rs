@@ -4,7 +4,6 @@
 
 mod assigned;
 mod changes;
-mod corrections;
 pub mod flow;
 mod levels;
 mod parts;
@@ -12,6 +11,7 @@ mod poison;
 mod reads;
 mod rules;
 mod subject;
+mod types;
 mod variables;
 
 use std::ops::Deref;
@@ -55,7 +55,7 @@ pub fn check(workspace: Workspace, found: Diagnostics) -> Checked {
     }
     for journey in workspace.journeys.values() {
         let mut found = Diagnostics::default();
-        let subject = subject::Subject::new(&workspace, journey, &poison, &waiting);
+        let subject = subject::Subject::new(journey, &poison, &waiting);
         rules::check_journey(&subject, &mut found);
         diagnostics.extend(levels.apply(found));
     }

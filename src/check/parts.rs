@@ -42,7 +42,7 @@ pub enum Part<'a> {
     /// It shows a variable, which it names.
     Names(&'a Name, Span),
     /// It assigns, in the middle of a step (`set`): `None` unsets.
-    Assigns(&'a Name, Span, Option<&'a Operand>),
+    Assigns(&'a Name, Option<&'a Operand>),
 }
 
 /// What a part is there for.
@@ -101,7 +101,7 @@ pub fn of_step<'a>(step: &'a Step, see: &mut dyn FnMut(Part<'a>)) {
                 if let Some(o) = &a.value {
                     of_operand(o, Role::Value, see);
                 }
-                see(Part::Assigns(&a.name, a.span, a.value.as_ref()));
+                see(Part::Assigns(&a.name, a.value.as_ref()));
             }
         }
         StepKind::Run(r) => {

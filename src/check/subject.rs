@@ -2,19 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use super::assigned::{self, Quantity};
+use super::assigned;
 use super::changes::Changes;
 use super::flow::{Bits, Edge, Graph, Node};
 use super::poison::Poison;
 use super::variables::Variables;
+use crate::model::Journey;
 use crate::model::step::StepKind;
-use crate::model::{Journey, Workspace};
 use crate::value::Name;
 
 /// A journey under examination.
 pub struct Subject<'a> {
-    /// The workspace.
-    pub workspace: &'a Workspace,
     /// The journey.
     pub journey: &'a Journey,
     /// Its graph.
@@ -26,7 +24,7 @@ pub struct Subject<'a> {
     /// What is set before each step, whatever way a run came; `None` where no run comes.
     pub set: Vec<Option<Bits>>,
     /// Names that stand where something could not be read: nothing is said of them.
-    pub poison: &'a Poison,
+    pub poison: &'a Poison<'a>,
     /// Journeys in which a run always comes to a step that waits.
     pub waiting: &'a BTreeSet<Name>,
 }
@@ -34,12 +32,12 @@ pub struct Subject<'a> {
 impl<'a> Subject<'a> {
     /// Computes it.
     #[must_use]
-    pub fn new(workspace: &'a Workspace, journey: &'a Journey, poison: &'a Poison, waiting: &'a BTreeSet<Name>) -> Self {
+    pub fn new(journey: &'a Journey, poison: &'a Poison<'a>, waiting: &'a BTreeSet<Name>) -> Self {
         let graph = Graph::new(journey);
         let variables = Variables::of(journey);
         let changes = Changes::of(&graph, &variables);
-        let set = assigned::solve(&graph, &variables, &changes, Quantity::OnEveryWay);
-        Self { workspace, journey, graph, variables, changes, set, poison, waiting }
+        let set = assigned::solve(&graph, &variables, &changes);
+        Self { journey, graph, variables, changes, set, poison, waiting }
     }
 
     /// The stable id of a place, as witness paths name it.

@@ -2,7 +2,6 @@
 
 use indexmap::IndexMap;
 
-use super::flow::Graph;
 use super::parts;
 use crate::model::Journey;
 use crate::model::step::{Call, Step, StepKind};
@@ -52,12 +51,6 @@ impl Variables {
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// The variable of that name.
@@ -139,25 +132,4 @@ impl Variables {
     fn add(&mut self, name: &Name, origin: Origin, span: Span) {
         self.0.entry(name.clone()).or_default().push((origin, span));
     }
-}
-
-/// The numbers of the variables that are set, and that may be set, where a run begins.
-#[must_use]
-pub fn at_start(graph: &Graph<'_>, variables: &Variables) -> (super::flow::Bits, super::flow::Bits) {
-    let mut set = super::flow::Bits::new(variables.len());
-    let mut may = super::flow::Bits::new(variables.len());
-    for input in &graph.journey.inputs {
-        let Some(v) = variables.var(&input.name) else { continue };
-        may.insert(v);
-        if input.required {
-            set.insert(v);
-        }
-    }
-    // `start` may fill what any collect asks for.
-    for v in 0..variables.len() {
-        if variables.has(v, Origin::Field) || variables.has(v, Origin::OptionalField) {
-            may.insert(v);
-        }
-    }
-    (set, may)
 }

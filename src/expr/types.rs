@@ -86,7 +86,8 @@ impl Type {
     }
 
     /// What may be either.
-    fn or(self, other: Self) -> Self {
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
         match (self, other) {
             (a, b) if a == b => a,
             (Self::Null, t) | (t, Self::Null) => t,

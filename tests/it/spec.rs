@@ -1,11 +1,13 @@
 //! Literate suites: `tests/spec/**/*.md`, and the pages of the codes.
 
+#![expect(clippy::panic, reason = "a harness fails by panicking")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use waypost::source::CODES;
 use waypost::source::render::Format;
-use waypost::source::{CODES, Severity};
 
 use crate::marked::{Marked, files_with};
 
@@ -39,7 +41,7 @@ fn sections(text: &str) -> Vec<Section> {
             }
         } else if line.starts_with("```") {
             let language = line.trim_start_matches('`');
-            let fence = line[..line.len() - language.len()].to_owned();
+            let fence = "`".repeat(line.len() - language.len());
             open = Some((fence, Block { line: number, language: language.trim().to_owned(), text: String::new() }));
         } else if line.starts_with('#') {
             sections.push(Section { title: line.trim_start_matches('#').trim().to_owned(), blocks: Vec::new() });
@@ -110,7 +112,7 @@ fn the_example_of_each_code_has_that_fault_and_its_repair_none() {
         let mut workspace = Marked::default();
         example.files(&mut workspace);
         let found = workspace.check().diagnostics.0;
-        if found.is_empty() || found.iter().any(|d| d.code != info.code || d.severity != info.severity) {
+        if found.is_empty() || found.iter().any(|d| d.code != info.code) {
             let found: Vec<String> = found.iter().map(|d| format!("[{}] {}", d.code, d.message)).collect();
             let _ = writeln!(wrong, "{}: the example gives {found:#?}", info.code);
         }
@@ -122,5 +124,4 @@ fn the_example_of_each_code_has_that_fault_and_its_repair_none() {
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");
-    assert!(CODES.iter().any(|c| c.severity == Severity::Warning));
 }

@@ -42,18 +42,6 @@ impl Bits {
         }
     }
 
-    /// The empty set of the same size.
-    #[must_use]
-    pub fn emptied(&self) -> Self {
-        Self(vec![0; self.0.len()].into())
-    }
-
-    /// Whether it holds nothing.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.iter().all(|w| *w == 0)
-    }
-
     /// The least that it holds from `n` on.
     #[must_use]
     pub fn first_from(&self, n: usize) -> Option<usize> {

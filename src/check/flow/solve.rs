@@ -48,10 +48,7 @@ pub fn solve<A: Analysis>(graph: &Graph<'_>, analysis: &A) -> Vec<Option<A::Fact
             let Some(target) = facts.get_mut(edge.to.index()) else { continue };
             let changed = match target {
                 Some(fact) => analysis.meet(fact, &after),
-                None => {
-                    *target = Some(after);
-                    true
-                }
+                None => target.replace(after).is_none(),
             };
             if changed {
                 let rank = rank_of(edge.to);

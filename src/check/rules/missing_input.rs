@@ -12,7 +12,7 @@ use super::list;
 use crate::check::flow::Node;
 use crate::check::reads;
 use crate::check::subject::Subject;
-use crate::expr::Root;
+use crate::expr::{Program, Root};
 use crate::model::step::{Call, Run, Step, StepKind};
 use crate::source::{Code, Diagnostic, Diagnostics};
 use crate::value::Name;
@@ -74,5 +74,5 @@ fn check_run(subject: &Subject<'_>, step: &Step, run: &Run, found: &mut Diagnost
 fn of_user(subject: &Subject<'_>, name: &Name) -> bool {
     let named = |keys: &[Arc<str>]| keys.iter().any(|k| Name::new(k) == *name);
     let requires = subject.journey.trigger.iter().flat_map(|t| &t.requires);
-    USER_KEYS.contains(&name.as_str()) || requires.flat_map(|p| p.reads()).any(|r| r.root == Root::User && named(&r.keys))
+    USER_KEYS.contains(&name.as_str()) || requires.flat_map(Program::reads).any(|r| r.root == Root::User && named(&r.keys))
 }

@@ -3,6 +3,7 @@
 mod busy_loop;
 mod missing_input;
 mod shadowed;
+mod types;
 mod unhandled_outcome;
 mod unreachable;
 mod unset;
@@ -22,6 +23,7 @@ pub fn check_journey(subject: &Subject<'_>, found: &mut Diagnostics) {
     unhandled_outcome::check(subject, found);
     write_in_investigate::check(subject, found);
     shadowed::check_journey(subject, found);
+    types::check_journey(subject, found);
     unset::check(subject, found);
     missing_input::check(subject, found);
     unused::check(subject, found);
@@ -30,6 +32,7 @@ pub fn check_journey(subject: &Subject<'_>, found: &mut Diagnostics) {
 /// All that is wrong with an action, whoever calls it.
 pub fn check_action(action: &Action, found: &mut Diagnostics) {
     shadowed::check_action(action, found);
+    types::check_action(action, found);
 }
 
 /// `` `a`, `b` and `c` ``.

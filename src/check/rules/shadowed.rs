@@ -38,10 +38,9 @@ pub(super) fn check_journey(subject: &Subject<'_>, found: &mut Diagnostics) {
                 }
                 let never = if truth { "else" } else { "then" };
                 let text = branch.condition.text();
-                let mut message = format!("this is always {truth}");
-                if (truth && written(branch.otherwise)) || (!truth && written(branch.then)) {
-                    message.push_str(&format!(": `{never}` is never taken"));
-                }
+                let skips = (truth && written(branch.otherwise)) || (!truth && written(branch.then));
+                let message =
+                    if skips { format!("this is always {truth}: `{never}` is never taken") } else { format!("this is always {truth}") };
                 let span = text.part(&(0..text.value.len()));
                 found.push(
                     Diagnostic::new(Code::WP0306, span, message)

@@ -26,7 +26,10 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Diagnostics) {
             named |= graph.step(node).is_some_and(|s| s.slug.is_some());
             open.extend(graph.out(node).iter().map(|e| e.to).filter(|n| dead(n)).filter(|n| told.insert(n.index())));
         }
-        if let (false, Some(step)) = (lost_goto && named, graph.step(root)) {
+        if lost_goto && named {
+            continue;
+        }
+        if let Some(step) = graph.step(root).filter(|s| !subject.poison.may_lead_to(s.span)) {
             found.push(Diagnostic::new(Code::WP0301, step.span, "no run comes to this step").help(match &step.slug {
                 Some(slug) => format!("delete it, or lead to it with `goto: {slug}`"),
                 None => "delete it, or give it a `name` and lead to it with `goto`".to_owned(),

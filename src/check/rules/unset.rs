@@ -24,7 +24,7 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Diagnostics) {
         let mut set = set.clone();
         if let StepKind::Set(_) = &step.kind {
             parts::of_step(step, &mut |part| match part {
-                Part::Assigns(name, _, value) => {
+                Part::Assigns(name, value) => {
                     if let Some(v) = subject.variables.var(name) {
                         if value.is_some() {
                             set.insert(v);
@@ -42,7 +42,11 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Diagnostics) {
     let fallback = subject.graph.fallback();
     if let Some(Some(set)) = subject.set.get(fallback.index()) {
         let mut set = set.clone();
-        parts::of_fallback(&subject.journey.fallback, &mut |p| reads::of_part(&p, &mut |r| unset.read(fallback, &mut set, r)));
+        // It may come at any time: of what is not set yet it says nothing, and that is no mistake.
+        let known = |r: &VarRead| r.name.as_ref().is_some_and(|n| subject.variables.var(n).is_some());
+        parts::of_fallback(&subject.journey.fallback, &mut |p| {
+            reads::of_part(&p, &mut |r| unset.read(fallback, &mut set, VarRead { guarded: r.guarded || known(&r), ..r }));
+        });
     }
     unset.tell(found);
 }
@@ -163,12 +167,11 @@ impl Unset<'_> {
             Way::Written(EdgeKind::NotVerified) => format!("not set when `{step}` had too many tries"),
             Way::Written(EdgeKind::Freeform) => format!("not set when `{step}` gets another answer"),
             Way::Written(EdgeKind::Goto) => format!("cleared by the `goto` at `{step}`, which asks again"),
-            Way::Correction => format!("unset when a field of `{step}` is corrected later, since a later step sets it too"),
             Way::Fallback => format!("not set when `{step}` cannot go on"),
             Way::Written(_) if matches!(graph.step(edge.from).map(|s| &s.kind), Some(StepKind::Collect(_))) => {
                 format!("optional in `{step}`")
             }
-            Way::Written(_) | Way::Ended => format!("not set by `{step}`"),
+            Way::Written(_) | Way::Ended | Way::Correction => format!("not set by `{step}`"),
         }
     }
 }

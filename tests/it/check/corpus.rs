@@ -1,6 +1,7 @@
 //! `tests/corpus/err` and `tests/corpus/ok`: each file gives exactly the findings that are marked in it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use waypost::source::CODES;
@@ -17,7 +18,7 @@ fn all_agree(cases: &[PathBuf], more: impl Fn(&Path) -> Option<String>) {
         let differences = case(path).differences() + &more(path).unwrap_or_default();
         if !differences.is_empty() {
             let shown = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap_or(path);
-            wrong.push_str(&format!("{}\n{differences}", shown.display()));
+            let _ = writeln!(wrong, "{}\n{differences}", shown.display());
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");
