@@ -1,7 +1,5 @@
 //! Workspaces whose findings are marked on their lines, as `tests/corpus/README.md` has it: read, checked and compared.
 
-#![expect(clippy::panic, reason = "a harness fails by panicking")]
-
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;

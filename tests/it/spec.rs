@@ -1,7 +1,5 @@
 //! Literate suites: `tests/spec/**/*.md`, and the pages of the codes.
 
-#![expect(clippy::panic, reason = "a harness fails by panicking")]
-
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
