@@ -55,49 +55,95 @@ pub(super) struct Packed {
     bytes: Box<[u8]>,
 }
 
+/// What a line of a log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// One that the conversation is made of: numbered from 0.
+    Event,
+    /// One beside them.
+    Beside,
+}
+
+/// A line that is no event begins with this; an event is a JSON object.
+const BESIDE: u8 = b'+';
+
 #[derive(Debug)]
 struct Chunk {
-    first: u64,
-    count: u32,
+    first_line: u32,
+    first_event: u32,
+    lines: u32,
+    events: u32,
     raw_len: u32,
     packed: Packed,
 }
 
-/// Lines, numbered from 0.
+/// Lines of JSON: events, and what is kept beside them.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     chunks: Vec<Chunk>,
 }
 
+/// Lines on their way into a log.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    raw: Vec<u8>,
+    lines: u32,
+    events: u32,
+}
+
+impl Lines {
+    /// Adds a line.
+    pub(super) fn push(&mut self, kind: Kind, line: &impl serde::Serialize) -> Result<(), StoreError> {
+        match kind {
+            Kind::Event => self.events += 1,
+            Kind::Beside => self.raw.push(BESIDE),
+        }
+        self.lines += 1;
+        serde_json::to_writer(&mut self.raw, line).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        self.raw.push(b'\n');
+        Ok(())
+    }
+}
+
 impl Log {
-    /// How many lines there are.
-    pub(super) fn len(&self) -> u64 {
-        self.chunks.last().map_or(0, |c| c.first + u64::from(c.count))
+    /// How many events there are.
+    pub(super) fn events(&self) -> u64 {
+        self.chunks.last().map_or(0, |c| u64::from(c.first_event) + u64::from(c.events))
     }
 
-    /// Appends `count` lines, each with its line end.
-    pub(super) fn append(&mut self, dictionary: &mut Dictionary, lines: &[u8], count: u32) -> Result<(), StoreError> {
-        if count == 0 {
+    /// How many lines there are.
+    pub(super) fn lines(&self) -> u32 {
+        self.chunks.last().map_or(0, |c| c.first_line + c.lines)
+    }
+
+    /// Appends lines.
+    pub(super) fn append(&mut self, dictionary: &mut Dictionary, new: &Lines) -> Result<(), StoreError> {
+        if new.lines == 0 {
             return Ok(());
         }
+        let open = self.chunks.last().filter(|c| (c.raw_len as usize) < CHUNK);
+        let mut raw = open.map_or_else(|| Ok(Vec::new()), |c| dictionary.unpack(&c.packed))?;
+        raw.extend_from_slice(&new.raw);
         let open = self.chunks.pop_if(|c| (c.raw_len as usize) < CHUNK);
-        let first = open.as_ref().map_or_else(|| self.len(), |c| c.first);
-        let (mut raw, before) = match &open {
-            Some(c) => (dictionary.unpack(&c.packed)?, c.count),
-            None => (Vec::new(), 0),
+        let (first_line, first_event, lines, events) = match open {
+            Some(c) => (c.first_line, c.first_event, c.lines, c.events),
+            None => (self.lines(), u32::try_from(self.events()).unwrap_or(u32::MAX), 0, 0),
         };
-        raw.extend_from_slice(lines);
-        let raw_len = u32::try_from(raw.len()).unwrap_or(u32::MAX);
-        self.chunks.push(Chunk { first, count: before + count, raw_len, packed: dictionary.pack(&raw) });
-        if self.chunks.len() == 1 {
-            self.chunks.shrink_to_fit();
-        }
-        dictionary.learn(lines);
+        self.chunks.reserve_exact(1);
+        self.chunks.push(Chunk {
+            first_line,
+            first_event,
+            lines: lines + new.lines,
+            events: events + new.events,
+            raw_len: u32::try_from(raw.len()).unwrap_or(u32::MAX),
+            packed: dictionary.pack(&raw),
+        });
+        dictionary.learn(&new.raw);
         Ok(())
     }
 
-    /// The lines from number `from` on, at most `limit`.
-    pub(super) fn read<T>(
+    /// The events from number `from` on, at most `limit`.
+    pub(super) fn read_events<T>(
         &self,
         dictionary: &Dictionary,
         from: u64,
@@ -105,11 +151,13 @@ impl Log {
         mut parse: impl FnMut(&[u8]) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
         let mut out = Vec::new();
-        let start = self.chunks.partition_point(|c| c.first + u64::from(c.count) <= from);
+        let end = |c: &Chunk| u64::from(c.first_event) + u64::from(c.events);
+        let start = self.chunks.partition_point(|c| end(c) <= from);
         for chunk in self.chunks.iter().skip(start) {
             let raw = dictionary.unpack(&chunk.packed)?;
-            let skip = usize::try_from(from.saturating_sub(chunk.first)).unwrap_or(usize::MAX);
-            for line in raw.split(|b| *b == b'\n').take(chunk.count as usize).skip(skip) {
+            let skip = usize::try_from(from.saturating_sub(u64::from(chunk.first_event))).unwrap_or(usize::MAX);
+            let events = raw.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !l.starts_with(&[BESIDE]));
+            for line in events.skip(skip) {
                 if out.len() == limit {
                     return Ok(out);
                 }
@@ -117,5 +165,19 @@ impl Log {
             }
         }
         Ok(out)
+    }
+
+    /// The line with that number, without its mark.
+    pub(super) fn line<T>(
+        &self,
+        dictionary: &Dictionary,
+        number: u32,
+        parse: impl FnOnce(&[u8]) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let at = self.chunks.partition_point(|c| c.first_line + c.lines <= number);
+        let Some(chunk) = self.chunks.get(at) else { return Ok(None) };
+        let raw = dictionary.unpack(&chunk.packed)?;
+        let line = raw.split(|b| *b == b'\n').nth((number - chunk.first_line) as usize);
+        line.map(|l| parse(l.strip_prefix(&[BESIDE]).unwrap_or(l))).transpose()
     }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::claims::Ledger;
-use super::log::{Dictionary, Log, Packed};
+use super::log::{Dictionary, Kind, Lines, Log, Packed};
 use super::{Commit, Committed, ConversationKey, Listed, MESSAGE_IDS_KEPT, Owner, Reply, Store, StoreError, Stored};
 use crate::engine::{Answer, Claim, Event};
 use crate::model::workspace::ContentHash;
@@ -22,7 +22,8 @@ pub struct MemoryStore(Arc<Mutex<Inner>>);
 struct Inner {
     names: BTreeSet<Arc<str>>,
     dictionary: Dictionary,
-    conversations: BTreeMap<ConversationKey, Conversation>,
+    // Boxed: the nodes of the map are half empty.
+    conversations: BTreeMap<ConversationKey, Box<Conversation>>,
     ledgers: BTreeMap<Arc<str>, Ledger>,
     timers: BTreeSet<(Timestamp, ConversationKey)>,
     texts: BTreeMap<ContentHash, Arc<str>>,
@@ -33,10 +34,9 @@ struct Conversation {
     owner: Owner,
     updated: Timestamp,
     wake_at: Option<Timestamp>,
-    events: Log,
+    // Replies stand beside the events that say the same words, which makes them small.
+    log: Log,
     snapshot: Option<(u64, Packed)>,
-    // A reply's line is the last of those with its id; a Log of its own keeps the numbers of events whole.
-    replies: Log,
     messages: Vec<Message>,
 }
 
@@ -44,9 +44,12 @@ struct Conversation {
 #[derive(Debug)]
 struct Message {
     id: [u8; 16],
-    first: Timestamp,
-    line: u64,
+    second: u32,
+    reply: u32,
 }
+
+/// In place of the number of a line.
+const NO_REPLY: u32 = u32::MAX;
 
 /// A reply as it lies in the log.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -89,35 +92,32 @@ impl Inner {
             snapshot = Some(serde_json::from_slice(&raw).map_err(corrupt)?);
             from = *version;
         }
-        let events = conversation.events.read(&self.dictionary, from, usize::MAX, parse_event)?;
-        Ok(Some(Stored { owner: conversation.owner.clone(), version: conversation.events.len(), snapshot, events }))
+        let events = conversation.log.read_events(&self.dictionary, from, usize::MAX, parse_event)?;
+        Ok(Some(Stored { owner: conversation.owner.clone(), version: conversation.log.events(), snapshot, events }))
     }
 
     fn commit(&mut self, commit: Commit) -> Result<Committed, StoreError> {
         let Commit { key, expected, now, owner, events, claims, process, wake_at, snapshot, reply } = commit;
-        let version = self.conversations.get(&key).map_or(0, |c| c.events.len());
+        let version = self.conversations.get(&key).map_or(0, |c| c.log.events());
         if version != expected {
             return Ok(Committed::Conflict { version });
         }
         if let Some(refused) = self.refuse(&key, &claims, &process, now) {
             return Ok(refused);
         }
-        let mut lines = Vec::new();
+        let mut lines = Lines::default();
         for event in &events {
-            serde_json::to_writer(&mut lines, event).map_err(corrupt)?;
-            lines.push(b'\n');
+            lines.push(Kind::Event, event)?;
         }
-        let snapshot = match snapshot {
-            Some(state) => Some(self.dictionary.pack(&serde_json::to_vec(&state).map_err(corrupt)?)),
+        let replied = match reply {
+            Some(r) => {
+                lines.push(Kind::Beside, &ReplyLine { id: r.message_id.clone(), digest: r.digest, answer: r.answer })?;
+                Some(digest(&r.message_id))
+            }
             None => None,
         };
-        let reply = match reply {
-            Some(r) => {
-                let line = ReplyLine { id: r.message_id.clone(), digest: r.digest, answer: r.answer };
-                let mut raw = serde_json::to_vec(&line).map_err(corrupt)?;
-                raw.push(b'\n');
-                Some((digest(&r.message_id), raw))
-            }
+        let snapshot = match snapshot {
+            Some(state) => Some(self.dictionary.pack(&serde_json::to_vec(&state).map_err(corrupt)?)),
             None => None,
         };
 
@@ -128,38 +128,28 @@ impl Inner {
         };
         let conversation = match (self.conversations.get_mut(&key), owner) {
             (Some(c), _) => c,
-            (None, Some(owner)) => self.conversations.entry(key.clone()).or_insert(Conversation {
-                owner,
-                updated: now,
-                wake_at: None,
-                events: Log::default(),
-                snapshot: None,
-                replies: Log::default(),
-                messages: Vec::new(),
+            (None, Some(owner)) => self.conversations.entry(key.clone()).or_insert_with(|| {
+                let (log, messages) = (Log::default(), Vec::new());
+                Box::new(Conversation { owner, updated: now, wake_at: None, log, snapshot: None, messages })
             }),
             (None, None) => return Err(StoreError::Corrupt("a conversation begins without an owner".into())),
         };
-        conversation.events.append(&mut self.dictionary, &lines, u32::try_from(events.len()).unwrap_or(u32::MAX))?;
-        let version = conversation.events.len();
+        conversation.log.append(&mut self.dictionary, &lines)?;
+        let version = conversation.log.events();
         conversation.updated = now;
         if let Some(packed) = snapshot {
             conversation.snapshot = Some((version, packed));
         }
-        conversation.messages.retain(|m| !outdated(m.first, now));
+        conversation.messages.retain(|m| !m.is_outdated(now));
         for claim in &claims {
             if let Claim::Message { id } = claim {
                 conversation.messages.reserve_exact(1);
-                conversation.messages.push(Message { id: digest(id), first: now, line: u64::MAX });
+                conversation.messages.push(Message { id: digest(id), second: second(now), reply: NO_REPLY });
             }
         }
-        if let Some((id, line)) = reply
-            && let Some(message) = conversation.messages.iter_mut().find(|m| m.id == id)
-        {
-            message.line = conversation.replies.len();
-            conversation.replies.append(&mut self.dictionary, &line, 1)?;
-        }
-        if conversation.messages.is_empty() {
-            conversation.replies = Log::default();
+        let line = conversation.log.lines().saturating_sub(1);
+        if let Some(message) = replied.and_then(|id| conversation.messages.iter_mut().find(|m| m.id == id)) {
+            message.reply = line;
         }
         if conversation.wake_at != wake_at {
             if let Some(old) = conversation.wake_at.take() {
@@ -188,7 +178,7 @@ impl Inner {
             if let Claim::Message { id } = claim {
                 let used = self.conversations.get(key).is_some_and(|c| {
                     let id = digest(id);
-                    c.messages.iter().any(|m| m.id == id && !outdated(m.first, now))
+                    c.messages.iter().any(|m| m.id == id && !m.is_outdated(now))
                 });
                 if used {
                     return refused("used", None);
@@ -206,11 +196,10 @@ impl Inner {
     fn reply(&self, key: &ConversationKey, message_id: &str) -> Result<Option<Reply>, StoreError> {
         let Some(conversation) = self.conversations.get(key) else { return Ok(None) };
         let id = digest(message_id);
-        let Some(message) = conversation.messages.iter().find(|m| m.id == id && m.line != u64::MAX) else { return Ok(None) };
-        let lines = conversation
-            .replies
-            .read(&self.dictionary, message.line, 1, |line| serde_json::from_slice::<ReplyLine>(line).map_err(corrupt))?;
-        Ok(lines.into_iter().next().map(|l| Reply { message_id: l.id, digest: l.digest, answer: l.answer }))
+        let Some(message) = conversation.messages.iter().find(|m| m.id == id && m.reply != NO_REPLY) else { return Ok(None) };
+        let line =
+            conversation.log.line(&self.dictionary, message.reply, |line| serde_json::from_slice::<ReplyLine>(line).map_err(corrupt))?;
+        Ok(line.map(|l| Reply { message_id: l.id, digest: l.digest, answer: l.answer }))
     }
 
     fn conversations(&self, tenant: &str, agent: &str, user: Option<&str>, after: Option<&str>, limit: usize) -> Vec<Listed> {
@@ -220,7 +209,7 @@ impl Inner {
             .take_while(|(k, _)| &*k.tenant == tenant)
             .filter(|(_, c)| &*c.owner.agent == agent && user.is_none_or(|u| &*c.owner.user == u))
             .take(limit)
-            .map(|(key, c)| Listed { key: key.clone(), owner: c.owner.clone(), version: c.events.len(), updated: c.updated })
+            .map(|(key, c)| Listed { key: key.clone(), owner: c.owner.clone(), version: c.log.events(), updated: c.updated })
             .collect()
     }
 }
@@ -233,7 +222,7 @@ impl Store for MemoryStore {
     fn events(&self, key: &ConversationKey, from: u64, limit: usize) -> impl Future<Output = Result<Vec<Event>, StoreError>> + Send {
         let inner = self.inner();
         ready(match inner.conversations.get(key) {
-            Some(c) => c.events.read(&inner.dictionary, from, limit, parse_event),
+            Some(c) => c.log.read_events(&inner.dictionary, from, limit, parse_event),
             None => Ok(Vec::new()),
         })
     }
@@ -284,8 +273,14 @@ fn corrupt(error: serde_json::Error) -> StoreError {
     StoreError::Corrupt(error.to_string())
 }
 
-fn outdated(first: Timestamp, now: Timestamp) -> bool {
-    now.duration_since(first) >= MESSAGE_IDS_KEPT
+fn second(at: Timestamp) -> u32 {
+    u32::try_from(at.as_second()).unwrap_or(0)
+}
+
+impl Message {
+    fn is_outdated(&self, now: Timestamp) -> bool {
+        i64::from(second(now)) - i64::from(self.second) >= MESSAGE_IDS_KEPT.as_secs()
+    }
 }
 
 fn digest(id: &str) -> [u8; 16] {

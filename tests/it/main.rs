@@ -6,6 +6,7 @@ mod backend;
 mod check;
 mod cli;
 mod docs;
+mod driver;
 mod engine;
 mod expr;
 mod files;

@@ -1,0 +1,52 @@
+//! The states of the conversations that spoke last, so that a turn need not fold what the turn before it folded.
+//!
+//! Nothing hangs on it: a state counts only with the version that the store says it has, and anything may be missing.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::engine::State;
+use crate::store::ConversationKey;
+
+/// How many are kept.
+const KEPT: usize = 256;
+
+#[derive(Debug, Default)]
+pub(super) struct States(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    used: u64,
+    states: BTreeMap<ConversationKey, (u64, State)>,
+}
+
+impl States {
+    /// The state as it was last seen.
+    pub(super) fn get(&self, key: &ConversationKey) -> Option<State> {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.used += 1;
+        let now = inner.used;
+        let (used, state) = inner.states.get_mut(key)?;
+        *used = now;
+        Some(state.clone())
+    }
+
+    /// Keeps a state that was committed; the one that was not used for longest goes.
+    pub(super) fn put(&self, key: &ConversationKey, state: State) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.used += 1;
+        let now = inner.used;
+        inner.states.insert(key.clone(), (now, state));
+        if inner.states.len() > KEPT {
+            let oldest = inner.states.iter().min_by_key(|(_, (used, _))| *used).map(|(k, _)| k.clone());
+            if let Some(oldest) = oldest {
+                inner.states.remove(&oldest);
+            }
+        }
+    }
+
+    /// Forgets a state that turned out not to be the store's.
+    pub(super) fn forget(&self, key: &ConversationKey) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).states.remove(key);
+    }
+}

@@ -1,0 +1,636 @@
+//! Runs conversations: every input is loaded, handled and committed, then what it allowed is performed, and each result is an input again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, OnceCell};
+use tokio::task::JoinSet;
+
+use super::cache::States;
+use super::clock::{Clock, Entropy, later, new_id, until};
+use super::locks::{Held, Locks};
+use super::perform::Perform;
+use super::texts;
+use crate::check::Loaded;
+use crate::engine::effect::EffectId;
+use crate::engine::input::Open;
+use crate::engine::{
+    Actor, Answer, CallEffect, CallFailure, CallResult, Claim, Command, Effect, Event, Expects, Input, InputBody, Keys, Machine, Phase,
+    Principal, State,
+};
+use crate::model::Workspace;
+use crate::model::action::ErrorKind;
+use crate::store::{Commit, Committed, ConversationKey, Owner, Reply, SNAPSHOT_EVERY, Store, StoreError};
+
+/// Times that a commit is tried again after somebody else's.
+const CONFLICTS: usize = 16;
+/// Refused claims that one input may meet.
+const CLAIMS: usize = 16;
+/// Inputs that one turn may lead to; the machine's own bounds end it long before.
+const INPUTS: usize = 10_000;
+/// How long after its time a sender is given up.
+const TAKE_OVER: Duration = Duration::from_secs(1);
+/// Timers handled in one call.
+const WAKES: usize = 10_000;
+
+/// What a turn brings.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Turn {
+    /// The user said something.
+    Message(Arc<str>),
+    /// Somebody asks for something by name.
+    Command(Command),
+}
+
+/// What came of a turn.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TurnResult {
+    /// What the caller is told.
+    pub answer: Answer,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+    /// Whether this is the answer to an earlier turn with the same message id.
+    pub repeated: bool,
+}
+
+/// Why a turn has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DriverError {
+    /// There is no such conversation in the tenant.
+    #[error("there is no conversation `{0}`")]
+    NoConversation(Arc<str>),
+    /// A conversation of that id is somebody else's, or another agent's.
+    #[error("the conversation `{0}` belongs to somebody else")]
+    NotYours(Arc<str>),
+    /// The message's id was used for something else.
+    #[error("the message id `{0}` was used for another message")]
+    MessageReused(Arc<str>),
+    /// Others kept committing first.
+    #[error("the conversation is busy: somebody else kept changing it")]
+    Busy,
+    /// A run cannot go on.
+    #[error("the conversation cannot go on: {0}")]
+    Unrunnable(String),
+    /// The clock cannot be moved.
+    #[error("the machine's clock cannot be moved")]
+    NotManual,
+    /// The machine has no randomness to give, or a task of the driver ended early.
+    #[error("the driver cannot go on: {0}")]
+    Broken(&'static str),
+    /// The store's.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Runs conversations over a store and a performer. Clones share everything.
+pub struct Runtime<S, P>(Arc<Inner<S, P>>);
+
+impl<S, P> Clone for Runtime<S, P> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S, P> std::fmt::Debug for Runtime<S, P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").field("process", &self.0.process).field("conversations", &self.0.turns.len()).finish_non_exhaustive()
+    }
+}
+
+struct Inner<S, P> {
+    store: S,
+    performer: P,
+    clock: Clock,
+    entropy: Entropy,
+    keys: Keys,
+    process: Arc<str>,
+    workspace: Arc<Workspace>,
+    versions: RwLock<Versions>,
+    saved: OnceCell<()>,
+    // A turn holds the first until it is answered; each input holds the second from its load to its commit.
+    turns: Locks,
+    inputs: Locks,
+    states: States,
+    flights: Mutex<BTreeSet<(ConversationKey, EffectId)>>,
+    background: Mutex<BTreeMap<ConversationKey, usize>>,
+    landed: Notify,
+    timer_set: Notify,
+}
+
+/// The machine, and the versions of the workspace that it knows.
+struct Versions {
+    machine: Arc<Machine>,
+    present: Loaded,
+    older: Vec<Loaded>,
+}
+
+/// A turn under way: whose it is, and where it stands. What follows from its input is told to the same caller, so it has the same actor.
+struct Turning {
+    key: ConversationKey,
+    actor: Actor,
+    principal: Principal,
+    // The id under which the answer is recorded, and the digest of what was sent.
+    message: Option<(Arc<str>, Arc<str>)>,
+    began: Timestamp,
+    standing: Arc<Mutex<TurnResult>>,
+}
+
+/// One input that was committed.
+struct Stepped {
+    effects: Vec<Effect>,
+    wake_at: Option<Timestamp>,
+    working: bool,
+}
+
+impl<S: Store, P: Perform> Runtime<S, P> {
+    /// A runtime of a workspace, with the machine's clock and randomness, and keys of its own.
+    pub fn new(loaded: Loaded, store: S, performer: P, clock: Clock) -> Result<Self, DriverError> {
+        let entropy = Entropy::System;
+        let key = entropy.draw().ok_or(DriverError::Broken("the machine has no randomness to give"))?;
+        Self::with(loaded, store, performer, clock, entropy, Keys { idempotency: key.to_vec() })
+    }
+
+    /// The same, with its randomness and keys from outside: both the same, and the same inputs give the same events.
+    pub fn with(loaded: Loaded, store: S, performer: P, clock: Clock, entropy: Entropy, keys: Keys) -> Result<Self, DriverError> {
+        let drawn = entropy.draw().ok_or(DriverError::Broken("the machine has no randomness to give"))?;
+        let process = new_id(clock.now(), &drawn);
+        let workspace = loaded.workspace().clone();
+        let machine = Arc::new(Machine::new(loaded.clone(), keys.clone()));
+        Ok(Self(Arc::new(Inner {
+            store,
+            performer,
+            clock,
+            entropy,
+            keys,
+            process,
+            workspace,
+            versions: RwLock::new(Versions { machine, present: loaded, older: Vec::new() }),
+            saved: OnceCell::new(),
+            turns: Locks::default(),
+            inputs: Locks::default(),
+            states: States::default(),
+            flights: Mutex::default(),
+            background: Mutex::default(),
+            landed: Notify::new(),
+            timer_set: Notify::new(),
+        })))
+    }
+
+    /// The workspace.
+    #[must_use]
+    pub fn workspace(&self) -> &Arc<Workspace> {
+        &self.0.workspace
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &S {
+        &self.0.store
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// Opens a conversation, with an id of its own if `open` has none. Opening one that its user has open already gives that one.
+    pub async fn open(&self, open: Open) -> Result<ConversationKey, DriverError> {
+        let mut open = open;
+        if open.conversation.is_empty() {
+            open.conversation = new_id(self.0.clock.now(), &self.0.draw()?);
+        }
+        let key = ConversationKey::new(open.tenant.clone(), open.conversation.clone());
+        let _held = self.0.turns.lock(&key).await;
+        if let Some(stored) = self.0.store.load(&key, u64::MAX).await? {
+            let same = stored.owner.agent == open.agent && stored.owner.user == open.user_id;
+            return if same { Ok(key) } else { Err(DriverError::NotYours(key.id)) };
+        }
+        self.0.input(&self.turning(&key), InputBody::Open(open)).await?;
+        Ok(key)
+    }
+
+    /// One turn: answered when the machine waits for a person, or with phase `working` when `limits.turn` has passed; the rest then goes on
+    /// by itself. The same message id twice is one turn.
+    pub async fn turn(
+        &self,
+        conversation: &ConversationKey,
+        actor: Actor,
+        principal: Principal,
+        message_id: Option<Arc<str>>,
+        turn: Turn,
+    ) -> Result<TurnResult, DriverError> {
+        let held = self.0.turns.lock(conversation).await;
+        // The debug form of a turn holds all of it; only its digest is kept.
+        let message = message_id.map(|id| (id, texts::hash(&format!("{actor:?} {turn:?}")).0));
+        if let Some((id, digest)) = &message
+            && let Some(reply) = self.0.store.reply(conversation, id).await?
+        {
+            if reply.digest != *digest {
+                return Err(DriverError::MessageReused(id.clone()));
+            }
+            return Ok(TurnResult { answer: reply.answer, events: Vec::new(), repeated: true });
+        }
+        let body = match turn {
+            Turn::Message(text) => InputBody::Message(text),
+            Turn::Command(command) => InputBody::Command(command),
+        };
+        self.answered(Turning { actor, principal, message, ..self.turning(conversation) }, body, held).await
+    }
+
+    /// Wakes the conversations that wanted to be woken by now, and those whose sender is gone; says what came of each.
+    pub async fn wake_due(&self, now: Timestamp) -> Result<Vec<(ConversationKey, TurnResult)>, DriverError> {
+        let mut woken = Vec::new();
+        for (_, key) in self.0.store.due(now, WAKES).await? {
+            let result = self.wake(&key).await?;
+            woken.push((key, result));
+        }
+        Ok(woken)
+    }
+
+    async fn wake(&self, key: &ConversationKey) -> Result<TurnResult, DriverError> {
+        let held = self.0.turns.lock(key).await;
+        self.answered(self.turning(key), InputBody::Wake, held).await
+    }
+
+    /// Moves a manual clock, and wakes on the way whoever wants to be woken, in order.
+    pub async fn advance(&self, by: Duration) -> Result<Vec<(ConversationKey, TurnResult)>, DriverError> {
+        let Clock::Manual(clock) = &self.0.clock else { return Err(DriverError::NotManual) };
+        let target = later(self.0.clock.now(), by);
+        let mut woken = Vec::new();
+        // A conversation that is woken and wants the same again would be woken for ever.
+        let mut done = BTreeSet::new();
+        while done.len() < WAKES {
+            let due = self.0.store.due(target, done.len() + 1).await?;
+            let Some((at, key)) = due.into_iter().find(|d| !done.contains(d)) else { break };
+            clock.set(at);
+            let result = self.wake(&key).await?;
+            woken.push((key.clone(), result));
+            done.insert((at, key));
+        }
+        clock.set(target);
+        Ok(woken)
+    }
+
+    /// Wakes conversations as their time comes, until it is dropped.
+    pub async fn run_timers(&self) -> DriverError {
+        loop {
+            let set = self.0.timer_set.notified();
+            let now = self.0.clock.now();
+            let next = match self.0.store.due(Timestamp::MAX, 1).await {
+                Ok(due) => due.first().map(|(at, _)| *at),
+                Err(e) => return e.into(),
+            };
+            match next {
+                Some(at) if at <= now => {
+                    if let Err(e) = self.wake_due(now).await {
+                        return e;
+                    }
+                    tokio::task::yield_now().await;
+                }
+                Some(at) => {
+                    let _ = tokio::time::timeout(until(now, at).min(Duration::from_mins(1)), set).await;
+                }
+                None => set.await,
+            }
+        }
+    }
+
+    /// Waits until nothing of the conversation is under way, and gives where it stands then.
+    pub async fn settled(&self, conversation: &ConversationKey, actor: Actor) -> Result<Answer, DriverError> {
+        loop {
+            let landed = self.0.landed.notified();
+            if !self.0.background().contains_key(conversation) {
+                return self.present(conversation, actor).await;
+            }
+            landed.await;
+        }
+    }
+
+    /// Where a conversation stands: the answer that the last turn would get again.
+    pub async fn present(&self, conversation: &ConversationKey, actor: Actor) -> Result<Answer, DriverError> {
+        let state = self.state(conversation).await?;
+        let machine = self.0.machine(&state).await?;
+        Ok(machine.present(&state, actor, self.0.clock.now()))
+    }
+
+    /// What may come next.
+    pub async fn expects(&self, conversation: &ConversationKey) -> Result<Expects, DriverError> {
+        let state = self.state(conversation).await?;
+        Ok(self.0.machine(&state).await?.expects(&state))
+    }
+
+    /// The state of a conversation.
+    pub async fn state(&self, conversation: &ConversationKey) -> Result<State, DriverError> {
+        let (state, _) = self.0.load(conversation).await?;
+        state.ok_or_else(|| DriverError::NoConversation(conversation.id.clone()))
+    }
+
+    /// A turn of the driver's own.
+    fn turning(&self, key: &ConversationKey) -> Turning {
+        Turning {
+            key: key.clone(),
+            actor: Actor::System,
+            principal: Principal::default(),
+            message: None,
+            began: self.0.clock.now(),
+            standing: Arc::default(),
+        }
+    }
+
+    /// Runs an input and all that follows from it. Holds the turn until it is answered.
+    async fn answered(&self, turning: Turning, body: InputBody, held: Held) -> Result<TurnResult, DriverError> {
+        let key = turning.key.clone();
+        let standing = turning.standing.clone();
+        let held = Arc::new(Mutex::new(Some(held)));
+        *self.0.background().entry(key.clone()).or_default() += 1;
+        let under_way = UnderWay { runtime: self.clone(), key, held: held.clone() };
+        let this = self.0.clone();
+        // A task of its own: a caller who goes away must not stop what has begun.
+        #[expect(clippy::disallowed_methods, reason = "the driver starts the tasks of turns")]
+        let task = tokio::spawn(async move {
+            let _under_way = under_way;
+            this.run(&turning, body).await
+        });
+        let limit = Duration::from_millis(self.0.workspace.settings.limits.turn_ms);
+        match tokio::time::timeout(limit, task).await {
+            Ok(Ok(Ok(()))) => Ok(lock(&standing).clone()),
+            Ok(Ok(Err(error))) => Err(error),
+            Ok(Err(_)) => Err(DriverError::Broken("a turn ended early")),
+            Err(_) => {
+                lock(&held).take();
+                let mut result = lock(&standing).clone();
+                result.answer.phase = Phase::Working;
+                result.answer.awaiting_input = false;
+                Ok(result)
+            }
+        }
+    }
+}
+
+/// What is under way in a conversation: gone when it is dropped, however it ended.
+struct UnderWay<S: Store, P: Perform> {
+    runtime: Runtime<S, P>,
+    key: ConversationKey,
+    held: Arc<Mutex<Option<Held>>>,
+}
+
+impl<S: Store, P: Perform> Drop for UnderWay<S, P> {
+    fn drop(&mut self) {
+        let inner = &self.runtime.0;
+        {
+            let mut background = inner.background();
+            if let Some(n) = background.get_mut(&self.key) {
+                *n -= 1;
+                if *n == 0 {
+                    background.remove(&self.key);
+                }
+            }
+        }
+        lock(&self.held).take();
+        inner.landed.notify_waiters();
+    }
+}
+
+impl<S: Store, P: Perform> Inner<S, P> {
+    /// An input and all that follows from it, until somebody is waited for.
+    async fn run(self: &Arc<Self>, turning: &Turning, body: InputBody) -> Result<(), DriverError> {
+        let mut calls: JoinSet<(EffectId, CallResult)> = JoinSet::new();
+        let mut ids = BTreeMap::new();
+        for effect in self.take_overs(&turning.key).await? {
+            let stepped = self.input(turning, InputBody::TakeOver(effect)).await?;
+            self.perform(&turning.key, stepped.effects, &mut calls, &mut ids);
+        }
+        let last = later(turning.began, Duration::from_millis(self.workspace.settings.limits.turn_ms));
+        let mut next = Some(body);
+        for _ in 0..INPUTS {
+            let Some(body) = next.take() else { return Ok(()) };
+            let stepped = self.input(turning, body).await?;
+            self.perform(&turning.key, stepped.effects, &mut calls, &mut ids);
+            if let Some((effect, result)) = landing(&mut calls, &mut ids).await {
+                next = Some(InputBody::Result(effect, result));
+            } else if let Some(at) = stepped.wake_at.filter(|at| stepped.working && *at <= last) {
+                self.clock.sleep_until(at).await;
+                next = Some(InputBody::Wake);
+            }
+        }
+        Err(DriverError::Broken("a turn did not come to an end"))
+    }
+
+    /// Effects in flight whose sender is gone, or past its time.
+    async fn take_overs(&self, key: &ConversationKey) -> Result<Vec<EffectId>, DriverError> {
+        let (Some(state), _) = self.load(key).await? else { return Ok(Vec::new()) };
+        let now = self.clock.now();
+        let lost = state.pending().filter(|p| p.retry_at.is_none() && p.until < now).filter_map(|p| p.effect);
+        Ok(lost.filter(|e| !lock(&self.flights).contains(&(key.clone(), e.clone()))).collect())
+    }
+
+    /// Starts what was allowed.
+    fn perform(
+        self: &Arc<Self>,
+        key: &ConversationKey,
+        effects: Vec<Effect>,
+        calls: &mut JoinSet<(EffectId, CallResult)>,
+        ids: &mut BTreeMap<tokio::task::Id, EffectId>,
+    ) {
+        for Effect::Call(call) in effects {
+            let flight = Flight { inner: self.clone(), of: (key.clone(), call.id.clone()) };
+            lock(&self.flights).insert(flight.of.clone());
+            let id = call.id.clone();
+            let task = calls.spawn(async move { (flight.of.1.clone(), flight.inner.call(*call).await) });
+            ids.insert(task.id(), id);
+        }
+    }
+
+    async fn call(&self, call: CallEffect) -> CallResult {
+        let within = until(self.clock.now(), call.until);
+        match tokio::time::timeout(within, self.performer.perform(call)).await {
+            Ok(result) => result,
+            Err(_) => failed(ErrorKind::Timeout, "timeout", "the service did not answer in time"),
+        }
+    }
+
+    /// Loads, handles and commits one input. What it says is added to where the turn stands.
+    async fn input(&self, turning: &Turning, body: InputBody) -> Result<Stepped, DriverError> {
+        let _held = self.inputs.lock(&turning.key).await;
+        let opening = match &body {
+            InputBody::Open(open) => Some(Owner { agent: open.agent.clone(), user: open.user_id.clone() }),
+            _ => None,
+        };
+        self.saved.get_or_try_init(|| texts::save(&self.store, &self.workspace)).await?;
+        for _ in 0..CONFLICTS {
+            let (state, version) = self.load(&turning.key).await?;
+            let state = match state {
+                Some(state) => state,
+                None if opening.is_some() => State::default(),
+                None => return Err(DriverError::NoConversation(turning.key.id.clone())),
+            };
+            let machine = self.machine(&state).await?;
+            let mut body = body.clone();
+            for _ in 0..CLAIMS {
+                let now = self.clock.now();
+                let input = Input {
+                    at: now,
+                    actor: turning.actor,
+                    principal: turning.principal.clone(),
+                    message_id: turning.message.as_ref().filter(|_| is_sent(&body)).map(|(id, _)| id.clone()),
+                    entropy: self.draw()?,
+                    body,
+                };
+                let progress = machine.handle(&state, input);
+                let mut after = state.clone();
+                for event in &progress.events {
+                    after.apply(event);
+                }
+                let working = progress.answer.phase == Phase::Working;
+                let result = turning.with(&progress.answer, &progress.events);
+                if progress.events.is_empty() && progress.claims.is_empty() {
+                    *lock(&turning.standing) = result;
+                    return Ok(Stepped { effects: progress.effects, wake_at: progress.wake_at, working });
+                }
+                // A process that dies with an effect in flight does not wake for it; whoever has the timers then does.
+                let landed = after.pending().filter(|p| p.effect.is_some() && p.retry_at.is_none()).map(|p| later(p.until, TAKE_OVER));
+                let wake_at = landed.chain(progress.wake_at).min();
+                // What is recorded under the message's id is what the turn comes to, not how far it is.
+                let ended = progress.effects.is_empty() && !working;
+                let reply = turning.message.as_ref().filter(|_| ended);
+                let commit = Commit {
+                    key: turning.key.clone(),
+                    expected: version,
+                    now,
+                    owner: opening.clone(),
+                    snapshot: (after.version / SNAPSHOT_EVERY > version / SNAPSHOT_EVERY).then(|| after.clone()),
+                    events: progress.events,
+                    claims: progress.claims,
+                    process: self.process.clone(),
+                    wake_at,
+                    reply: reply.map(|(id, digest)| Reply {
+                        message_id: id.clone(),
+                        digest: digest.clone(),
+                        answer: result.answer.clone(),
+                    }),
+                };
+                match self.store.commit(commit).await? {
+                    Committed::Done { .. } => {
+                        self.states.put(&turning.key, after);
+                        self.timer_set.notify_one();
+                        *lock(&turning.standing) = result;
+                        return Ok(Stepped { effects: progress.effects, wake_at: progress.wake_at, working });
+                    }
+                    Committed::Conflict { .. } => {
+                        self.states.forget(&turning.key);
+                        break;
+                    }
+                    // Another process took the message while this one waited.
+                    Committed::ClaimRefused { claim: Claim::Message { id }, .. } => return self.answered_elsewhere(turning, &id).await,
+                    Committed::ClaimRefused { claim, reason, .. } => body = InputBody::ClaimRefused { claim, reason },
+                }
+            }
+        }
+        Err(DriverError::Busy)
+    }
+
+    async fn answered_elsewhere(&self, turning: &Turning, id: &str) -> Result<Stepped, DriverError> {
+        let reply = self.store.reply(&turning.key, id).await?.ok_or(DriverError::Busy)?;
+        *lock(&turning.standing) = TurnResult { answer: reply.answer, events: Vec::new(), repeated: true };
+        Ok(Stepped { effects: Vec::new(), wake_at: None, working: false })
+    }
+
+    /// The state of a conversation and its version; `None` and 0 if there is none.
+    async fn load(&self, key: &ConversationKey) -> Result<(Option<State>, u64), DriverError> {
+        let known = self.states.get(key);
+        let Some(stored) = self.store.load(key, known.as_ref().map_or(0, |s| s.version)).await? else { return Ok((None, 0)) };
+        let mut state = stored.snapshot.or(known).unwrap_or_default();
+        for event in &stored.events {
+            state.apply(event);
+        }
+        if state.version != stored.version {
+            self.states.forget(key);
+            return Err(StoreError::Corrupt(format!("the conversation `{}` has not the events that it should have", key.id)).into());
+        }
+        Ok((Some(state), stored.version))
+    }
+
+    /// The machine, with every version of the workspace that a state is pinned to.
+    async fn machine(&self, state: &State) -> Result<Arc<Machine>, DriverError> {
+        let machine = self.versions.read().unwrap_or_else(PoisonError::into_inner).machine.clone();
+        let missing: Vec<_> = state.pinned().filter(|h| !machine.holds(h)).cloned().collect();
+        if missing.is_empty() {
+            return Ok(machine);
+        }
+        let mut found = Vec::new();
+        for hash in &missing {
+            found.push(texts::load(&self.store, hash).await?);
+        }
+        let mut versions = self.versions.write().unwrap_or_else(PoisonError::into_inner);
+        versions.older.extend(found);
+        let machine = Machine::new(versions.present.clone(), self.keys.clone());
+        versions.machine = Arc::new(versions.older.iter().fold(machine, Machine::with_older));
+        Ok(versions.machine.clone())
+    }
+
+    fn draw(&self) -> Result<[u8; 32], DriverError> {
+        self.entropy.draw().ok_or(DriverError::Broken("the machine has no randomness to give"))
+    }
+
+    fn background(&self) -> MutexGuard<'_, BTreeMap<ConversationKey, usize>> {
+        lock(&self.background)
+    }
+}
+
+/// A call under way in this process: gone when it is dropped, however it ended.
+struct Flight<S, P> {
+    inner: Arc<Inner<S, P>>,
+    of: (ConversationKey, EffectId),
+}
+
+impl<S, P> Drop for Flight<S, P> {
+    fn drop(&mut self) {
+        lock(&self.inner.flights).remove(&self.of);
+    }
+}
+
+impl Turning {
+    /// Where the turn stands after one more input: all that was said, and the rest as it is now.
+    fn with(&self, answer: &Answer, events: &[Event]) -> TurnResult {
+        let mut result = lock(&self.standing).clone();
+        let mut messages = std::mem::take(&mut result.answer.messages);
+        messages.extend(answer.messages.iter().cloned());
+        result.answer = Answer { messages, ..answer.clone() };
+        result.events.extend(events.iter().cloned());
+        result
+    }
+}
+
+/// The next call that came back.
+async fn landing(
+    calls: &mut JoinSet<(EffectId, CallResult)>,
+    ids: &mut BTreeMap<tokio::task::Id, EffectId>,
+) -> Option<(EffectId, CallResult)> {
+    match calls.join_next_with_id().await? {
+        Ok((task, landed)) => {
+            ids.remove(&task);
+            Some(landed)
+        }
+        // The performer panicked: nobody knows how far it came.
+        Err(error) => Some((ids.remove(&error.id())?, failed(ErrorKind::Internal, "performer", "the performer of the call broke off"))),
+    }
+}
+
+/// Whether somebody sent it, and might send it again under the same id.
+fn is_sent(body: &InputBody) -> bool {
+    match body {
+        InputBody::Message(_) | InputBody::Command(_) => true,
+        InputBody::Open(_) | InputBody::Result(..) | InputBody::Wake | InputBody::TakeOver(_) | InputBody::ClaimRefused { .. } => false,
+    }
+}
+
+fn failed(kind: ErrorKind, code: &str, detail: &str) -> CallResult {
+    CallResult::Failed(CallFailure { kind, code: code.into(), sent: true, detail: detail.into(), retry_after_ms: None })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,53 @@
+//! The texts of workspaces in the store, so that a run goes on with the version of its journey that it began with.
+//!
+//! A journey's hash leads to the hash of its workspace, that to the list of its files, and each of these to a text.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::DriverError;
+use crate::check::{self, Loaded};
+use crate::model::{ContentHash, Workspace};
+use crate::store::Store;
+
+/// Everything that a workspace's runs need to be loaded again.
+pub(super) async fn save<S: Store>(store: &S, workspace: &Workspace) -> Result<(), DriverError> {
+    let mut texts = Vec::new();
+    let mut files = Vec::new();
+    for (_, file) in workspace.sources.files() {
+        let hash = hash(&file.text);
+        files.push((file.name.clone(), hash.clone()));
+        texts.push((hash, file.text.clone()));
+    }
+    let list = serde_json::to_string(&files).map_err(|e| DriverError::Unrunnable(e.to_string()))?;
+    texts.push((workspace.hash.clone(), list.into()));
+    texts.extend(workspace.journeys.values().map(|j| (j.hash.clone(), workspace.hash.0.clone())));
+    Ok(store.put_texts(texts).await?)
+}
+
+/// The workspace that holds the journey with that hash.
+pub(super) async fn load<S: Store>(store: &S, journey: &ContentHash) -> Result<Loaded, DriverError> {
+    let lost = |what: &str| DriverError::Unrunnable(format!("{what} of a run that began with an older version is not in the store"));
+    let workspace = store.text(journey).await?.ok_or_else(|| lost("the journey"))?;
+    let list = store.text(&ContentHash(workspace)).await?.ok_or_else(|| lost("the workspace"))?;
+    let list: Vec<(String, ContentHash)> = serde_json::from_str(&list).map_err(|_| lost("the list of files"))?;
+    let mut files = Vec::with_capacity(list.len());
+    for (name, hash) in list {
+        files.push((name, store.text(&hash).await?.ok_or_else(|| lost("a file"))?));
+    }
+    let checked = check::load(files);
+    checked
+        .loaded()
+        .ok_or_else(|| DriverError::Unrunnable("a run began with an older version that does not pass the checker any more".into()))
+}
+
+/// SHA-256 of a text.
+pub(super) fn hash(text: &str) -> ContentHash {
+    use std::fmt::Write as _;
+    let hex = Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut out, b| {
+        let _ = write!(out, "{b:02x}");
+        out
+    });
+    ContentHash(Arc::from(hex))
+}

@@ -1,0 +1,383 @@
+//! Conversations over a store and a performer: answered once, in turn, in time, and again after a crash.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::Notify;
+use waypost::check::{self, Loaded};
+use waypost::driver::{Clock, DriverError, Entropy, Perform, Runtime, Turn, TurnResult};
+use waypost::engine::input::Open;
+use waypost::engine::{Actor, CallEffect, CallFailure, CallResult, HttpAnswer, Keys, Phase, Principal, Status};
+use waypost::model::ErrorKind;
+use waypost::store::{ConversationKey, MemoryStore, Store};
+
+const SHOP: &str = "
+name: Shop
+type: rest_api
+config: {base_url: 'https://shop.example.com', auth_type: none}
+actions:
+  - name: Get order
+    type: read
+    invocation: {method: GET, endpoint: '/orders/{order_id}'}
+    input_schema: {order_id: {type: string}}
+    outcomes:
+      - {name: found, condition: response.status == 200}
+      - {name: missing, condition: response.status == 404}
+    settings: {timeout_ms: 5000, retries: 2}
+  - name: Cancel order
+    type: write
+    invocation: {method: POST, endpoint: '/orders/{order_id}/cancel'}
+    input_schema: {order_id: {type: string}}
+    outcomes: [{name: cancelled, condition: response.status == 200}]
+    safety: {requires_confirmation: true}
+";
+
+const ORDER: &str = "
+name: Order status
+trigger: {goal: Find out where an order is, examples: [where is my order]}
+fallback: {to: care, message: I cannot look that up.}
+journey:
+  - collect: [order_id]
+  - action: shop.get-order -> order
+    outcomes:
+      found: [{done: 'Order {{ variables.order_id }} is {{ variables.order.status }}.'}]
+      missing: [{done: 'There is no order {{ variables.order_id }}.'}]
+";
+
+const CANCEL: &str = "
+name: Cancel order
+trigger: {goal: Cancel an order, examples: [cancel my order]}
+fallback: {to: care, message: A colleague takes over.}
+journey:
+  - collect: [order_id]
+  - confirm: {fields: [order_id], message: 'Cancel {{ variables.order_id }}?'}
+  - action: shop.cancel-order
+    outcomes:
+      cancelled: [{done: Cancelled.}]
+";
+
+const FIELDS: &str = "{name: Order ID, type: string, validation: {pattern: '^[A-Z]\\d+$'}, ui: {prompt: Which order?}}";
+
+fn workspace_with(settings: &str, order: &str) -> Loaded {
+    let files = [
+        ("waypost.yaml", settings),
+        ("integrations/shop.yaml", SHOP),
+        ("journeys/order.yaml", order),
+        ("journeys/cancel.yaml", CANCEL),
+        ("datapoints/fields.yaml", FIELDS),
+    ];
+    let checked = check::load(files.map(|(name, text)| (name.to_owned(), Arc::from(text))).to_vec());
+    checked.loaded().unwrap_or_else(|| panic!("{:#?}", checked.diagnostics))
+}
+
+fn workspace(settings: &str) -> Loaded {
+    workspace_with(&format!("queues: {{default: care, names: [care]}}\n{settings}"), ORDER)
+}
+
+fn clock() -> Clock {
+    Clock::manual("2026-11-22T09:00:00Z".parse().unwrap())
+}
+
+fn runtime<P: Perform>(loaded: Loaded, store: &MemoryStore, performer: P, clock: &Clock) -> Runtime<MemoryStore, P> {
+    let keys = Keys { idempotency: b"key".to_vec() };
+    Runtime::with(loaded, store.clone(), performer, clock.clone(), Entropy::seeded(1), keys).unwrap()
+}
+
+fn shipped() -> CallResult {
+    CallResult::Answered(HttpAnswer { status: 200, headers: Vec::new(), body: Arc::new(json!({"status": "shipped"})), invalid_json: false })
+}
+
+fn failure(kind: ErrorKind, sent: bool) -> CallResult {
+    CallResult::Failed(CallFailure { kind, code: "test".into(), sent, detail: "as the test wants".into(), retry_after_ms: None })
+}
+
+async fn open<S: Store, P: Perform>(runtime: &Runtime<S, P>) -> ConversationKey {
+    let user = Arc::new(json!({"identity": {"user_id": "u-1"}}));
+    let open = Open { conversation: "c-1".into(), tenant: "acme".into(), agent: "shop".into(), user_id: "u-1".into(), user };
+    runtime.open(open).await.unwrap()
+}
+
+async fn send<S: Store, P: Perform>(
+    runtime: &Runtime<S, P>,
+    key: &ConversationKey,
+    id: Option<&str>,
+    text: &str,
+) -> Result<TurnResult, DriverError> {
+    runtime.turn(key, Actor::User, Principal::default(), id.map(Into::into), Turn::Message(text.into())).await
+}
+
+async fn say<S: Store, P: Perform>(runtime: &Runtime<S, P>, key: &ConversationKey, text: &str) -> TurnResult {
+    send(runtime, key, None, text).await.unwrap()
+}
+
+/// Counts the calls it answers.
+#[derive(Clone, Default)]
+struct Counted(Arc<AtomicUsize>);
+
+impl Perform for Counted {
+    async fn perform(&self, _: CallEffect) -> CallResult {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        shipped()
+    }
+}
+
+#[tokio::test]
+async fn a_turn_ends_when_a_person_is_waited_for() {
+    let store = MemoryStore::new();
+    let runtime = runtime(workspace(""), &store, |_| async { shipped() }, &clock());
+    let key = open(&runtime).await;
+    let asked = say(&runtime, &key, "where is my order?").await;
+    assert_eq!((asked.answer.text(), asked.answer.phase), ("Which order?".into(), Phase::Collect));
+    let answered = say(&runtime, &key, "A1").await;
+    assert_eq!((answered.answer.text(), answered.answer.status), ("Order A1 is shipped.".into(), Status::Completed));
+    assert!(answered.events.len() > 3);
+    let stored = store.load(&key, 0).await.unwrap().unwrap();
+    assert_eq!(stored.version, runtime.state(&key).await.unwrap().version);
+    assert_eq!(runtime.present(&key, Actor::User).await.unwrap().status, Status::Completed);
+    assert!(format!("{runtime:?}").contains("conversations: 0"), "a lock is left: {runtime:?}");
+}
+
+#[tokio::test]
+async fn a_conversation_is_of_one_tenant_and_user() {
+    let runtime = runtime(workspace(""), &MemoryStore::new(), |_| async { shipped() }, &clock());
+    let key = open(&runtime).await;
+    assert_eq!(open(&runtime).await, key);
+    let theirs =
+        Open { conversation: "c-1".into(), tenant: "acme".into(), agent: "shop".into(), user_id: "u-2".into(), user: Arc::default() };
+    assert_eq!(runtime.open(theirs.clone()).await, Err(DriverError::NotYours("c-1".into())));
+    let elsewhere = ConversationKey::new("other", "c-1");
+    assert_eq!(send(&runtime, &elsewhere, None, "hi").await, Err(DriverError::NoConversation("c-1".into())));
+    let one = runtime.open(Open { conversation: "".into(), ..theirs.clone() }).await.unwrap();
+    let two = runtime.open(Open { conversation: "".into(), ..theirs }).await.unwrap();
+    assert_ne!(one, two);
+}
+
+#[tokio::test]
+async fn the_same_message_twice_is_one_turn() {
+    let calls = Counted::default();
+    let runtime = runtime(workspace(""), &MemoryStore::new(), calls.clone(), &clock());
+    let key = open(&runtime).await;
+    say(&runtime, &key, "where is my order?").await;
+    let first = send(&runtime, &key, Some("m-1"), "A1").await.unwrap();
+    let version = runtime.state(&key).await.unwrap().version;
+    let second = send(&runtime, &key, Some("m-1"), "A1").await.unwrap();
+    assert!(!first.repeated && second.repeated);
+    assert_eq!(first.answer, second.answer);
+    assert_eq!((calls.0.load(Ordering::SeqCst), runtime.state(&key).await.unwrap().version), (1, version));
+    assert_eq!(send(&runtime, &key, Some("m-1"), "B2").await, Err(DriverError::MessageReused("m-1".into())));
+}
+
+#[tokio::test]
+async fn turns_of_one_conversation_come_one_after_the_other() {
+    let (inside, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (now, peak) = (inside.clone(), most.clone());
+    let performer = move |_| {
+        let (now, peak) = (now.clone(), peak.clone());
+        async move {
+            peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            now.fetch_sub(1, Ordering::SeqCst);
+            shipped()
+        }
+    };
+    let runtime = runtime(workspace(""), &MemoryStore::new(), performer, &clock());
+    let key = open(&runtime).await;
+    let turns: tokio::task::JoinSet<TurnResult> = (0..10)
+        .map(|n| {
+            let (runtime, key) = (runtime.clone(), key.clone());
+            async move { say(&runtime, &key, &format!("where is my order A{n}")).await }
+        })
+        .collect();
+    for result in turns.join_all().await {
+        assert!(result.answer.text().ends_with("is shipped."), "{:?}", result.answer);
+    }
+    assert_eq!(most.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_slow_call_is_answered_working_and_goes_on() {
+    let go = Arc::new(Notify::new());
+    let gate = go.clone();
+    let performer = move |_| {
+        let gate = gate.clone();
+        async move {
+            gate.notified().await;
+            shipped()
+        }
+    };
+    let runtime = runtime(workspace("limits: {turn: 50ms}"), &MemoryStore::new(), performer, &clock());
+    let key = open(&runtime).await;
+    let working = send(&runtime, &key, Some("m-1"), "where is my order A1").await.unwrap();
+    assert_eq!((working.answer.phase, working.answer.awaiting_input), (Phase::Working, false));
+    go.notify_one();
+    let answer = runtime.settled(&key, Actor::User).await.unwrap();
+    assert_eq!(answer.status, Status::Completed);
+    let again = send(&runtime, &key, Some("m-1"), "where is my order A1").await.unwrap();
+    assert_eq!(again.answer.text(), "Order A1 is shipped.");
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_does_not_stop_what_began() {
+    let (started, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (start, gate) = (started.clone(), go.clone());
+    let performer = move |_| {
+        let (start, gate) = (start.clone(), gate.clone());
+        async move {
+            start.notify_one();
+            gate.notified().await;
+            shipped()
+        }
+    };
+    let runtime = runtime(workspace(""), &MemoryStore::new(), performer, &clock());
+    let key = open(&runtime).await;
+    tokio::select! {
+        _ = say(&runtime, &key, "where is my order A1") => panic!("answered before the call was"),
+        () = started.notified() => {}
+    }
+    go.notify_one();
+    assert_eq!(runtime.settled(&key, Actor::User).await.unwrap().status, Status::Completed);
+}
+
+#[tokio::test]
+async fn a_performer_that_panics_is_a_failed_call() {
+    #[expect(clippy::unused_async, reason = "a performer is async")]
+    async fn broken(_: CallEffect) -> CallResult {
+        panic!("a bug of whoever embeds us")
+    }
+    let runtime = runtime(workspace(""), &MemoryStore::new(), broken, &clock());
+    let key = open(&runtime).await;
+    let result = say(&runtime, &key, "where is my order A1").await;
+    assert_eq!(result.answer.status, Status::Escalated);
+    assert!(result.answer.text().contains("I cannot look that up."), "{:?}", result.answer);
+}
+
+#[tokio::test]
+async fn a_failed_read_is_tried_again_in_the_same_turn() {
+    let attempts = Arc::new(Mutex::new(Vec::new()));
+    let seen = attempts.clone();
+    let performer = move |call: CallEffect| {
+        let n = call.attempt;
+        seen.lock().unwrap().push(n);
+        async move { if n < 3 { failure(ErrorKind::Connect, false) } else { shipped() } }
+    };
+    let clock = clock();
+    let before = clock.now();
+    let runtime = runtime(workspace(""), &MemoryStore::new(), performer, &clock);
+    let key = open(&runtime).await;
+    let result = say(&runtime, &key, "where is my order A1").await;
+    assert_eq!(result.answer.text(), "Order A1 is shipped.");
+    assert_eq!(*attempts.lock().unwrap(), [1, 2, 3]);
+    assert!(clock.now() > before, "a manual clock moves over what is waited for");
+}
+
+#[tokio::test]
+async fn time_that_passes_wakes_who_wanted_it() {
+    let clock = clock();
+    let runtime = runtime(workspace("limits: {idle: 1h}"), &MemoryStore::new(), |_| async { shipped() }, &clock);
+    let key = open(&runtime).await;
+    say(&runtime, &key, "where is my order?").await;
+    assert!(runtime.advance(Duration::from_secs(3_599)).await.unwrap().is_empty());
+    let woken = runtime.advance(Duration::from_secs(2)).await.unwrap();
+    assert_eq!(woken.len(), 1);
+    assert_eq!((&woken[0].0, woken[0].1.answer.status), (&key, Status::Abandoned));
+    let system = self::runtime(workspace(""), &MemoryStore::new(), |_| async { shipped() }, &Clock::System);
+    assert_eq!(system.advance(Duration::from_secs(1)).await, Err(DriverError::NotManual));
+}
+
+#[tokio::test]
+async fn a_run_goes_on_with_the_version_it_began_with() {
+    let store = MemoryStore::new();
+    let clock = clock();
+    let first = runtime(workspace(""), &store, |_| async { shipped() }, &clock);
+    let key = open(&first).await;
+    say(&first, &key, "where is my order?").await;
+    drop(first);
+    let newer = workspace_with("queues: {default: care, names: [care]}", &ORDER.replace("is {{ variables.order.status }}", "has moved"));
+    let second = runtime(newer, &store, |_| async { shipped() }, &clock);
+    assert_eq!(say(&second, &key, "A1").await.answer.text(), "Order A1 is shipped.");
+    assert_eq!(say(&second, &key, "where is my order A1").await.answer.text(), "Order A1 has moved.");
+}
+
+#[tokio::test]
+async fn a_run_whose_version_is_lost_says_so() {
+    let (store, clock) = (MemoryStore::new(), clock());
+    let first = runtime(workspace(""), &store, |_| async { shipped() }, &clock);
+    let key = open(&first).await;
+    say(&first, &key, "where is my order?").await;
+    let bare = MemoryStore::new();
+    let stored = store.load(&key, 0).await.unwrap().unwrap();
+    let commit = waypost::store::Commit {
+        key: key.clone(),
+        expected: 0,
+        now: clock.now(),
+        owner: Some(stored.owner),
+        events: stored.events,
+        claims: Vec::new(),
+        process: "p".into(),
+        wake_at: None,
+        snapshot: None,
+        reply: None,
+    };
+    bare.commit(commit).await.unwrap();
+    let newer = workspace_with("queues: {default: care, names: [care]}", &ORDER.replace("is {{ variables.order.status }}", "has moved"));
+    let second = runtime(newer, &bare, |_| async { shipped() }, &clock);
+    assert!(matches!(send(&second, &key, None, "A1").await, Err(DriverError::Unrunnable(_))));
+}
+
+/// A process that dies while a call is in flight: its runtime is gone with its tasks.
+fn die_in_flight(store: &MemoryStore, clock: &Clock, talk: &[&str]) -> ConversationKey {
+    let process = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    process.block_on(async {
+        let runtime = runtime(workspace("limits: {turn: 50ms}"), store, |_| std::future::pending(), clock);
+        let key = open(&runtime).await;
+        let mut last = TurnResult::default();
+        for text in talk {
+            last = say(&runtime, &key, text).await;
+        }
+        assert_eq!(last.answer.phase, Phase::Working);
+        key
+    })
+}
+
+#[test]
+fn a_read_in_flight_in_a_process_that_died_is_made_again() {
+    let (store, clock, calls) = (MemoryStore::new(), clock(), Counted::default());
+    let key = die_in_flight(&store, &clock, &["where is my order A1"]);
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+        let runtime = runtime(workspace(""), &store, calls.clone(), &clock);
+        let woken = runtime.advance(Duration::from_secs(3_600)).await.unwrap();
+        assert_eq!(calls.0.load(Ordering::SeqCst), 1);
+        assert!(woken.iter().any(|(k, r)| *k == key && r.answer.text() == "Order A1 is shipped."), "{woken:?}");
+    });
+}
+
+#[test]
+fn a_write_in_flight_in_a_process_that_died_is_never_sent_again() {
+    let (store, clock, calls) = (MemoryStore::new(), clock(), Counted::default());
+    let key = die_in_flight(&store, &clock, &["cancel my order A1", "yes"]);
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+        let runtime = runtime(workspace(""), &store, calls.clone(), &clock);
+        runtime.advance(Duration::from_secs(3_600)).await.unwrap();
+        assert_eq!(calls.0.load(Ordering::SeqCst), 0);
+        let answer = runtime.present(&key, Actor::User).await.unwrap();
+        assert_eq!(answer.status, Status::Escalated, "a person looks into what nobody knows");
+    });
+}
+
+#[tokio::test]
+async fn the_same_inputs_and_randomness_give_the_same_events() {
+    let talk = async || {
+        let clock = clock();
+        let runtime = runtime(workspace(""), &MemoryStore::new(), |_| async { shipped() }, &clock);
+        let key = open(&runtime).await;
+        for text in ["cancel my order", "A1", "yes"] {
+            say(&runtime, &key, text).await;
+        }
+        runtime.store().events(&key, 0, 1_000).await.unwrap()
+    };
+    let events = talk().await;
+    assert!(events.len() > 10);
+    assert_eq!(events, talk().await);
+}
