@@ -69,6 +69,15 @@ pub fn explain(kind: &Stumble, at: usize, around: &Around, file: FileId, source:
         return Diagnostic::new(Code::WP0101, span(file, open, open + 1), format!("this {what} is never closed"))
             .help(format!("close it with `{close}`"));
     }
+    if let (Stumble::Colon, Some(above)) = (kind, Line::above(at, source)) {
+        let text = above.text.trim_start();
+        let start = above.start + above.text.len() - text.len();
+        let d = Diagnostic::new(Code::WP0101, span(file, start, start + text.len()), "this line has no `:` behind its key");
+        return d.help(match text.split_once(' ') {
+            Some((key, value)) => format!("write `{key}: {}`", value.trim_start()),
+            None => format!("write `{text}:` and its value"),
+        });
+    }
     let end = source.get(at..).and_then(|s| s.chars().next()).filter(|c| *c != '\n').map_or(at, |c| at + c.len_utf8());
     let (message, help) = words(kind);
     let d = Diagnostic::new(Code::WP0101, span(file, at, end), message);
@@ -83,7 +92,7 @@ pub fn complex_key(at: Span, source: &str) -> Diagnostic {
         && let Some(value) = line.value_at(start)
     {
         let d = Diagnostic::new(Code::WP0101, span(at.file, start, start + value.len()), "a text that starts with `{{` needs quotes");
-        return d.help(format!("quote this: `{}{}`", line.key(), quoted(value)));
+        return d.help(format!("quote this: `{}{}`", line.key_before(start), quoted(value)));
     }
     Diagnostic::new(Code::WP0101, at, "a key must be text, not a list or a map").help("write the key as plain text, before a `:`")
 }
@@ -95,7 +104,7 @@ pub fn tag(start: usize, file: FileId, source: &str) -> Diagnostic {
     };
     Diagnostic::new(Code::WP0101, span(file, start, start + value.len()), "a text that starts with `!` needs quotes").help(format!(
         "quote this: `{}{}`",
-        line.key(),
+        line.key_before(start),
         quoted(value)
     ))
 }
@@ -148,6 +157,14 @@ impl<'s> Line<'s> {
         Some(Self { start, text: text.split('\n').next()?.trim_end() })
     }
 
+    /// The line above, if it is one of words without any `:`.
+    fn above(offset: usize, source: &'s str) -> Option<Self> {
+        let line = Self::at(offset, source)?;
+        let above = Self::at(line.start.checked_sub(1)?, source)?;
+        let words = above.text.trim_start();
+        (!words.is_empty() && !words.starts_with(['-', '#']) && !words.contains(':')).then_some(above)
+    }
+
     /// Where the value begins that holds `offset`: behind the last `- `, `key: `, `{` or `, ` before it that stands outside quotes.
     fn start_of_value(&self, offset: usize) -> Option<usize> {
         let body = self.text.trim_start();
@@ -190,26 +207,35 @@ impl<'s> Line<'s> {
     fn value_at(&self, offset: usize) -> Option<&'s str> {
         let rest = self.text.get(offset.checked_sub(self.start)?..)?;
         let rest = rest.split(" #").next().unwrap_or(rest).trim_end();
-        let opened = self.text.get(..offset - self.start)?;
-        let closing = |open: char| opened.matches(open).count();
         let mut end = rest;
-        for _ in 0..closing('{').min(8) {
-            end = end.strip_suffix('}').map_or(end, str::trim_end);
-        }
-        for _ in 0..closing('[').min(8) {
-            end = end.strip_suffix(']').map_or(end, str::trim_end);
+        for closer in self.open_before(offset) {
+            end = end.strip_suffix(closer).map_or(end, str::trim_end);
         }
         Some(end).filter(|e| !e.is_empty())
     }
 
-    fn key(&self) -> String {
-        let body = self.text.trim_start().trim_start_matches("- ").trim_start();
-        key_length(body).and_then(|n| body.get(..n)).map_or_else(String::new, |k| format!("{k} "))
+    /// What closes the brackets that are open there, outermost first.
+    fn open_before(&self, offset: usize) -> Vec<char> {
+        let mut open = Vec::new();
+        for c in self.text.get(..offset - self.start).unwrap_or("").chars() {
+            match c {
+                '[' => open.push(']'),
+                '{' => open.push('}'),
+                ']' | '}' => {
+                    open.pop();
+                }
+                _ => {}
+            }
+        }
+        open
     }
 
+    /// The `key: ` right before a value, if it has one.
     fn key_before(&self, offset: usize) -> String {
         let before = self.text.get(..offset - self.start).unwrap_or("");
-        if before.contains(['{', '[']) { String::new() } else { self.key() }
+        let own = before.rsplit(['{', '[', ',']).next().unwrap_or(before).trim_start();
+        let own = own.strip_prefix("- ").unwrap_or(own).trim_start();
+        key_length(own).and_then(|n| own.get(..n)).map_or_else(String::new, |k| format!("{k} "))
     }
 }
 

@@ -168,6 +168,9 @@ impl Walk<'_> {
     }
 
     fn step(&mut self, node: &Node<'_>, place: Place<'_>) {
+        if matches!(node.kind, NodeKind::Broken) {
+            return;
+        }
         let NodeKind::Map(entries) = &node.kind else {
             let d = Diagnostic::new(
                 Code::WP0104,
@@ -177,7 +180,10 @@ impl Walk<'_> {
             let help = match node.str() {
                 Some("done") => "write `done:` and what is said".to_owned(),
                 Some("escalate") => "write `escalate:` and a queue".to_owned(),
-                Some(text) => format!("a step is a map such as `say: {text}`"),
+                Some(text) => match text.split_once(' ') {
+                    Some((key, value)) if STEPS.iter().any(|s| s.key == key) => format!("write `{key}: {value}`"),
+                    _ => format!("a step is a map such as `say: {text}`"),
+                },
                 None => "a step is a map with one step key, such as `say: Hello`".to_owned(),
             };
             self.diagnostics.push(d.help(help));
@@ -226,7 +232,12 @@ impl Walk<'_> {
                     let message = format!("`{}` stands inside `{}`, not beside it", other.key, kind.key);
                     let d = Diagnostic::new(Code::WP0103, other.key_span, message);
                     let first = object.keys.first().map_or("", |k| k.name);
-                    self.diagnostics.push(d.help(format!("write `{}: {{{first}: …, {}: …}}`", kind.key, other.key)));
+                    let help = if first == other.key {
+                        "keep one of the two".to_owned()
+                    } else {
+                        format!("write `{}: {{{first}: …, {}: …}}`", kind.key, other.key)
+                    };
+                    self.diagnostics.push(d.help(help));
                 } else {
                     self.unknown(other, &format!("a step beside `{}`", kind.key), &mut names());
                 }

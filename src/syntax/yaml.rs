@@ -435,8 +435,21 @@ impl<'s> Tree<'s> {
                     if !matches!(kind, NodeKind::Broken) {
                         self.report(trap::complex_key(node.span, self.source));
                     }
+                    self.spoil_brackets();
                 }
             },
+        }
+    }
+
+    /// What stands behind a misread `{{` in the same brackets is misread too.
+    fn spoil_brackets(&mut self) {
+        for open in self.stack.iter_mut().rev() {
+            if !self.source.get(open.start..).is_some_and(|s| s.starts_with(['{', '['])) {
+                break;
+            }
+            if let OpenBody::Map { broken, .. } = &mut open.body {
+                *broken = true;
+            }
         }
     }
 

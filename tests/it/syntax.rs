@@ -208,8 +208,11 @@ fn text_that_yaml_would_misread_is_to_be_quoted() {
         ("  - say: `x`", "`x`", r#"say: "`x`""#),
         ("  - then: done\n    if: !has($variables.x)", "!has($variables.x)", r#"if: "!has($variables.x)""#),
         ("  - if: \"a\" == $variables.x", "\"a\" == $variables.x", r#"if: '"a" == $variables.x'"#),
-        ("  - set: {x: $a ? 1 : 2}", "$a ? 1 : 2", r#""$a ? 1 : 2""#),
+        ("  - set: {x: $a ? 1 : 2}", "$a ? 1 : 2", r#"x: "$a ? 1 : 2""#),
         ("  - say: *x", "*x", r#"say: "*x""#),
+        ("  - if: $user.x\n    then: [{say: {{ variables.x }}}]", "{{ variables.x }}", r#"say: "{{ variables.x }}""#),
+        ("  - guide:\n      - {{ variables.x }} is\n      - b", "{{ variables.x }} is", r#""{{ variables.x }} is""#),
+        ("  - collect: {fields: [order_id], prompt: {{x}}, hi}", "{{x}}, hi", r#"prompt: "{{x}}, hi""#),
     ] {
         let text = format!("name: A\ncallable: true\njourney:\n{line}\n");
         let (workspace, diagnostics) = build(&[("journeys/a.yaml", &text)]);

@@ -42,7 +42,11 @@ impl<'s> Context<'s> {
         node.text(self.source(node.span))
     }
 
-    fn faults(&mut self, text: &Text, faults: Vec<Fault>) {
+    fn faults(&mut self, text: &Text, mut faults: Vec<Fault>) {
+        // Behind a syntax error nothing is sure: it is the one mistake.
+        if let Some(first) = faults.iter().position(|f| f.code == Code::WP0404) {
+            faults = faults.into_iter().skip(first).take(1).collect();
+        }
         for fault in faults {
             let d = Diagnostic::new(fault.code, text.part(&fault.range), fault.message);
             self.diagnostics.push(match fault.help {
@@ -120,6 +124,25 @@ impl<'s> Context<'s> {
             (Json::String(_), Some(text)) => Operand::Expr(self.parse(text)),
             _ => Operand::Literal(json),
         }
+    }
+
+    /// A path whose root its author leaves out, or not: the root is `prefix`, unless the path starts from one of `roots`.
+    pub fn path(&mut self, node: &Node<'_>, prefix: &str, roots: &[&str]) -> Option<Program> {
+        let text = self.text(node)?;
+        let bare = text.value.strip_prefix('$').unwrap_or(&text.value);
+        let keys = bare.split('.').all(|k| !k.is_empty() && k.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-[]'\"".contains(&b)));
+        if !keys || bare.starts_with(|c: char| !c.is_ascii_alphabetic() && c != '_') {
+            let d = Diagnostic::new(Code::WP0104, node.span, format!("`{}` is no path", text.value));
+            self.push(d.help("write names with dots between them, such as `order.status`"));
+            return None;
+        }
+        let first = bare.split(['.', '[']).next().unwrap_or("");
+        let text = match (text.value.starts_with('$'), roots.contains(&first)) {
+            (true, _) => text,
+            (false, true) => prefixed("$", &text),
+            (false, false) => prefixed(prefix, &text),
+        };
+        Some(self.parse(text))
     }
 
     /// A name, as it is looked up.
@@ -231,4 +254,12 @@ impl<'s> Context<'s> {
     pub fn input(&mut self, entry: &Entry<'_>, name: Name) -> Input {
         Input { name, value: self.operand(&entry.value), span: entry.key_span, value_span: entry.value.span }
     }
+}
+
+/// A text with something before it that its author leaves out.
+fn prefixed(prefix: &str, text: &Text) -> Text {
+    let by = u32::try_from(prefix.len()).unwrap_or(0);
+    let start = text.pieces.first().map_or(text.span.start, |(_, f)| *f);
+    let pieces: Vec<(u32, u32)> = std::iter::once((0, start)).chain(text.pieces.iter().map(|(v, f)| (v + by, *f))).collect();
+    Text { value: format!("{prefix}{}", text.value).into(), span: text.span, pieces: pieces.into() }
 }

@@ -14,7 +14,7 @@ use super::step::Steps;
 use crate::model::datapoint::Datapoint;
 use crate::model::journey::{Fallback, Journey, JourneyInput, Trigger};
 use crate::model::step::Priority;
-use crate::source::{Code, Diagnostic, Severity, Span, Text};
+use crate::source::{Code, Diagnostic, Severity, Span};
 use crate::syntax::shape::Shape;
 use crate::syntax::{Node, each_step, step_parts};
 use crate::value::{Name, Slug};
@@ -235,17 +235,8 @@ fn trigger(cx: &mut Context<'_>, journey: &Node<'_>) -> Option<Trigger> {
         goal: Context::str_at(node, "goal").unwrap_or_default(),
         examples: Context::list_at(node, "examples"),
         priority: node.get("priority").map(Node::json).and_then(|j| j.as_f64()).unwrap_or(0.0),
-        requires: requires.iter().filter_map(|n| cx.text(n).map(|t| cx.parse(prefixed("$user.", &t)))).collect(),
+        requires: requires.iter().filter_map(|n| cx.path(n, "$user.", &[])).collect(),
     })
-}
-
-/// A text with something before it that its author leaves out.
-pub fn prefixed(prefix: &str, text: &Text) -> Text {
-    let by = u32::try_from(prefix.len()).unwrap_or(0);
-    let start = text.pieces.first().map_or(text.span.start, |(_, f)| *f);
-    let pieces: Vec<(u32, u32)> =
-        std::iter::once((0, start.saturating_sub(by))).chain(text.pieces.iter().map(|(v, f)| (v + by, *f))).collect();
-    Text { value: format!("{prefix}{}", text.value).into(), span: text.span, pieces: pieces.into() }
 }
 
 fn fallback(cx: &mut Context<'_>, journey: &Node<'_>) -> Fallback {

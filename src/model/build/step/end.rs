@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Site, Steps};
 use crate::model::build::context::Context;
-use crate::model::build::journey::{prefixed, priority};
+use crate::model::build::journey::priority;
 use crate::model::step::{Done, Escalate, Priority};
 use crate::source::{Code, Diagnostic};
 use crate::syntax::Node;
@@ -65,16 +65,7 @@ impl Steps<'_, '_, '_, '_, '_> {
         out.priority = priority(value);
         out.message = cx.template_at(value, "message");
         for item in value.get("include").map(Node::items).unwrap_or_default() {
-            let Some(text) = cx.text(item) else { continue };
-            let first = text.value.split(['.', '[']).next().unwrap_or("");
-            let text = if text.value.starts_with('$') {
-                text
-            } else if ROOTS.contains(&first) {
-                prefixed("$", &text)
-            } else {
-                prefixed("$variables.", &text)
-            };
-            out.include.push(cx.parse(text));
+            out.include.extend(cx.path(item, "$variables.", &ROOTS));
         }
         Some(out)
     }
