@@ -56,3 +56,20 @@ fn every_journey_is_routed_to_by_its_own_examples() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn the_graph_of_every_journey_renders() {
+    for journey in shipped().workspace.journeys.values() {
+        for format in ["mermaid", "dot", "svg"] {
+            let graph = std::process::Command::new(env!("CARGO_BIN_EXE_waypost"))
+                .args(["graph", &journey.slug.shown, env!("CARGO_MANIFEST_DIR"), "--format", format])
+                .output()
+                .unwrap();
+            assert!(graph.status.success(), "{}: {}", journey.slug, String::from_utf8_lossy(&graph.stderr));
+            let drawn = String::from_utf8(graph.stdout).unwrap();
+            for slug in journey.steps.iter().filter_map(|s| s.slug.as_ref()) {
+                assert!(drawn.contains(&*slug.shown), "{} as {format} lacks {slug}: {drawn}", journey.slug);
+            }
+        }
+    }
+}
