@@ -113,6 +113,10 @@ impl State {
                     if variables.set.remove(name).is_some() {
                         variables.gone.insert(name.clone(), seq);
                     }
+                    // What is asked anew is another value than the one that a write has read.
+                    if run.locked.contains(name) {
+                        Arc::make_mut(&mut run.locked).remove(name);
+                    }
                 }
             }
             EventBody::Kept(kept) => self.keep(kept, seq),

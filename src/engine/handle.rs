@@ -99,13 +99,17 @@ impl Turn<'_> {
         }
     }
 
-    /// A message: everywhere-words, then the answer to what is asked, then another wish, then an attempt that failed.
+    /// A message: an option that it names, then everywhere-words, then the answer to what is asked, then another wish, then an
+    /// attempt that failed.
     fn hear(&mut self, heard: &Heard) {
         if self.state.status == Status::Escalated {
             return;
         }
         let locale = &self.machine.locale;
         let has_run = self.state.top().is_some();
+        if self.names_option(&heard.text) {
+            return self.answer_or_wish(heard);
+        }
         if has_run && is_word(Words::Cancel, &heard.text, locale) {
             return self.cancel();
         }
@@ -118,6 +122,19 @@ impl Turn<'_> {
         if self.state.status == Status::Paused {
             return self.resume(Some(heard));
         }
+        self.answer_or_wish(heard);
+    }
+
+    /// Whether a choice stands open that has an option of that name: `Stop` is an option there before it is a word that cancels.
+    fn names_option(&self, text: &str) -> bool {
+        let standing = self.here().filter(|_| self.state.status == Status::Active && self.state.top().is_some_and(|r| r.stand.waits));
+        standing.is_some_and(|here| match here.step().map(|s| &s.kind) {
+            Some(StepKind::Choice(choice)) => choice::is_named(self, choice, text),
+            _ => false,
+        })
+    }
+
+    fn answer_or_wish(&mut self, heard: &Heard) {
         let Some(here) = self.here() else { return };
         let Some(step) = here.step() else { return };
         if !self.state.top().is_some_and(|r| r.stand.waits) {

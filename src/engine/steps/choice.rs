@@ -89,12 +89,22 @@ pub(in crate::engine) fn put(turn: &mut Turn<'_>, choice: &Choice) {
 }
 
 pub(in crate::engine) fn hear(turn: &mut Turn<'_>, choice: &Choice, heard: &Heard) -> Answered {
-    let options = shown(turn, choice);
-    let pairs = options.iter().map(|o| (&*o.id, &*o.label));
-    match understand::pick(&heard.text, pairs).and_then(|i| options.get(i)) {
-        Some(option) => Answered::Yes(take(turn, choice, &option.id.clone())),
+    match named(turn, choice, &heard.text) {
+        Some(option) => Answered::Yes(take(turn, choice, &option.id)),
         None => Answered::No,
     }
+}
+
+/// Whether a message names one of the options.
+pub(in crate::engine) fn is_named(turn: &Turn<'_>, choice: &Choice, text: &str) -> bool {
+    named(turn, choice, text).is_some()
+}
+
+fn named(turn: &Turn<'_>, choice: &Choice, text: &str) -> Option<AnswerOption> {
+    let mut options = shown(turn, choice);
+    let pairs = options.iter().map(|o| (&*o.id, &*o.label));
+    let index = understand::pick(text, pairs)?;
+    Some(options.swap_remove(index))
 }
 
 fn shown(turn: &Turn<'_>, choice: &Choice) -> Vec<AnswerOption> {
