@@ -3,6 +3,7 @@
 //! Data goes to standard output, everything else to standard error. Exit status: 0 fine, 1 findings or failed tests, 2 usage or
 //! input and output. Knows nothing of how a journey runs: it reads arguments, calls the library, and prints.
 
+mod chat;
 mod check;
 mod completions;
 pub mod demo;
@@ -11,6 +12,7 @@ mod graph;
 mod new;
 mod schema;
 mod terminal;
+mod test;
 mod workspace;
 
 use std::io::ErrorKind;
@@ -43,9 +45,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
     New(new::Args),
     Check(check::Args),
     Explain(explain::Args),
+    Chat(chat::Args),
+    Test(test::Args),
     Graph(graph::Args),
     Schema(schema::Args),
     Completions(completions::Args),
@@ -101,9 +106,12 @@ pub fn main() -> ExitCode {
     };
     let mut terminal = Terminal::new(cli.color);
     let outcome = match cli.command {
+        Command::Demo(args) => demo::run(&args, &mut terminal),
         Command::New(args) => new::run(&args, &mut terminal),
         Command::Check(args) => check::run(&args, &mut terminal),
         Command::Schema(args) => schema::run(&args, &mut terminal),
+        Command::Chat(args) => chat::run(&args, &mut terminal),
+        Command::Test(args) => test::run(&args, &mut terminal),
         Command::Graph(args) => graph::run(&args, &mut terminal),
         Command::Explain(args) => explain::run(&args, &mut terminal),
         Command::Completions(args) => completions::run(&args, &mut terminal),

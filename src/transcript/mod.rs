@@ -2,11 +2,15 @@
 //!
 //! Knows nothing of terminals and of the forms that results are shown in.
 
+mod expect;
 mod read;
 mod reader;
+mod run;
 mod script;
 mod stubs;
 
+pub use expect::Failure;
 pub use read::{Document, read, read_stubs};
+pub use run::{Options, Runner};
 pub use script::{Check, CheckKind, Entry, EntryKind, ExpectedCall, Reply, Saying, Script, Speaker, Stub, StubFault, StubLists};
 pub use stubs::{Call, Stubs};

@@ -40,6 +40,7 @@ pub fn read(file: FileId, source: &str, workspace: Option<&Workspace>) -> Vec<Do
             let script = reader.script(node);
             let name = node.get("name").and_then(Node::str).map(str::to_owned);
             let script = script.filter(|_| !reader.diagnostics.has_errors());
+            reader.diagnostics.sort();
             Document { name, span: node.span, script, diagnostics: reader.diagnostics }
         })
         .collect();

@@ -3,7 +3,7 @@
 use crate::expr::Fault;
 use crate::model::Workspace;
 use crate::source::{Code, Diagnostic, Diagnostics, Span, Text, did_you_mean};
-use crate::syntax::Node;
+use crate::syntax::{Entry, Node};
 use crate::value::Name;
 
 /// The keys that a map may have.
@@ -73,7 +73,9 @@ impl Reader<'_> {
     /// A value that must be there.
     pub(super) fn required<'n, 's>(&mut self, node: &'n Node<'s>, key: &str) -> Option<&'n Node<'s>> {
         let found = node.get(key);
-        if found.is_none() {
+        // A mistyped key is reported as what it is.
+        let mistyped = |e: &Entry<'_>| did_you_mean(&e.key, [key]).is_some();
+        if found.is_none() && !node.entries().iter().any(mistyped) {
             let at = node.entries().first().map_or(node.span, |e| e.key_span);
             self.diagnostics.push(Diagnostic::new(Code::WP0105, at, format!("`{key}` is missing")).help(format!("add `{key}:`")));
         }

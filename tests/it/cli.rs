@@ -32,7 +32,6 @@ fn waypost(args: &[&str]) -> Ran {
 }
 
 /// Runs it with those lines typed at it.
-#[expect(dead_code, reason = "chat lands next")]
 fn typed(args: &[&str], lines: &str) -> Ran {
     let mut child = command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     child.stdin.take().expect("a pipe").write_all(lines.as_bytes()).expect("it reads");
@@ -80,7 +79,7 @@ fn help_goes_to_standard_output_and_usage_errors_end_with_2() {
     }
 }
 
-const COMMANDS: &[&str] = &["new", "check", "explain", "graph", "schema", "completions"];
+const COMMANDS: &[&str] = &["demo", "new", "check", "explain", "chat", "test", "graph", "schema", "completions"];
 
 #[test]
 fn a_directory_that_is_no_workspace_is_told_so() {
@@ -224,4 +223,133 @@ fn a_reader_that_goes_away_is_no_error() {
     drop(child.stdout.take());
     let ran = ran(child.wait_with_output().expect("it ends"));
     assert_eq!((ran.status, ran.err.as_str()), (0, ""));
+}
+
+/// The conversation of a chat with the stubs that `new` makes.
+fn chat(path: &str, args: &[&str], lines: &str) -> Ran {
+    let stubs = format!("{path}/stubs.yaml");
+    typed(&[&["chat", path, "--stubs", &stubs], args].concat(), lines)
+}
+
+#[test]
+fn a_chat_reads_lines_and_prints_what_is_said() {
+    let (_dir, path) = workspace();
+    let ran = chat(&path, &[], "where is my parcel?\nP1234\n");
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    insta::assert_snapshot!(ran.out, @"
+    you>   where is my parcel?
+    agent> What is the number of your parcel? It looks like P1234.
+    you>   P1234
+    agent> Parcel P1234 is on its way to 1 High Street.
+    ");
+}
+
+#[test]
+fn a_chat_takes_commands_after_a_slash() {
+    let (_dir, path) = workspace();
+    let lines =
+        "/start redirect-parcel parcel-number=P1234\n/fill new_street=\"2 Mill Lane\"\n/confirm\n/why\n/fil x=1\nyes\n/quit\nnot read\n";
+    let ran = chat(&path, &["--trace"], lines);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    assert!(ran.out.contains("Shall I send parcel P1234 to 2 Mill Lane?") && ran.out.contains("Done: parcel P1234"), "{}", ran.out);
+    assert!(!ran.out.contains("not read"));
+    for said in ["refused (forbidden)", "at redirect-parcel, step confirm", "did you mean `/fill`?", "parcels.redirect-parcel", "allow"] {
+        assert!(ran.err.contains(said), "{said} is not in\n{}", ran.err);
+    }
+}
+
+#[test]
+fn options_are_numbered_and_picked_by_number() {
+    let (_dir, path) = workspace();
+    let ran = chat(&path, &[], "hello\n1\n");
+    assert!(ran.out.contains("1. ") && ran.out.contains("2. "), "{}", ran.out);
+    assert!(ran.out.contains("What is the number of your parcel?"), "{}", ran.out);
+}
+
+#[test]
+fn time_passes_in_a_chat_and_a_yes_grows_old() {
+    let (_dir, path) = workspace();
+    let ran = chat(&path, &[], "redirect parcel P1234\n/wait 25h\n");
+    assert!(ran.err.contains("abandoned"), "{}", ran.err);
+}
+
+#[test]
+fn a_dry_run_sends_reads_and_shows_writes() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", server.local_addr().expect("an address"));
+    let asked = std::thread::spawn(move || {
+        let mut asked = Vec::new();
+        for stream in server.incoming().take(1) {
+            let mut stream = stream.expect("a connection");
+            let mut line = String::new();
+            BufReader::new(stream.try_clone().expect("a handle")).read_line(&mut line).expect("a request");
+            asked.push(line.trim().to_owned());
+            let body = r#"{"id": "P1234", "status": "in_transit", "street": "1 High Street"}"#;
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            )
+            .expect("answered");
+        }
+        asked
+    });
+    let (_dir, path) = workspace();
+    let mut child = command(&["chat", &path, "--dry-run"])
+        .env("PARCELS_URL", &url)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let lines = "where is my parcel P1234?\nredirect parcel P1234\n2 Mill Lane\nyes\n";
+    child.stdin.take().expect("a pipe").write_all(lines.as_bytes()).expect("it reads");
+    let ran = ran(child.wait_with_output().expect("it ends"));
+    assert_eq!(asked.join().expect("served"), ["GET /parcels/P1234 HTTP/1.1"]);
+    assert!(ran.out.contains("on its way to 1 High Street"), "{}{}", ran.out, ran.err);
+    assert!(ran.err.contains("not sent: PUT /parcels/P1234/street") && ran.err.contains("2 Mill Lane"), "{}", ran.err);
+    assert!(!ran.out.contains("Done:"), "{}", ran.out);
+}
+
+#[test]
+fn a_chat_says_which_secret_is_missing() {
+    let (_dir, path) = workspace();
+    let ran = typed(&["chat", &path], "where is my parcel P1234?\n");
+    assert_eq!(ran.status, 0);
+    assert!(ran.err.contains("`parcels` cannot be called") && ran.err.contains("PARCELS_URL"), "{}", ran.err);
+}
+
+#[test]
+fn a_chat_refuses_files_that_it_cannot_use() {
+    let (_dir, path) = workspace();
+    let stubs = edit(&path, "stubs.yaml", "parcels.get-parcel:", "parcels.get-parcle:");
+    let ran = typed(&["chat", &path, "--stubs", stubs.to_str().expect("UTF-8")], "hello\n");
+    assert_eq!(ran.status, 2);
+    assert!(ran.err.contains("did you mean `parcels.get-parcel`?"), "{}", ran.err);
+    assert_eq!(typed(&["chat", &path, "--context", "no-such-file"], "").status, 2);
+    assert_eq!(typed(&["chat", &path, "--journey", "no-such-journey"], "").status, 2);
+    edit(&path, "journeys/track-parcel.yaml", "get-parcel ->", "get-parcle ->");
+    let ran = typed(&["chat", &path], "hello\n");
+    assert_eq!((ran.status, ran.out.as_str()), (1, ""));
+    assert!(ran.err.contains("WP0201"));
+}
+
+#[test]
+fn the_demo_plays_from_any_directory() {
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let ran = ran(command(&["demo"]).current_dir(elsewhere.path()).stdin(Stdio::null()).output().expect("it starts"));
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    for said in ["Order H1017 is on its way", "refused (forbidden)", "Order H1042 is cancelled", "POST /orders/H1042/cancellation"] {
+        assert!(ran.out.contains(said), "{said} is not in\n{}", ran.out);
+    }
+    assert_eq!(ran.out.matches("POST /orders/H1042/cancellation").count(), 1);
+}
+
+#[test]
+fn the_demo_brings_the_whole_shipped_workspace() {
+    let shipped = waypost::driver::files::read_dir(Path::new(ROOT)).expect("it can be read");
+    let mut brought: Vec<(String, std::sync::Arc<str>)> =
+        waypost::cli::demo::WORKSPACE.iter().map(|(name, text)| ((*name).to_owned(), (*text).into())).collect();
+    brought.sort();
+    assert_eq!(brought, shipped);
 }

@@ -1,0 +1,70 @@
+//! Finds the transcripts that a path means, and the workspace that they belong to.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Trouble;
+use super::workspace::{is_workspace, unreadable};
+use crate::driver::files;
+
+/// Transcripts of one workspace.
+pub(super) struct Suite {
+    /// The workspace's directory.
+    pub(super) workspace: PathBuf,
+    /// Files and directories of transcripts; empty: all of them.
+    only: Vec<PathBuf>,
+}
+
+/// Sorts paths by the workspace that they belong to: a workspace itself, or the nearest directory above that is one.
+pub(super) fn suites(paths: &[PathBuf]) -> Result<Vec<Suite>, Trouble> {
+    let mut suites: Vec<Suite> = Vec::new();
+    for path in paths {
+        path.metadata().map_err(|e| unreadable(path, &e))?;
+        let (workspace, only) = if is_workspace(path) { (path.clone(), None) } else { (above(path)?, Some(path.clone())) };
+        match suites.iter_mut().find(|s| s.workspace == workspace) {
+            Some(suite) if only.is_none() || suite.only.is_empty() => suite.only.clear(),
+            Some(suite) => suite.only.extend(only),
+            None => suites.push(Suite { workspace, only: only.into_iter().collect() }),
+        }
+    }
+    Ok(suites)
+}
+
+fn above(path: &Path) -> Result<PathBuf, Trouble> {
+    let whole = path.canonicalize().map_err(|e| unreadable(path, &e))?;
+    // The way as it was typed reads better than the whole one.
+    let typed = path.ancestors().skip(1).find(|a| !a.as_os_str().is_empty() && is_workspace(a)).map(Path::to_path_buf);
+    typed.or_else(|| whole.ancestors().skip(1).find(|a| is_workspace(a)).map(Path::to_path_buf)).ok_or_else(|| {
+        Trouble::new(format!("`{}` is no workspace and is in none", path.display()))
+            .help("name a directory with `waypost.yaml` or `journeys/` in it, or a transcript below one")
+    })
+}
+
+/// The files of a suite: what to call them, and their texts.
+pub(super) fn transcripts(suite: &Suite, tests: &str) -> Result<Vec<(String, Arc<str>)>, Trouble> {
+    if suite.only.is_empty() {
+        let directory = suite.workspace.join(tests);
+        if !directory.is_dir() {
+            return Ok(Vec::new());
+        }
+        return texts(&directory, tests.trim_end_matches('/'));
+    }
+    let mut all = Vec::new();
+    for path in &suite.only {
+        let root = suite.workspace.canonicalize().map_err(|e| unreadable(&suite.workspace, &e))?;
+        let whole = path.canonicalize().map_err(|e| unreadable(path, &e))?;
+        let inside = whole.strip_prefix(&root).unwrap_or(&whole).to_string_lossy().replace('\\', "/");
+        all.extend(texts(path, &inside)?);
+    }
+    Ok(all)
+}
+
+/// Named relative to the workspace, as diagnostics are.
+fn texts(path: &Path, inside: &str) -> Result<Vec<(String, Arc<str>)>, Trouble> {
+    let found = files::read_yaml(path).map_err(|e| unreadable(path, &e))?;
+    if let Some(first) = found.unreadable.first() {
+        return Err(Trouble::new(format!("cannot read `{}`: {}", first.name, first.why)).help("make the file readable, or move it away"));
+    }
+    let name = |file: String| if path.is_file() { inside.to_owned() } else { format!("{inside}/{file}") };
+    Ok(found.files.into_iter().map(|(file, text)| (name(file), text)).collect())
+}

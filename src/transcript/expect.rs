@@ -1,0 +1,221 @@
+//! Compares what is expected with what was seen. Runs nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::script::{Check, CheckKind, ExpectedCall, Saying};
+use super::stubs::Call;
+use crate::engine::Answer;
+use crate::source::Span;
+use crate::value::{Json, Name, display};
+
+/// An expectation that was not met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Where it is written.
+    pub span: Span,
+    /// One lower-case sentence.
+    pub message: String,
+    /// What should have been.
+    pub expected: Option<String>,
+    /// What was.
+    pub actual: Option<String>,
+}
+
+impl Failure {
+    pub(super) fn new(span: Span, message: impl Into<String>) -> Self {
+        Self { span, message: message.into(), expected: None, actual: None }
+    }
+
+    pub(super) fn expected(mut self, expected: impl Into<String>) -> Self {
+        self.expected = Some(expected.into());
+        self
+    }
+
+    pub(super) fn actual(mut self, actual: impl Into<String>) -> Self {
+        self.actual = Some(actual.into());
+        self
+    }
+}
+
+/// What was seen since the last expectations.
+pub(super) struct Seen<'a> {
+    /// The last answer.
+    pub(super) answer: &'a Answer,
+    /// The variables of the run on top, or of the one that ended last.
+    pub(super) variables: &'a BTreeMap<Name, Arc<Json>>,
+    /// Calls.
+    pub(super) calls: &'a [Call],
+    /// Codes that calls were denied with.
+    pub(super) denied: &'a [Arc<str>],
+    /// Whether a call that is not listed fails `calls`.
+    pub(super) strict: bool,
+}
+
+/// Why an expectation is not met, if it is not.
+pub(super) fn check(check: &Check, seen: &Seen<'_>) -> Option<Failure> {
+    let answer = seen.answer;
+    let differs = |what: &str, expected: &str, actual: &str| {
+        (expected != actual).then(|| Failure::new(check.span, format!("the {what} is another")).expected(expected).actual(actual))
+    };
+    match &check.kind {
+        CheckKind::Says(sayings) => says(check.span, sayings, answer),
+        CheckKind::Phase(phase) => differs("phase", &wire(phase), &wire(&answer.phase)),
+        CheckKind::Status(status) => differs("status", &wire(status), &wire(&answer.status)),
+        CheckKind::Outcome(outcome) => {
+            let actual = answer.outcome.as_deref().map(Name::new);
+            (actual.as_ref() != Some(outcome)).then(|| {
+                let actual = answer.outcome.as_deref().unwrap_or("no run has ended");
+                Failure::new(check.span, "the outcome is another").expected(outcome.as_str()).actual(actual)
+            })
+        }
+        CheckKind::Journey(journey) => {
+            let actual = answer.journey.as_deref().map(Name::new);
+            (actual.as_ref() != Some(journey)).then(|| {
+                let actual = answer.journey.as_deref().unwrap_or("none");
+                Failure::new(check.span, "it is in another journey").expected(journey.as_str()).actual(actual)
+            })
+        }
+        CheckKind::Options(expected) => options(check.span, expected, answer),
+        CheckKind::Variables(expected) => variables(check.span, expected, seen.variables),
+        CheckKind::Calls(expected) => calls(check.span, expected, seen),
+        CheckKind::NotCalled(actions) => actions.iter().find_map(|action| {
+            let call = seen.calls.iter().find(|c| c.is_of(action))?;
+            Some(Failure::new(check.span, format!("`{}` was called", call.action)).expected("not called").actual(shown(call)))
+        }),
+        CheckKind::Errors(expected) => errors(check.span, expected, answer),
+        CheckKind::Refused(code) => match &answer.refused {
+            Some(refusal) if *refusal.code == **code => None,
+            Some(refusal) => {
+                let actual = format!("{}: {}", refusal.code, refusal.reason);
+                Some(Failure::new(check.span, "it was refused with another code").expected(code).actual(actual))
+            }
+            None => Some(Failure::new(check.span, "it was not refused").expected(code).actual(said(answer))),
+        },
+        CheckKind::Denied(code) => (!seen.denied.iter().any(|d| **d == **code)).then(|| {
+            let actual = if seen.denied.is_empty() { "no call was denied".to_owned() } else { seen.denied.join(", ") };
+            Failure::new(check.span, "no call was denied with this code").expected(code).actual(actual)
+        }),
+        CheckKind::Unsupported(key) => Some(Failure::new(check.span, format!("`{key}` is not supported yet"))),
+    }
+}
+
+/// A value as it goes over the wire.
+fn wire(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).map(|v| display(&v)).unwrap_or_default()
+}
+
+fn said(answer: &Answer) -> String {
+    if answer.messages.is_empty() { "nothing was said".into() } else { answer.text() }
+}
+
+/// One that stands alone is compared with all that is said; several each with a message, in order.
+fn says(span: Span, sayings: &[Saying], answer: &Answer) -> Option<Failure> {
+    let text = answer.text();
+    let missing = if let [only] = sayings {
+        (!holds(only, &text)).then_some(only)
+    } else {
+        let mut rest = answer.messages.iter().map(|m| &**m).peekable();
+        sayings.iter().find(|saying| {
+            while let Some(message) = rest.peek() {
+                if holds(saying, message) {
+                    return false;
+                }
+                rest.next();
+            }
+            true
+        })
+    }?;
+    let (message, expected) = match missing {
+        Saying::Contains(text) => ("this is not said", text.clone()),
+        Saying::Is(text) => ("something else is said", text.clone()),
+        Saying::Matches(regex) => ("nothing that is said matches", regex.as_str().to_owned()),
+    };
+    Some(Failure::new(span, message).expected(expected).actual(said(answer)))
+}
+
+fn holds(saying: &Saying, text: &str) -> bool {
+    match saying {
+        Saying::Contains(part) => text.contains(&**part),
+        Saying::Is(whole) => text.trim() == whole.trim(),
+        Saying::Matches(regex) => regex.is_match(text),
+    }
+}
+
+fn options(span: Span, expected: &[String], answer: &Answer) -> Option<Failure> {
+    let same = expected.len() == answer.options.len()
+        && expected.iter().zip(&answer.options).all(|(e, a)| Name::new(e) == Name::new(&a.id) || **e == *a.label);
+    (!same).then(|| {
+        let actual: Vec<String> = answer.options.iter().map(|o| format!("{} ({})", o.id, o.label)).collect();
+        let actual = if actual.is_empty() { "there are no options".to_owned() } else { actual.join(", ") };
+        Failure::new(span, "the options are others").expected(expected.join(", ")).actual(actual)
+    })
+}
+
+fn variables(span: Span, expected: &[(Name, Json)], actual: &BTreeMap<Name, Arc<Json>>) -> Option<Failure> {
+    expected.iter().find_map(|(name, value)| {
+        let found = actual.get(name).map_or(&Json::Null, |v| v);
+        (!is_part(value, found)).then(|| {
+            Failure::new(span, format!("the variable `{name}` has another value")).expected(value.to_string()).actual(found.to_string())
+        })
+    })
+}
+
+/// In order, others may stand between; an empty list means that there was none. Strict: these and no others.
+fn calls(span: Span, expected: &[ExpectedCall], seen: &Seen<'_>) -> Option<Failure> {
+    let all = || {
+        let list: Vec<String> = seen.calls.iter().map(shown).collect();
+        if list.is_empty() { "nothing was called".to_owned() } else { list.join("\n") }
+    };
+    let exact = seen.strict || expected.is_empty();
+    let mut rest = seen.calls.iter();
+    for wanted in expected {
+        let found = if exact { rest.next().filter(|c| fits(wanted, c)) } else { rest.find(|c| fits(wanted, c)) };
+        if found.is_none() {
+            let expected = format!("{}.{} {}", wanted.action.0, wanted.action.1, wanted.inputs);
+            return Some(Failure::new(wanted.span, "this call was not made, or not in this order").expected(expected).actual(all()));
+        }
+    }
+    let more = rest.next().filter(|_| exact)?;
+    let expected = if expected.is_empty() { "no call" } else { "no call beside these" };
+    Some(Failure::new(span, format!("`{}` was called too", more.action)).expected(expected).actual(all()))
+}
+
+fn shown(call: &Call) -> String {
+    format!("{} {}", call.action, call.inputs)
+}
+
+fn fits(wanted: &ExpectedCall, call: &Call) -> bool {
+    let (Json::Object(wanted_inputs), Json::Object(inputs)) = (&wanted.inputs, &*call.inputs) else {
+        return call.is_of(&wanted.action) && is_part(&wanted.inputs, &call.inputs);
+    };
+    call.is_of(&wanted.action)
+        && wanted_inputs.iter().all(|(key, value)| {
+            let name = Name::new(key);
+            let found = inputs.iter().find(|(k, _)| Name::new(k) == name).map_or(&Json::Null, |(_, v)| v);
+            is_part(value, found)
+        })
+}
+
+/// Maps by what is known of them, numbers by value, everything else as it is.
+fn is_part(expected: &Json, actual: &Json) -> bool {
+    match (expected, actual) {
+        (Json::Object(e), Json::Object(a)) => e.iter().all(|(k, v)| is_part(v, a.get(k).unwrap_or(&Json::Null))),
+        (Json::Array(e), Json::Array(a)) => e.len() == a.len() && e.iter().zip(a).all(|(e, a)| is_part(e, a)),
+        (Json::Number(e), Json::Number(a)) => e == a || e.as_f64().zip(a.as_f64()).is_some_and(|(e, a)| e.total_cmp(&a).is_eq()),
+        _ => expected == actual,
+    }
+}
+
+fn errors(span: Span, expected: &[(Name, Option<String>)], answer: &Answer) -> Option<Failure> {
+    let met = expected
+        .iter()
+        .all(|(field, code)| answer.errors.iter().any(|e| e.field == *field && code.as_ref().is_none_or(|code| **code == *e.code)));
+    if met && expected.is_empty() == answer.errors.is_empty() {
+        return None;
+    }
+    let list = |items: Vec<String>| if items.is_empty() { "no errors".to_owned() } else { items.join(", ") };
+    let wanted = expected.iter().map(|(f, c)| c.as_ref().map_or_else(|| f.to_string(), |c| format!("{f}: {c}"))).collect();
+    let actual = answer.errors.iter().map(|e| format!("{}: {}", e.field, e.code)).collect();
+    Some(Failure::new(span, "the errors are others").expected(list(wanted)).actual(list(actual)))
+}

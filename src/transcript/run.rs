@@ -1,0 +1,245 @@
+//! Runs a transcript: each turn through the driver, over a store in memory and a clock that stands still.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::expect::{Failure, Seen, check};
+use super::script::{CheckKind, Entry, EntryKind, Script, Speaker};
+use super::stubs::{Call, Stubs};
+use crate::check::Loaded;
+use crate::driver::{Clock, DriverError, Entropy, Perform, Runtime, Turn, TurnResult};
+use crate::engine::input::Open;
+use crate::engine::{Actor, Answer, CallEffect, CallResult, Command, EventBody, Keys, Principal, State};
+use crate::model::ErrorKind;
+use crate::outbound::{HttpPerformer, Secrets};
+use crate::source::Span;
+use crate::store::{ConversationKey, MemoryStore, Store};
+use crate::value::{Json, Name};
+
+/// Where the clock stands if a transcript does not say.
+const NOW: &str = "2026-01-05T09:00:00Z";
+/// Events that one turn may lead to.
+const EVENTS: usize = 1 << 20;
+
+/// How transcripts are run.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Whether calls that `calls` does not list and stubs that nothing calls are failures.
+    pub strict: bool,
+    /// Whether the real services are called where a transcript has no `stubs`.
+    pub live: bool,
+    /// The workspace's directory: secrets in files are relative to it.
+    pub root: PathBuf,
+}
+
+/// Runs transcripts of one workspace.
+#[derive(Debug)]
+pub struct Runner {
+    loaded: Loaded,
+    options: Options,
+}
+
+/// Stubs, or the real services.
+#[derive(Debug, Clone)]
+enum Services {
+    Stubbed(Stubs),
+    Live(Stubs, HttpPerformer),
+}
+
+impl Perform for Services {
+    async fn perform(&self, effect: CallEffect) -> CallResult {
+        match self {
+            Self::Stubbed(stubs) => stubs.perform(effect).await,
+            Self::Live(stubs, http) => {
+                stubs.note(&effect);
+                http.call(effect).await
+            }
+        }
+    }
+}
+
+impl Runner {
+    /// A runner.
+    #[must_use]
+    pub fn new(loaded: Loaded, options: Options) -> Self {
+        Self { loaded, options }
+    }
+
+    /// Runs a transcript to its end: every expectation that is not met. The same transcript gives the same every time.
+    pub async fn run(&self, script: &Script) -> Vec<Failure> {
+        match Talk::open(self, script).await {
+            Ok(talk) => talk.run(script).await,
+            Err(error) => vec![Failure::new(script.span, format!("the conversation cannot be opened: {error}"))],
+        }
+    }
+}
+
+/// A conversation under way.
+struct Talk {
+    runtime: Runtime<MemoryStore, Services>,
+    stubs: Stubs,
+    key: ConversationKey,
+    strict: bool,
+    state: State,
+    variables: BTreeMap<Name, Arc<Json>>,
+    /// The last answer, and since the last expectations: where calls begin, and what was denied.
+    answer: Answer,
+    calls: usize,
+    denied: Vec<Arc<str>>,
+    failures: Vec<Failure>,
+}
+
+impl Talk {
+    async fn open(runner: &Runner, script: &Script) -> Result<Self, DriverError> {
+        let now = script.now.or_else(|| NOW.parse().ok()).unwrap_or(Timestamp::UNIX_EPOCH);
+        let live = runner.options.live && script.stubs.is_none();
+        // A real service does not wait for a clock that stands still.
+        let clock = if live && script.now.is_none() { Clock::System } else { Clock::manual(now) };
+        let stubs = Stubs::new(script.stubs.clone().unwrap_or_default(), clock.clone());
+        let services = if live {
+            let secrets = Secrets::environment(&runner.options.root);
+            Services::Live(stubs.clone(), HttpPerformer::new(&runner.loaded, &secrets, clock.as_fn()))
+        } else {
+            Services::Stubbed(stubs.clone())
+        };
+        let keys = Keys { idempotency: b"transcript".to_vec() };
+        let runtime = Runtime::with(runner.loaded.clone(), MemoryStore::default(), services, clock, Entropy::seeded(1), keys)?;
+        let user_id = script.context.pointer("/identity/user_id").and_then(Json::as_str).unwrap_or("user");
+        let open = Open {
+            conversation: "transcript".into(),
+            tenant: "test".into(),
+            agent: runner.loaded.settings.agent_slug.clone(),
+            user_id: user_id.into(),
+            user: Arc::new(script.context.clone()),
+        };
+        let key = runtime.open(open).await?;
+        Ok(Self {
+            runtime,
+            stubs,
+            key,
+            strict: runner.options.strict,
+            state: State::default(),
+            variables: BTreeMap::new(),
+            answer: Answer::default(),
+            calls: 0,
+            denied: Vec::new(),
+            failures: Vec::new(),
+        })
+    }
+
+    async fn run(mut self, script: &Script) -> Vec<Failure> {
+        if let Some((journey, span)) = &script.journey {
+            let start = Command::Start { journey: journey.clone(), variables: Vec::new() };
+            self.turn(*span, Actor::Runtime, Turn::Command(start)).await;
+            self.refused(*span, None);
+        }
+        for (index, entry) in script.talk.iter().enumerate() {
+            self.entry(entry, script.talk.get(index + 1)).await;
+        }
+        if self.strict {
+            for span in self.stubs.unused() {
+                self.failures.push(Failure::new(span, "nothing called this stub"));
+            }
+        }
+        self.failures
+    }
+
+    async fn entry(&mut self, entry: &Entry, next: Option<&Entry>) {
+        match &entry.kind {
+            EntryKind::Say(text) => self.turn(entry.span, Actor::User, Turn::Message(text.clone())).await,
+            EntryKind::Command(speaker, command) => {
+                let actor = match speaker {
+                    Speaker::User => Actor::User,
+                    Speaker::Agent => Actor::Agent,
+                    Speaker::Operator => Actor::Operator,
+                };
+                self.turn(entry.span, actor, Turn::Command(command.clone())).await;
+            }
+            EntryKind::Wait(by) => {
+                let woken = self.runtime.advance(*by).await;
+                match woken {
+                    Ok(woken) => {
+                        for (_, result) in woken {
+                            self.take(entry.span, result).await;
+                        }
+                    }
+                    Err(error) => self.failures.push(Failure::new(entry.span, error.to_string())),
+                }
+                return;
+            }
+            EntryKind::Expect(checks) => {
+                let calls = self.stubs.calls_since(self.calls);
+                let seen =
+                    Seen { answer: &self.answer, variables: &self.variables, calls: &calls, denied: &self.denied, strict: self.strict };
+                self.failures.extend(checks.iter().filter_map(|c| check(c, &seen)));
+                self.calls += calls.len();
+                self.denied.clear();
+                return;
+            }
+            EntryKind::Unsupported(key) => {
+                self.failures.push(Failure::new(entry.span, format!("`{key}` is not supported yet")));
+                return;
+            }
+        }
+        self.refused(entry.span, next);
+    }
+
+    /// A refusal that nothing expects is a failure: the conversation did not go as it is written.
+    fn refused(&mut self, span: Span, next: Option<&Entry>) {
+        let expected = next.is_some_and(|n| match &n.kind {
+            EntryKind::Expect(checks) => checks.iter().any(|c| matches!(c.kind, CheckKind::Refused(_))),
+            _ => false,
+        });
+        if let (Some(refusal), false) = (&self.answer.refused, expected) {
+            let actual = format!("{}: {}", refusal.code, refusal.reason);
+            self.failures
+                .push(Failure::new(span, "this was refused").expected("taken, or `refused` in the `expect` that follows").actual(actual));
+        }
+    }
+
+    async fn turn(&mut self, span: Span, actor: Actor, turn: Turn) {
+        let principal = Principal { id: "test".into(), roles: Vec::new() };
+        match self.runtime.turn(&self.key, actor, principal, None, turn).await {
+            Ok(result) => self.take(span, result).await,
+            Err(error) => self.failures.push(Failure::new(span, error.to_string())),
+        }
+    }
+
+    /// Takes in what came of a turn.
+    async fn take(&mut self, span: Span, result: TurnResult) {
+        self.answer = result.answer;
+        match self.runtime.store().events(&self.key, self.state.version, EVENTS).await {
+            Ok(events) => {
+                for event in &events {
+                    if let EventBody::Failed { kind: ErrorKind::Denied, code, .. } = &event.body {
+                        self.denied.push(code.clone().unwrap_or_else(|| "denied".into()));
+                    }
+                    // A run takes its variables along when it ends.
+                    if matches!(event.body, EventBody::Ended(_)) {
+                        self.remember();
+                    }
+                    self.state.apply(event);
+                }
+            }
+            Err(error) => self.failures.push(Failure::new(span, error.to_string())),
+        }
+        if self.state.place().is_some() {
+            self.remember();
+        }
+        let already = |failures: &[Failure], message: &str| failures.iter().any(|f| f.message == message);
+        for Call { action, inputs, unanswered, .. } in self.stubs.calls_since(self.calls) {
+            let message = format!("`{action}` was called, and no stub answers it");
+            if unanswered && !already(&self.failures, &message) {
+                let help = format!("a stub of `{action}` that fits these inputs");
+                self.failures.push(Failure::new(span, message).expected(help).actual(format!("{action} {inputs}")));
+            }
+        }
+    }
+
+    fn remember(&mut self) {
+        self.variables = self.state.variables().map(|(name, value)| (name.clone(), value.json.clone())).collect();
+    }
+}
