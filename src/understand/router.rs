@@ -33,7 +33,7 @@ pub struct Thresholds {
 
 impl Thresholds {
     /// What the router uses; `grammar/understanding.md` says how they were found.
-    pub const DEFAULT: Self = Self { first: 0.45, digression: 0.62, tie: 0.02 };
+    pub const DEFAULT: Self = Self { first: 0.37, digression: 0.5, tie: 0.02 };
 }
 
 /// Most words of a message that are looked at.
@@ -41,9 +41,11 @@ const MAX_WORDS: usize = 60;
 /// Most journeys that a ranking names.
 const MAX_RANKED: usize = 10;
 /// What a word that stands in every language's small change weighs beside one that does not.
-const COMMON: f64 = 0.15;
+const COMMON: f64 = 0.25;
 /// What a word of the message that no trigger has weighs.
 const UNKNOWN: f64 = 0.35;
+/// How much a match on little evidence loses, as a share of the rarest word's weight squared.
+const DOUBT: f64 = 0.25;
 /// How alike a mistyped word must be.
 const ALIKE: f64 = 0.5;
 
@@ -54,7 +56,7 @@ struct Entry {
     requires: Vec<Program>,
 }
 
-/// One text of a trigger: its goal, or an example.
+/// One text of a journey: its name, its trigger's goal, or an example.
 #[derive(Debug)]
 struct Doc {
     entry: usize,
@@ -108,7 +110,7 @@ impl Router {
                 priority: trigger.priority,
                 requires: trigger.requires.clone(),
             });
-            for text in std::iter::once(&trigger.goal).chain(&trigger.examples) {
+            for text in [&journey.name, &trigger.goal].into_iter().chain(&trigger.examples) {
                 texts.push((entry, features(text)));
             }
         }
@@ -205,6 +207,7 @@ impl Router {
                 }
             }
         }
+        let doubt = DOUBT * self.greatest * self.greatest;
         let mut scores = vec![0.0; self.entries.len()];
         if mass <= 0.0 {
             return scores;
@@ -215,7 +218,7 @@ impl Router {
                 && let Some(score) = scores.get_mut(doc.entry)
             {
                 let cosine = dot / (mass * doc.mass).sqrt();
-                *score = f64::max(*score, cosine.min(1.0));
+                *score = f64::max(*score, (cosine * dot / (dot + doubt)).min(1.0));
             }
         }
         scores
@@ -234,6 +237,9 @@ impl Router {
         let mut best: Option<(&str, f64)> = None;
         for (known, shared) in shared {
             if known.chars().count() < 4 || is_common(known) {
+                continue;
+            }
+            if known.chars().next() != word.chars().next() || known.len().abs_diff(word.len()) > 3 {
                 continue;
             }
             let dice = 2.0 * count(shared) / count(pieces.len() + trigrams(known).len());

@@ -1,15 +1,18 @@
 //! Words as the router compares them.
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 /// Words too common to say what somebody wants.
 #[rustfmt::skip]
 const COMMON: &[&str] = &[
-    // English, as stems
+    // English
     "a", "an", "the", "i", "i'm", "im", "i'd", "i've", "i'll", "me", "my", "mine", "we", "us", "our", "you", "your", "it", "it's", "is", "are", "am", "was",
-    "were", "be", "been", "do", "doe", "did", "don't", "have", "has", "had", "can", "can't", "could", "will", "would", "should", "shall", "may", "to",
-    "of", "for", "in", "on", "at", "by", "from", "with", "about", "and", "or", "but", "if", "so", "that", "this", "thi", "these", "those", "there", "here",
-    "please", "plea", "thank", "hi", "hello", "hey", "want", "need", "like", "get", "got", "some", "any", "just", "not", "no", "ye", "yes", "what", "how",
-    "when", "where", "who", "why", "which", "as", "up", "out", "again", "now", "then", "than", "also", "too", "very", "really", "know", "tell", "let", "make",
-    "help", "one", "something", "someth", "yet", "already", "still", "more", "much", "many", "because", "ha", "wa", "someone", "give", "go", "see", "say",
+    "were", "be", "been", "do", "does", "did", "don't", "have", "has", "had", "can", "can't", "could", "will", "would", "should", "shall", "may", "to",
+    "of", "for", "in", "on", "at", "by", "from", "with", "about", "and", "or", "but", "if", "so", "that", "this", "these", "those", "there", "here",
+    "please", "thank", "hi", "hello", "hey", "want", "need", "like", "get", "got", "some", "any", "just", "not", "no", "yes", "what",
+    "who", "why", "which", "as", "up", "out", "again", "now", "then", "than", "also", "too", "very", "really", "know", "tell", "let", "make",
+    "help", "one", "something", "yet", "already", "still", "more", "much", "many", "because", "someone", "give", "go", "see", "say",
     // German
     "ich", "mein", "meine", "meinen", "meiner", "mir", "mich", "der", "die", "das", "den", "dem", "ein", "eine", "einen", "und", "oder", "ist", "sind", "habe",
     "hat", "kann", "möchte", "will", "bitte", "zu", "von", "für", "mit", "auf", "wie", "wo", "wann", "was", "nicht", "es", "sie",
@@ -19,9 +22,11 @@ const COMMON: &[&str] = &[
     "yo", "mi", "mis", "el", "los", "las", "una", "y", "o", "es", "con", "por", "para", "quiero", "está", "en", "qué", "cómo", "dónde",
 ];
 
+static COMMON_STEMS: LazyLock<BTreeSet<String>> = LazyLock::new(|| COMMON.iter().map(|word| stem(word)).collect());
+
 /// Whether a stem says little.
 pub(super) fn is_common(stem: &str) -> bool {
-    stem.chars().count() < 2 || COMMON.contains(&stem)
+    stem.chars().count() < 2 || COMMON_STEMS.contains(stem)
 }
 
 /// A word without the commonest endings. Not a true stem, only the same for forms that mean the same.

@@ -343,3 +343,28 @@ proptest::proptest! {
         let _ = template.render(&scope, Undefined::Error);
     }
 }
+
+#[test]
+fn the_page_for_authors_is_true() {
+    let page = include_str!("../../grammar/templates.md");
+    let blocks = |kind: &str| {
+        let open = format!("```{kind}\n");
+        page.split(&open).skip(1).filter_map(|rest| rest.split_once("\n```").map(|(block, _)| block.to_owned())).collect::<Vec<_>>()
+    };
+    let data: Json = serde_json::from_str(&blocks("json")[0]).expect("data");
+    let scope = Roots::new(data);
+    let examples = blocks("template");
+    assert!(examples.len() >= 12);
+    for example in examples {
+        let (source, expected) = example.split_once("\n=>\n").expect(&example);
+        let (template, faults) = parse(source);
+        assert_eq!(faults, vec![], "{source}");
+        assert_eq!(template.render(&scope, Undefined::Nothing).expect(source).text, expected, "{source}");
+    }
+    for name in page.split('`').skip(1).step_by(2).filter(|code| code.starts_with("abs attr") || code.starts_with("boolean defined")) {
+        for name in name.split_whitespace() {
+            let is_test = parse(&format!("{{{{ 1 is {name} }}}}")).1.is_empty();
+            assert!(is_test || parse(&format!("{{{{ 1|{name} }}}}")).1.is_empty(), "{name}");
+        }
+    }
+}

@@ -476,3 +476,72 @@ fn utterances_find_their_journey() {
     assert!(right * 100 >= all * 85, "{right} of {all}");
     assert!(wrong * 100 <= all * 3, "{wrong} of {all}");
 }
+
+#[test]
+fn a_thousand_journeys_are_told_apart_and_requirements_and_priority_count() {
+    let nouns = ["lamp", "chair", "kettle", "bicycle", "phone", "window", "garden", "ticket", "engine", "mirror"];
+    let verbs = ["repair", "sell", "paint", "insure", "rent", "deliver", "inspect", "polish", "assemble", "exchange"];
+    let places = ["office", "school", "harbour", "kitchen", "museum", "station", "hospital", "market", "theatre", "airport"];
+    let mut text = String::new();
+    for i in 0..1_000 {
+        let (noun, verb, place) = (nouns[i / 100], verbs[i / 10 % 10], places[i % 10]);
+        let trigger = format!(
+            "{{goal: {verb} a {noun} at the {place}, examples: [I want to {verb} my {noun} in the {place}, please {verb} the {noun} near our {place}]}}"
+        );
+        text += &format!("---\nname: j{i}\ntrigger: {trigger}\njourney: [{{done: Ok.}}]\n");
+    }
+    let many = router(&[("journeys/many.yaml", text)]);
+    let chosen = |message: &str| many.choose(message, &Nobody, Thresholds::DEFAULT.first).map(|m| m.journey.to_string());
+    assert_eq!(chosen("could you polish the mirror of the airport"), Some("j979".to_owned()));
+    assert_eq!(chosen("repair my lamp at the office"), Some("j0".to_owned()));
+    assert_eq!(chosen("repair the lamp"), None, "ten places tie");
+    let tied = "
+name: One
+trigger: {goal: Buy a lamp, examples: [buy a lamp]}
+journey: [{done: Ok.}]
+---
+name: Two
+trigger: {goal: Buy a lamp, examples: [buy a lamp], priority: 5}
+journey: [{done: Ok.}]
+---
+name: Three
+trigger: {goal: Buy a lamp, examples: [buy a lamp], priority: 9, requires: [entitlements.gold]}
+journey: [{done: Ok.}]
+";
+    let tied = router(&[("journeys/tied.yaml", tied.to_owned())]);
+    assert_eq!(tied.choose("buy a lamp", &Nobody, 0.5).map(|m| m.journey.to_string()), Some("two".to_owned()));
+    assert_eq!(tied.route("buy a lamp", &Nobody).len(), 2);
+    assert_eq!(tied.choose("buy a lamp", &Gold, 0.5).map(|m| m.journey.to_string()), Some("three".to_owned()));
+}
+
+/// A user with an entitlement.
+struct Gold;
+
+impl Scope for Gold {
+    fn member(&self, root: Root, key: &str) -> Option<Node<'_>> {
+        static GOLD: std::sync::LazyLock<(Json, waypost::value::Taint)> =
+            std::sync::LazyLock::new(|| (json!({"gold": true}), waypost::value::Taint::default()));
+        (root == Root::User && key == "entitlements").then(|| Node { json: &GOLD.0, taint: &GOLD.1 })
+    }
+    fn whole(&self, _: Root) -> Option<Value> {
+        None
+    }
+}
+
+#[test]
+fn every_example_of_the_shipped_journeys_finds_its_journey() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(format!("{root}/journeys")).expect("journeys").flatten() {
+        let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+        files.push((format!("journeys/{}", entry.file_name().to_string_lossy()), text.into()));
+    }
+    let (workspace, _) = waypost::model::build(files);
+    let router = Router::new(&workspace);
+    for journey in workspace.journeys.values() {
+        for example in journey.trigger.iter().flat_map(|t| &t.examples) {
+            let chosen = router.choose(example, &Nobody, Thresholds::DEFAULT.first);
+            assert_eq!(chosen.map(|m| m.journey), Some(journey.slug.name.clone()), "{example}: {:?}", router.route(example, &Nobody));
+        }
+    }
+}
