@@ -1,4 +1,5 @@
 //! Corpora of faulty and repaired workspaces, and how findings are shown.
 
 mod corpus;
+mod oracle;
 mod render;
