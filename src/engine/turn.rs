@@ -293,10 +293,14 @@ impl<'m> Turn<'m> {
         }
     }
 
-    pub fn say_template(&mut self, template: &Template) {
-        if let Some(saying) = self.render(template) {
+    /// Says what a template comes to; whether there was anything that could be said.
+    pub fn say_template(&mut self, template: &Template) -> bool {
+        let saying = self.render(template);
+        let told = saying.is_some();
+        if let Some(saying) = saying {
             self.say_as(saying);
         }
+        told
     }
 
     /// Assigns a variable; what was read of the variable itself counts as what it was computed from.

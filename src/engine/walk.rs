@@ -117,8 +117,8 @@ impl Turn<'_> {
         let Some((_, plan)) = self.top() else { return self.lost() };
         let fallback = &plan.journey.fallback;
         match &fallback.message {
-            Some(message) => self.say_template(message),
-            None => self.say("I cannot go on with this. I am handing you over to a colleague."),
+            Some(message) if self.say_template(message) => {}
+            _ => self.say("I cannot go on with this. I am handing you over to a colleague."),
         }
         let told = fallback.reason.as_ref().and_then(|t| self.reason(t)).unwrap_or_else(|| reason.into());
         if &*told != reason {

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use minijinja::value::{Kwargs, Rest, Value, ValueKind};
+use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, Output, State, UndefinedBehavior, filters, tests};
 
 use super::context::FrameObject;
@@ -117,10 +117,11 @@ fn size(value: &Value) -> usize {
 }
 
 /// A built-in filter, within the budget: its arguments are paid before, its result after.
-fn paid(filter: Value) -> impl Fn(&mut State, Rest<Value>) -> Result<Value, Error> + Send + Sync + 'static {
+fn paid(filter: Value) -> impl Fn(&mut State, Rest<ValueOrKwargs>) -> Result<Value, Error> + Send + Sync + 'static {
     move |state, args| {
-        spend(state, args.0.iter().map(size).sum())?;
-        let out = filter.call(state, &args.0)?;
+        let args = args.into_values();
+        spend(state, args.iter().map(size).sum())?;
+        let out = filter.call(state, &args)?;
         spend(state, size(&out))?;
         Ok(out)
     }

@@ -166,9 +166,9 @@ fn fail(turn: &mut Turn<'_>, collect: &Collect, reason: Option<Arc<str>>) -> Go 
         };
     }
     match (&collect.retry_message, reason) {
-        (Some(message), _) => turn.say_template(message),
-        (None, Some(reason)) => turn.say(reason),
-        (None, None) => turn.say("I did not understand that."),
+        (Some(message), _) if turn.say_template(message) => {}
+        (_, Some(reason)) => turn.say(reason),
+        (_, None) => turn.say("I did not understand that."),
     }
     put(turn, collect);
     Go::Wait

@@ -7,8 +7,10 @@ use crate::model::step::Done;
 use crate::value::{Json, Taint, Value};
 
 pub(in crate::engine) fn enter(turn: &mut Turn<'_>, done: &Done) -> Go {
-    if let Some(message) = &done.message {
-        turn.say_template(message);
+    if let Some(message) = &done.message
+        && !turn.say_template(message)
+    {
+        return super::say::unsaid();
     }
     if done.pause_for_resume {
         turn.emit(EventBody::Paused);

@@ -8,8 +8,8 @@ use crate::value::Value;
 
 pub(in crate::engine) fn enter(turn: &mut Turn<'_>, escalate: &Escalate) -> Go {
     match &escalate.message {
-        Some(message) => turn.say_template(message),
-        None => turn.say("I am handing you over to a colleague."),
+        Some(message) if turn.say_template(message) => {}
+        _ => turn.say("I am handing you over to a colleague."),
     }
     let reason = escalate.reason.as_ref().and_then(|t| turn.reason(t));
     let mut include: Vec<(Arc<str>, Value)> = Vec::new();
