@@ -5,7 +5,9 @@ use std::path::Path;
 use waypost::check::{Checked, load};
 use waypost::driver::files::read_dir;
 use waypost::expr::{Node, Root, Scope};
+use waypost::source::SourceMap;
 use waypost::source::render::{Format, Report};
+use waypost::transcript::{self, Options, Runner};
 use waypost::understand::{Router, Thresholds};
 use waypost::value::Value;
 
@@ -51,6 +53,28 @@ fn every_journey_is_routed_to_by_its_own_examples() {
             let found = router.choose(message, &Nobody, Thresholds::DEFAULT.first);
             if found.as_ref().map(|m| &m.journey) != Some(&journey.slug.name) {
                 wrong.push(format!("`{message}` of {} leads to {:?}", journey.slug, router.route(message, &Nobody)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn its_transcripts_pass_and_cover_every_journey() {
+    let loaded = shipped().loaded().unwrap();
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(&*loaded.settings.tests);
+    let runner = Runner::new(loaded.clone(), Options::default());
+    let mut sources = SourceMap::default();
+    let mut wrong = Vec::new();
+    for slug in loaded.journeys.values().filter(|j| j.trigger.is_some() || &*j.slug.shown == "verify-identity").map(|j| &j.slug.shown) {
+        let path = directory.join(format!("{slug}.yaml"));
+        let text: std::sync::Arc<str> = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).into();
+        let file = sources.add(slug, text.clone());
+        for document in transcript::read(file, &text, Some(&loaded)) {
+            let script = document.script.unwrap_or_else(|| panic!("{slug}: {:?}", document.diagnostics));
+            for failure in runner.run(&script).await {
+                let line = sources.position(file, failure.span.start).line;
+                wrong.push(format!("{slug}.yaml:{line}: {}: {failure:?}", script.name));
             }
         }
     }

@@ -126,6 +126,27 @@ fn a_choice_takes_id_number_and_prefix_and_asks_again() {
 }
 
 #[test]
+fn an_option_is_an_answer_before_its_words_cancel_or_ask_for_a_person() {
+    let steps = "  - choice: {Stop: [{done: {outcome: stopped}}], A person: [{done: {outcome: person}}]}\n";
+    for (reply, outcome) in [("stop", "stopped"), ("a person", "person"), ("cancel", "cancelled")] {
+        let mut talk = talk(steps);
+        talk.agent(start("go"));
+        assert_eq!(talk.user(reply).outcome.as_deref(), Some(outcome), "{reply}");
+    }
+}
+
+#[test]
+fn a_message_that_cannot_be_said_brings_a_person() {
+    for step in ["done", "say"] {
+        let mut talk = talk(&format!("  - collect: [order_id]\n  - {step}: '{{{{ variables.order_id | money }}}}'\n"));
+        talk.agent(start("go"));
+        let answer = talk.user("A1");
+        assert_eq!(answer.phase, Phase::Escalated, "{}", talk.trace());
+        assert!(!answer.messages.is_empty());
+    }
+}
+
+#[test]
 fn a_choice_may_take_any_text_or_options_of_a_list() {
     let steps = "  - choice: {prompt: 'Why?', options: {Broken: continue}, freeform: true, freeform_handler: [{done: 'You said {{ variables.freeform }}'}]}\n";
     let mut talk = talk(steps);
@@ -182,6 +203,19 @@ fn what_a_started_write_has_read_cannot_be_corrected() {
     let refused = talk.agent(Command::Correct(values(&[("order_id", json!("A2"))])));
     assert_eq!(&*refused.refused.unwrap().code, "locked");
     assert_eq!(talk.variable("order_id"), json!("A1"));
+}
+
+#[test]
+fn what_is_asked_anew_may_be_filled_though_a_write_has_read_what_was_there() {
+    let steps = "  - collect: [order_id]\n    name: which\n  - action: api.keep\n  - choice: {Again: {goto: which}, Enough: done}\n";
+    let mut talk = talk(steps);
+    talk.agent(start("go"));
+    talk.stub(200, json!({}));
+    talk.user("A1");
+    assert_eq!(talk.user("again").phase, Phase::Collect);
+    talk.stub(200, json!({}));
+    assert!(talk.agent(fill(&[("order_id", json!("A2"))])).refused.is_none(), "{}", talk.trace());
+    assert_eq!(talk.variable("order_id"), json!("A2"));
 }
 
 #[test]
