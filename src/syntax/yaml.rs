@@ -3,7 +3,7 @@
 //! Bounded in size, depth and expansion of aliases; after a mistake it goes on at the next document. Knows no keys.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -488,7 +488,7 @@ impl<'s> Tree<'s> {
         if entries.len() > 1 {
             order.sort_by(|a, b| key(*a).cmp(key(*b)));
         }
-        let mut again: Vec<usize> = Vec::new();
+        let mut again: BTreeSet<usize> = BTreeSet::new();
         let mut found = Vec::new();
         for group in order.chunk_by(|a, b| key(*a) == key(*b)) {
             let [first, others @ ..] = group else { continue };
@@ -499,7 +499,7 @@ impl<'s> Tree<'s> {
                     found.push(
                         Diagnostic::new(Code::WP0102, b.key_span, message).label(a.key_span, "first here").help("keep one of the two"),
                     );
-                    again.push(*i);
+                    again.insert(*i);
                 }
             }
         }

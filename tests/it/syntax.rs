@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use waypost::model::{self, Workspace};
 use waypost::source::Diagnostics;
+use waypost::source::Severity::{Error, Warning};
 
 fn build(files: &[(&str, &str)]) -> (Workspace, Diagnostics) {
     model::build(files.iter().map(|(n, t)| ((*n).to_owned(), Arc::from(*t))).collect())
@@ -191,7 +192,7 @@ fn edges_lead_everywhere_a_run_can_go() {
     let mut out = String::new();
     for step in &journey.steps {
         let edges: Vec<String> = model::graph::edges(step).iter().map(|e| format!("{:?} -> {}", e.kind, name(e.to))).collect();
-        out.push_str(&format!("{}: {}\n", step.key, edges.join(", ")));
+        out += &format!("{}: {}\n", step.key, edges.join(", "));
     }
     let tidy = regex::Regex::new(r#"Slug \{ shown: "([^"]*)", name: Name\("[^"]*"\) \}"#).unwrap();
     insta::assert_snapshot!("edges", tidy.replace_all(&out, "$1"));
@@ -222,26 +223,28 @@ fn text_that_yaml_would_misread_is_to_be_quoted() {
     }
 }
 
+/// Checks the place of every character of every scalar; counts those that stand in the file as they are.
+fn places(node: &waypost::syntax::Node<'_>, source: &str) -> usize {
+    let mut checked = 0;
+    if let Some(text) = node.text(source) {
+        for (at, c) in text.value.char_indices().filter(|(_, c)| !c.is_whitespace()) {
+            let span = text.part(&(at..at + c.len_utf8()));
+            let found = source.get(span.start as usize..span.end as usize).unwrap();
+            let escaped = found.starts_with('\\') || found.starts_with('\'');
+            assert!(found.starts_with(c) || escaped, "`{c}` at {at} of {:?} is placed at {found:?}", text.value);
+            checked += usize::from(found.starts_with(c));
+        }
+    }
+    let below = node.items().iter().chain(node.entries().iter().map(|e| &e.value));
+    checked + below.map(|n| places(n, source)).sum::<usize>()
+}
+
 #[test]
 fn every_byte_of_a_scalar_knows_its_place() {
     let source = "a: plain é text\nb: plain é\n  that goes\n\n  on\nc: 'it''s \u{1F389} é'\nd: \"tab\\t é \\u00e9 \\U0001F389 \\x41 \\\"q\\\" end\"\ne: |\n  line é one\n    more $x\n\n  two\nf: >-\n   folded é\n   on\n\n   and $y\n     deeper\n   out\ng: \"two\n  lines é \\\n  joined\"\nh: |2\n    kept\n  less\ni: [é flow, 'x y']\nj:\n  - >\n    é in\n    a list\nk: \"crlf\r\n  é\"\n";
     let parsed = waypost::syntax::parse(waypost::source::FileId(0), source);
     assert!(parsed.diagnostics.0.is_empty(), "{:?}", parsed.diagnostics);
-    fn visit(node: &waypost::syntax::Node<'_>, source: &str, checked: &mut usize) {
-        if let Some(text) = node.text(source) {
-            for (at, c) in text.value.char_indices().filter(|(_, c)| !c.is_whitespace()) {
-                let span = text.part(&(at..at + c.len_utf8()));
-                let found = &source[span.start as usize..span.end as usize];
-                let escaped = found.starts_with('\\') || found == "''" || source[..span.start as usize].ends_with(found) && found == "'";
-                assert!(found.starts_with(c) || escaped, "`{c}` at {at} of {:?} is placed at {found:?}", text.value);
-                *checked += usize::from(found.starts_with(c));
-            }
-        }
-        node.items().iter().for_each(|n| visit(n, source, checked));
-        node.entries().iter().for_each(|e| visit(&e.value, source, checked));
-    }
-    let mut checked = 0;
-    parsed.documents.iter().for_each(|n| visit(n, source, &mut checked));
+    let checked: usize = parsed.documents.iter().map(|n| places(n, source)).sum();
     assert!(checked > 120, "only {checked} characters were where they stand");
 }
 
@@ -285,6 +288,30 @@ fn limits_hold_and_are_said_once() {
 }
 
 #[test]
+fn a_chain_of_runs_has_an_end() {
+    let chain = |n: usize| {
+        let one = |i: usize| {
+            let step = if i + 1 < n { format!("run: j{}", i + 1) } else { "done: x".to_owned() };
+            format!("name: J{i}\ncallable: true\njourney: [{{{step}}}]\n---\n")
+        };
+        let (_, diagnostics) = build(&[("journeys/a.yaml", &(0..n).map(one).collect::<String>())]);
+        diagnostics.0.iter().map(|d| d.code.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(chain(17), [""; 0], "sixteen below the first");
+    assert_eq!(chain(18), ["WP0107"]);
+    assert!(chain(3_000).iter().all(|c| *c == "WP0107"));
+}
+
+#[test]
+fn names_of_a_great_scope_are_still_told_apart() {
+    let keys: String = (0..3_000).map(|i| format!("      a{i}: 1\n")).collect();
+    let journey = format!("name: A\ncallable: true\njourney:\n  - set:\n{keys}      a-7: 1\n      a7-: 1\n      a_7: 1\n");
+    let (workspace, diagnostics) = build(&[("journeys/a.yaml", &journey)]);
+    let found: Vec<(&str, &str)> = diagnostics.0.iter().map(|d| (d.code.as_str(), workspace.sources.slice(d.span))).collect();
+    assert_eq!(found, [("WP0203", "a_7")]);
+}
+
+#[test]
 fn what_follows_a_broken_document_is_still_read() {
     let text = "name: [\n---\nname: B\ncallable: true\njourney:\n  - sya: hi\n  - goto: nowhere\n";
     let (workspace, diagnostics) = build(&[("journeys/a.yaml", text)]);
@@ -318,7 +345,6 @@ fn strictness_makes_an_undeclared_field_an_error() {
         let (_, diagnostics) = model::build_with(files, model::Options { strict });
         diagnostics.0.iter().map(|d| (d.code.as_str(), d.severity)).collect::<Vec<_>>()
     };
-    use waypost::source::Severity::{Error, Warning};
     assert_eq!(severity(&[("journeys/a.yaml", journey)], false), [("WP0205", Warning)]);
     assert_eq!(severity(&[("journeys/a.yaml", journey)], true), [("WP0205", Error)]);
     assert_eq!(severity(&[("journeys/a.yaml", journey), ("waypost.yaml", "strict: true")], false), [("WP0205", Error)]);

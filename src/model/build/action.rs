@@ -10,7 +10,7 @@ use nom::multi::many0;
 use nom::sequence::delimited;
 use nom::{IResult, Parser};
 
-use super::context::Context;
+use super::context::{Context, Seen};
 use super::hash::Hasher;
 use super::integration::is_secret_header;
 use super::safety;
@@ -99,12 +99,11 @@ pub fn action(
 
 fn outcomes(cx: &mut Context<'_>, node: &Node<'_>) -> Vec<Outcome> {
     let mut outcomes: Vec<Outcome> = Vec::new();
+    let mut seen = Seen::default();
     for item in node.get("outcomes").map(Node::items).unwrap_or_default() {
         let Some((span, written)) = item.get("name").and_then(|n| n.str().map(|s| (n.span, s))) else { continue };
         let name = Slug::named(written);
-        if let Some(first) = outcomes.iter().find(|o| o.name == name) {
-            let first = first.span;
-            cx.duplicate("an outcome", &name, span, first);
+        if cx.again(&mut seen, "an outcome", &name, span) {
             continue;
         }
         outcomes.push(Outcome {
@@ -301,11 +300,10 @@ fn declared<'n>(node: &'n Node<'_>) -> Vec<Declared<'n>> {
 
 fn fields(cx: &mut Context<'_>, node: &Node<'_>) -> Vec<InputField> {
     let mut out: Vec<InputField> = Vec::new();
+    let mut seen = Seen::default();
     for field in declared(node) {
         let name = Name::new(field.key);
-        if let Some(first) = out.iter().find(|f| f.name == name) {
-            let first = first.span;
-            cx.duplicate("an input", &Slug::new(field.key), field.span, first);
+        if cx.again(&mut seen, "an input", &Slug::new(field.key), field.span) {
             continue;
         }
         out.push(InputField {

@@ -1,6 +1,6 @@
 //! What every part of the builder needs: the texts of the files, and where findings go.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::expr::{Fault, Program};
@@ -14,14 +14,44 @@ use crate::value::{Json, Name, Slug};
 /// Names that no variable may bear.
 const ROOTS: [&str; 9] = ["user", "variables", "context", "data", "fields", "outcome", "now", "conversation", "each"];
 
+/// Names compared to guess what was meant, at most, in one build.
+const MAX_GUESSES: usize = 1_000_000;
+
 pub struct Context<'s> {
     texts: Vec<&'s str>,
     pub diagnostics: Diagnostics,
+    /// How many more names may be compared to guess what was meant.
+    guesses: usize,
+}
+
+/// Names that were seen in a scope, and where each stood first.
+#[derive(Default)]
+pub struct Seen {
+    few: Vec<(Name, Span)>,
+    many: BTreeMap<Name, Span>,
+}
+
+impl Seen {
+    /// Scopes up to this size are searched as they are.
+    const FEW: usize = 32;
+
+    /// Where the name stood first, if it was seen before.
+    fn first(&mut self, name: &Name, span: Span) -> Option<Span> {
+        if let Some((_, first)) = self.few.iter().find(|(n, _)| n == name) {
+            return Some(*first);
+        }
+        if self.few.len() < Self::FEW {
+            self.few.push((name.clone(), span));
+            return None;
+        }
+        let first = *self.many.entry(name.clone()).or_insert(span);
+        (first != span).then_some(first)
+    }
 }
 
 impl<'s> Context<'s> {
     pub fn new(texts: Vec<&'s str>) -> Self {
-        Self { texts, diagnostics: Diagnostics::default() }
+        Self { texts, diagnostics: Diagnostics::default(), guesses: MAX_GUESSES }
     }
 
     pub fn push(&mut self, d: Diagnostic) {
@@ -196,6 +226,22 @@ impl<'s> Context<'s> {
         self.push(d.label(first, "the first").help("give one of the two another name; `-` and `_` are the same letter"));
     }
 
+    /// Whether a name was seen in its scope before, which is reported.
+    pub fn again(&mut self, seen: &mut Seen, what: &str, slug: &Slug, span: Span) -> bool {
+        let first = seen.first(&slug.name, span);
+        if let Some(first) = first {
+            self.duplicate(what, slug, span, first);
+        }
+        first.is_some()
+    }
+
+    /// The known name nearest to a written one.
+    pub fn near<'c>(&mut self, written: &str, known: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+        let known: Vec<&str> = known.into_iter().take(self.guesses).collect();
+        self.guesses -= known.len();
+        did_you_mean(written, known)
+    }
+
     /// A variable, where it is named.
     pub fn variable(&mut self, name: &Name, span: Span) {
         if ROOTS.contains(&name.as_str()) {
@@ -216,9 +262,9 @@ impl<'s> Context<'s> {
 
     /// An unknown name, with the nearest known one.
     pub fn unknown<'c>(&mut self, code: Code, span: Span, message: String, written: &str, known: impl IntoIterator<Item = &'c str>) {
-        let known: BTreeSet<&str> = known.into_iter().collect();
+        let known: BTreeSet<&str> = known.into_iter().take(self.guesses).collect();
         let d = Diagnostic::new(code, span, message);
-        let d = match did_you_mean(written, known.iter().copied()) {
+        let d = match self.near(written, known.iter().copied()) {
             Some(near) => d.help(format!("write `{near}`")),
             None if known.is_empty() || known.len() > 12 => d,
             None => {
@@ -232,11 +278,10 @@ impl<'s> Context<'s> {
     /// Inputs as given to an action, each of which it must have.
     pub fn inputs(&mut self, node: Option<&Node<'_>>, action: Option<&Action>) -> Inputs {
         let mut inputs: Inputs = Vec::new();
+        let mut seen = Seen::default();
         for entry in node.map(Node::entries).unwrap_or_default() {
             let name = Name::new(&entry.key);
-            if let Some(first) = inputs.iter().find(|i| i.name == name) {
-                let first = first.span;
-                self.duplicate("an input", &Slug::new(&entry.key), entry.key_span, first);
+            if self.again(&mut seen, "an input", &Slug::new(&entry.key), entry.key_span) {
                 continue;
             }
             if let Some(action) = action

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::SettingsText;
-use super::context::Context;
+use super::context::{Context, Seen};
 use super::datapoint::{Datapoints, undeclared};
 use super::hash::Hasher;
 use super::integration::Integrations;
@@ -94,9 +94,14 @@ pub struct Journeys<'b, 's> {
     /// The same as their authors wrote them.
     pub shown: BTreeSet<Slug>,
     pub built: BTreeMap<Name, Arc<Journey>>,
-    /// `run`s that close a circle.
+    /// `run`s that close a circle, or go too deep.
     pub closing: BTreeSet<Span>,
+    /// How many `run`s deep each journey goes.
+    pub depths: BTreeMap<Name, usize>,
 }
+
+/// How many journeys may stand below one, each run by the one above.
+const MAX_RUNS: usize = 16;
 
 impl Journeys<'_, '_> {
     /// Builds all of them, those that others run first.
@@ -127,11 +132,29 @@ impl Journeys<'_, '_> {
             let (Some(declared), Some(slug)) = (declared.get(i), slugs.get(i)) else { continue };
             let (slug, span) = slug.clone().unwrap_or_else(|| (Slug::new(""), declared.node.span));
             let first = self.named.get(&slug.name) == Some(&i);
+            let depth = self.depth(cx, declared);
+            self.depths.insert(slug.name.clone(), depth);
             let journey = self.journey(cx, declared, slug, span);
             if first {
                 self.built.insert(journey.slug.name.clone(), Arc::new(journey));
             }
         }
+    }
+
+    /// How many `run`s deep a journey goes; a `run` that goes too deep is reported and left out.
+    fn depth(&mut self, cx: &mut Context<'_>, declared: &Declared<'_, '_>) -> usize {
+        let mut deepest = 0;
+        for (name, span) in &declared.runs {
+            let Some(below) = self.depths.get(name).filter(|_| !self.closing.contains(span)) else { continue };
+            if *below < MAX_RUNS {
+                deepest = deepest.max(below + 1);
+                continue;
+            }
+            let message = format!("from here journeys run each other more than {MAX_RUNS} deep");
+            cx.push(Diagnostic::new(Code::WP0107, *span, message).help("let one journey do what two of them do"));
+            self.closing.insert(*span);
+        }
+        deepest
     }
 
     /// The journey of that name; an unknown one is `WP0206` unless it may stand where something could not be read.
@@ -159,7 +182,8 @@ impl Journeys<'_, '_> {
             let mut d = Diagnostic::new(Code::WP0205, span, format!("no file declares the field `{written}`"));
             d.severity = if self.strict { Severity::Error } else { Severity::Warning };
             let known = self.datapoints.by_name.values().map(|d| &*d.slug.shown);
-            cx.push(match crate::source::did_you_mean(written, known) {
+            let near = cx.near(written, known).map(ToOwned::to_owned);
+            cx.push(match near {
                 Some(near) => d.help(format!("write `{near}`, or declare `{written}` in `datapoints/`")),
                 None => d.help(format!("declare it in `datapoints/`: `name: {written}` and `type: string`")),
             });
@@ -208,11 +232,10 @@ impl Journeys<'_, '_> {
 
     fn inputs(&self, cx: &mut Context<'_>, node: &Node<'_>) -> Vec<JourneyInput> {
         let mut inputs: Vec<JourneyInput> = Vec::new();
+        let mut seen = Seen::default();
         for entry in node.get("inputs").map(Node::entries).unwrap_or_default() {
             let name = Name::new(&entry.key);
-            if let Some(first) = inputs.iter().find(|i| i.name == name) {
-                let first = first.span;
-                cx.duplicate("an input", &Slug::new(&entry.key), entry.key_span, first);
+            if cx.again(&mut seen, "an input", &Slug::new(&entry.key), entry.key_span) {
                 continue;
             }
             cx.variable(&name, entry.key_span);

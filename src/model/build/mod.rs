@@ -96,6 +96,7 @@ pub fn build_with(mut files: Vec<(String, Arc<str>)>, options: Options) -> (Work
         shown: BTreeSet::new(),
         built: BTreeMap::new(),
         closing: BTreeSet::new(),
+        depths: BTreeMap::new(),
     };
     journeys.build(&mut cx, &declared);
     let built = journeys.built;

@@ -2,7 +2,7 @@
 
 use super::collect::ATTEMPTS;
 use super::{Site, Steps};
-use crate::model::build::context::Context;
+use crate::model::build::context::{Context, Seen};
 use crate::model::step::{Choice, ChoiceFrom, ChoiceOption};
 use crate::source::{Code, Diagnostic, Text};
 use crate::syntax::{Entry, Node};
@@ -88,11 +88,10 @@ impl Steps<'_, '_, '_, '_, '_> {
 
     fn options(&mut self, cx: &mut Context<'_>, site: &Site<'_, '_>, entries: &[Entry<'_>], path: Option<&str>) -> Vec<ChoiceOption> {
         let mut out: Vec<ChoiceOption> = Vec::new();
+        let mut seen = Seen::default();
         for entry in entries {
             let id = Slug::from_title(&entry.key);
-            if let Some(first) = out.iter().find(|o| o.id == id) {
-                let first = first.span;
-                cx.duplicate("an option", &id, entry.key_span, first);
+            if cx.again(&mut seen, "an option", &id, entry.key_span) {
                 continue;
             }
             let branch = path.map_or_else(|| id.to_string(), |p| format!("{p}.{id}"));

@@ -1,7 +1,7 @@
 //! `if` and `set` (language, 3.8).
 
 use super::{Site, Steps};
-use crate::model::build::context::Context;
+use crate::model::build::context::{Context, Seen};
 use crate::model::step::{Assign, If};
 use crate::source::{Code, Diagnostic};
 use crate::value::{Name, Slug};
@@ -19,6 +19,7 @@ impl Steps<'_, '_, '_, '_, '_> {
             return None;
         }
         let mut out: Vec<Assign> = Vec::new();
+        let mut seen = Seen::default();
         for entry in site.value.entries() {
             let written = entry.key.strip_prefix("$variables.").unwrap_or(&entry.key);
             let bare = written.strip_prefix('$').unwrap_or(written);
@@ -34,9 +35,7 @@ impl Steps<'_, '_, '_, '_, '_> {
                 continue;
             }
             let name = Name::new(written);
-            if let Some(first) = out.iter().find(|a| a.name == name) {
-                let first = first.span;
-                cx.duplicate("a variable", &Slug::new(written), entry.key_span, first);
+            if cx.again(&mut seen, "a variable", &Slug::new(written), entry.key_span) {
                 continue;
             }
             cx.variable(&name, entry.key_span);

@@ -16,7 +16,7 @@ mod verify;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::context::Context;
+use super::context::{Context, Seen};
 use super::journey::{Declared, Journeys, step_name};
 use crate::model::action::Action;
 use crate::model::datapoint::Datapoint;
@@ -262,11 +262,10 @@ impl<'j, 'b, 'n, 's, 't> Steps<'j, 'b, 'n, 's, 't> {
     /// Named branches. `known` are the names that there can be; `None`: any.
     fn branches(&mut self, cx: &mut Context<'_>, site: &Site<'_, '_>, key: &str, known: Option<(&str, &[&str])>) -> Vec<Branch> {
         let mut out: Vec<Branch> = Vec::new();
+        let mut seen = Seen::default();
         for entry in site.get(key).map(Node::entries).unwrap_or_default() {
             let name = Slug::named(&entry.key);
-            if let Some(first) = out.iter().find(|b| b.name == name) {
-                let first = first.span;
-                cx.duplicate("a branch", &name, entry.key_span, first);
+            if cx.again(&mut seen, "a branch", &name, entry.key_span) {
                 continue;
             }
             if let Some((what, known)) = known
@@ -289,12 +288,11 @@ impl<'j, 'b, 'n, 's, 't> Steps<'j, 'b, 'n, 's, 't> {
     /// Fields that a list names.
     fn fields(&mut self, cx: &mut Context<'_>, list: Option<&Node<'_>>, shown_only: bool) -> Vec<Field> {
         let mut out: Vec<Field> = Vec::new();
+        let mut seen = Seen::default();
         for item in list.map(Node::items).unwrap_or_default() {
             let Some(written) = item.str().filter(|s| Slug::is_valid(s)) else { continue };
             let name = Name::new(written);
-            if let Some(first) = out.iter().find(|f| f.name == name) {
-                let first = first.span;
-                cx.duplicate("a field", &Slug::new(written), item.span, first);
+            if cx.again(&mut seen, "a field", &Slug::new(written), item.span) {
                 continue;
             }
             if !shown_only {

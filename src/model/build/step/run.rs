@@ -1,7 +1,7 @@
 //! `run` (language, 3.8).
 
 use super::{Site, Steps};
-use crate::model::build::context::Context;
+use crate::model::build::context::{Context, Seen};
 use crate::model::step::{Inputs, Run};
 use crate::source::Code;
 use crate::syntax::Node;
@@ -24,12 +24,13 @@ impl Steps<'_, '_, '_, '_, '_> {
         let outcomes = self.branches(cx, site, "outcomes", known.as_ref().map(|k| (&*what, &k[..])));
         let given = site.get("with");
         let mut with: Inputs = Vec::new();
+        let mut seen = Seen::default();
         for entry in given.map(Node::entries).unwrap_or_default() {
             let name = Name::new(&entry.key);
-            if let Some(first) = with.iter().find(|i| i.name == name) {
-                let first = first.span;
-                cx.duplicate("an input", &Slug::new(&entry.key), entry.key_span, first);
-            } else if let Some(journey) = journey.as_deref().filter(|j| !j.inputs.iter().any(|i| i.name == name)) {
+            if cx.again(&mut seen, "an input", &Slug::new(&entry.key), entry.key_span) {
+                continue;
+            }
+            if let Some(journey) = journey.as_deref().filter(|j| !j.inputs.iter().any(|i| i.name == name)) {
                 let message = format!("the journey `{written}` has no input `{}`", entry.key);
                 cx.unknown(Code::WP0207, entry.key_span, message, &entry.key, journey.inputs.iter().map(|i| i.name.as_str()));
             } else {
