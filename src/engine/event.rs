@@ -363,7 +363,6 @@ pub enum Purpose {
 impl Purpose {
     /// Whether it is the step's own call.
     #[must_use]
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
     pub fn is_step(&self) -> bool {
         *self == Self::Step
     }

@@ -206,12 +206,10 @@ fn field_schema(datapoint: &Datapoint) -> Json {
 
 fn kind_schema(kind: &DatapointType) -> Json {
     match kind {
-        DatapointType::String => json!({"type": "string"}),
         DatapointType::Email => json!({"type": "string", "format": "email"}),
-        DatapointType::Phone => json!({"type": "string"}),
         DatapointType::Number => json!({"type": ["number", "string"]}),
         DatapointType::Boolean => json!({"type": ["boolean", "string"]}),
-        DatapointType::Date => json!({"type": "string"}),
+        DatapointType::String | DatapointType::Phone | DatapointType::Date => json!({"type": "string"}),
         DatapointType::Enum(values) => json!({"enum": values}),
         DatapointType::List(item) => json!({"type": "array", "items": kind_schema(item)}),
     }

@@ -152,13 +152,11 @@ impl Turn<'_> {
                 fills.taken.push(slot.name);
                 continue;
             }
-            if before.is_some() || run.id != self.state.top().map_or(0, |r| r.id) {
-                if let Some((step, entered)) = run.asked.get(&slot.name)
-                    && before.is_some()
-                    && back.as_ref().is_none_or(|(_, n, ..)| entered < n)
-                {
-                    back = Some((run.id, *entered, slot.name.clone(), step.clone()));
-                }
+            if before.is_some()
+                && let Some((step, entered)) = run.asked.get(&slot.name)
+                && back.as_ref().is_none_or(|(_, n, ..)| entered < n)
+            {
+                back = Some((run.id, *entered, slot.name.clone(), step.clone()));
             }
             let origin = if origin == Origin::Proposed && self.stands_in_users_words(&json) { Origin::Said } else { origin };
             let taint = if slot.datapoint.sensitive { Taint::whole() } else { Taint::default() };

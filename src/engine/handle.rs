@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::answer::{AnswerOption, Status};
-use super::event::{Class, EventBody, Queued};
+use super::event::{EventBody, Queued};
 use super::hear::Heard;
 use super::input::{Actor, Command, InputBody, Open};
 use super::state::State;
@@ -40,10 +40,9 @@ impl Turn<'_> {
                 self.walk(go);
                 self.drain();
             }
-            InputBody::ClaimRefused { claim, reason } => {
+            InputBody::ClaimRefused { claim: _, reason } => {
                 self.begin("claim_refused", None);
                 self.note(format!("a claim was refused: {reason}"));
-                let _ = claim;
                 self.refuse("busy", "it is taken at the moment");
             }
         }
@@ -281,7 +280,6 @@ impl Turn<'_> {
             detail: "whoever sent it is gone".into(),
             retry_after_ms: None,
         };
-        let _: Option<Class> = None;
         self.result(effect, CallResult::Failed(failure))
     }
 
@@ -467,7 +465,7 @@ impl Turn<'_> {
         let Some(here) = self.here() else { return };
         let Some(step) = here.step() else { return };
         let StepKind::Confirm(asks) = &step.kind else { return };
-        let go = confirm::no(self, step, asks);
+        let go = confirm::no(self, asks);
         self.walk(go);
     }
 

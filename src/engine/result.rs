@@ -217,17 +217,13 @@ impl Turn<'_> {
         let result = self.state.flight.as_ref().and_then(|f| f.result.clone());
         let body = match result.as_deref() {
             Some(CallResult::Answered(answer)) => {
-                let value = self.kept_value(action, answer);
-                redact::shown(&value)
+                let fields: Vec<Arc<str>> = action.output.iter().map(|f| f.name.clone()).collect();
+                let taint = redact::of_response(&action.safety, &answer.body);
+                redact::shown(&Value { json: cut(&answer.body, &fields), taint })
             }
             _ => Json::Null,
         };
         self.read = Some(ReadResult { action: flight.action.to_string().into(), outcome: outcome.clone(), body });
-    }
-
-    fn kept_value(&self, action: &Action, answer: &HttpAnswer) -> Value {
-        let fields: Vec<Arc<str>> = action.output.iter().map(|f| f.name.clone()).collect();
-        Value { json: cut(&answer.body, &fields), taint: redact::of_response(&action.safety, &answer.body) }
     }
 
     /// Keeps the answer under a variable.

@@ -47,7 +47,6 @@ impl Tracer {
         self.lines.push(TraceLine { kind: kind.into(), step: self.step.clone(), text: text.into() });
     }
 
-    #[expect(clippy::too_many_lines, reason = "one line a kind of event")]
     fn line(&mut self, body: &EventBody, secret: bool) {
         match body {
             EventBody::Opened(open) => self.push("open", format!("conversation {} of {}", open.conversation, open.user_id)),

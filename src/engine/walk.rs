@@ -75,7 +75,7 @@ impl Turn<'_> {
             StepKind::Action(call) => steps::action::enter(self, step, call),
             StepKind::Choice(choice) => steps::choice::enter(self, step, choice),
             StepKind::Confirm(confirm) => steps::confirm::enter(self, step, confirm),
-            StepKind::Guide(guide) => steps::guide::enter(self, step, guide),
+            StepKind::Guide(guide) => steps::guide::enter(self, guide),
             StepKind::Investigate(search) => steps::investigate::enter(self, search),
             StepKind::Verify(verify) => steps::verify::enter(self, verify),
             StepKind::Say(template) => steps::say::enter(self, step, template),

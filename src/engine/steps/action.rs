@@ -65,18 +65,14 @@ fn next_element(turn: &mut Turn<'_>, step: &Step, call: &Call, action: &Arc<Acti
     if items.len() > EACH {
         return turn.trouble(Trouble::new(ErrorKind::InvalidInput, format!("`each` has more than {EACH} elements")));
     }
-    match items.get(index) {
-        Some(item) => {
-            let each = Value { json: Arc::new(item.clone()), taint: list.taint.member(None) };
-            send(turn, call, action, Some(&each))
-        }
-        None => {
-            if let Some(name) = &call.save_as {
-                turn.assign(name, Value::from(Json::Array(Vec::new())), Origin::Answer, Vec::new());
-            }
-            Go::next(step)
-        }
+    if let Some(item) = items.get(index) {
+        let each = Value { json: Arc::new(item.clone()), taint: list.taint.member(None) };
+        return send(turn, call, action, Some(&each));
     }
+    if let Some(name) = &call.save_as {
+        turn.assign(name, Value::from(Json::Array(Vec::new())), Origin::Answer, Vec::new());
+    }
+    Go::next(step)
 }
 
 pub(in crate::engine) fn matched(

@@ -9,7 +9,7 @@ use crate::engine::scope::{View, push, root_name, sources};
 use crate::engine::turn::{Go, Saying, Turn, actor_name, digest};
 use crate::expr::{Read, Root, Scope};
 use crate::model::step::Confirm;
-use crate::model::{Next, Step};
+use crate::model::Step;
 use crate::supervise::{Grant, Question, Source};
 use crate::template::{Template, Undefined};
 use crate::understand::{self, Reply, classify};
@@ -67,7 +67,7 @@ fn text(
     if let Some(message) = &confirm.message {
         let rendered = message.render(view, Undefined::Nothing).map_err(|e| e.message)?;
         tainted = rendered.tainted;
-        hidden = rendered.shown().to_owned();
+        rendered.shown().clone_into(&mut hidden);
         for source in influences(message, &rendered.text, variables, at, turn) {
             push(&mut shown, source);
         }
@@ -90,7 +90,7 @@ fn text(
             if !out.is_empty() {
                 out.push('\n');
             }
-            out.push_str(&format!("{name}: {told}"));
+            out.extend([&**name, ": ", told]);
         }
     }
     if confirm.message.is_none() {
@@ -166,7 +166,7 @@ pub(in crate::engine) fn hear(turn: &mut Turn<'_>, step: &Step, confirm: &Confir
             }
             Answered::Yes(yes(turn, step, confirm, &question))
         }
-        Reply::No => Answered::Yes(no(turn, step, confirm)),
+        Reply::No => Answered::Yes(no(turn, confirm)),
         Reply::Change | Reply::Other => {
             let fills = turn.correct_from(heard);
             if let Some(back) = fills.back {
@@ -192,7 +192,7 @@ pub(in crate::engine) fn change(turn: &mut Turn<'_>, step: &Step, confirm: &Conf
     }
     turn.emit(EventBody::Missed);
     if turn.state.top().map_or(0, |r| r.stand.missed) >= ATTEMPTS {
-        return no(turn, step, confirm);
+        return no(turn, confirm);
     }
     turn.say("What should it be instead?");
     put(turn, step, confirm);
@@ -221,7 +221,7 @@ pub(in crate::engine) fn yes(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm
 }
 
 /// A no: nothing is done.
-pub(in crate::engine) fn no(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm) -> Go {
+pub(in crate::engine) fn no(turn: &mut Turn<'_>, confirm: &Confirm) -> Go {
     if let Some(run) = turn.state.top().cloned()
         && !run.grants.is_empty()
     {
@@ -230,7 +230,6 @@ pub(in crate::engine) fn no(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm)
     if let Some(next) = confirm.on_reject {
         return Go::via(next, "reject");
     }
-    let _: Next = step.next;
     turn.say("All right, nothing was done.");
     Go::End("declined".into(), None)
 }
@@ -238,7 +237,7 @@ pub(in crate::engine) fn no(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm)
 pub(in crate::engine) fn miss(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm) -> Go {
     turn.emit(EventBody::Missed);
     if turn.state.top().map_or(0, |r| r.stand.missed) >= ATTEMPTS {
-        return no(turn, step, confirm);
+        return no(turn, confirm);
     }
     turn.say("Please answer with yes or no.");
     put(turn, step, confirm);

@@ -4,15 +4,13 @@ use super::Answered;
 use crate::engine::event::EventBody;
 use crate::engine::hear::Heard;
 use crate::engine::turn::{Go, Turn};
-use crate::model::Step;
 use crate::model::step::Guide;
 use crate::understand::{Reply, Words, classify, is_word};
 
 /// Messages that mean nothing here, until the fallback.
 const ATTEMPTS: u32 = 3;
 
-pub(in crate::engine) fn enter(turn: &mut Turn<'_>, step: &Step, guide: &Guide) -> Go {
-    let _ = step;
+pub(in crate::engine) fn enter(turn: &mut Turn<'_>, guide: &Guide) -> Go {
     forward(turn, guide, 0)
 }
 

@@ -173,7 +173,7 @@ impl Talk {
 
     pub fn trace(&self) -> String {
         let lines = waypost::engine::trace(&self.events);
-        lines.iter().map(|l| format!("{} {}\n", l.kind, l.text)).collect()
+        lines.iter().map(|l| format!("{} {}", l.kind, l.text)).collect::<Vec<_>>().join("\n")
     }
 }
 
