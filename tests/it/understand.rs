@@ -66,10 +66,13 @@ fn no_reply_is_wrongly_a_yes() {
     println!("{tallies:?}\n{}", missed.join("\n"));
     assert_eq!(false_yes, Vec::<String>::new());
     assert!(tallies.values().map(|t| t.all).sum::<usize>() >= 150);
-    for (kind, floor) in [("yes", 97), ("no", 95), ("change", 90)] {
-        let tally = &tallies[kind];
-        assert!(tally.right * 100 >= tally.all * floor, "{kind}: {tally:?}");
+    // What the page for authors publishes is what was found.
+    let page = include_str!("../../grammar/understanding.md");
+    for (kind, tally) in &tallies {
+        let row = format!("| {} | {} | {} |", if *kind == "other" { "anything else" } else { kind }, tally.all, tally.right);
+        assert!(page.contains(&row), "grammar/understanding.md lacks {row:?}");
     }
+    assert!(page.contains(&format!("holds {} labelled replies", tallies.values().map(|t| t.all).sum::<usize>())));
 }
 
 #[test]
@@ -473,6 +476,8 @@ fn utterances_find_their_journey() {
     }
     println!("{right} of {all} right, {wrong} wrong");
     assert_eq!(digressions, 0);
+    let published = format!("holds {all} labelled utterances over eight journeys");
+    assert!(include_str!("../../grammar/understanding.md").contains(&published), "{published}");
     assert!(right * 100 >= all * 85, "{right} of {all}");
     assert!(wrong * 100 <= all * 3, "{wrong} of {all}");
 }
@@ -488,7 +493,7 @@ fn a_thousand_journeys_are_told_apart_and_requirements_and_priority_count() {
         let trigger = format!(
             "{{goal: {verb} a {noun} at the {place}, examples: [I want to {verb} my {noun} in the {place}, please {verb} the {noun} near our {place}]}}"
         );
-        text += &format!("---\nname: j{i}\ntrigger: {trigger}\njourney: [{{done: Ok.}}]\n");
+        text.extend(["---\nname: j", &i.to_string(), "\ntrigger: ", &trigger, "\njourney: [{done: Ok.}]\n"]);
     }
     let many = router(&[("journeys/many.yaml", text)]);
     let chosen = |message: &str| many.choose(message, &Nobody, Thresholds::DEFAULT.first).map(|m| m.journey.to_string());
