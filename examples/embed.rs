@@ -16,7 +16,7 @@ async fn shop(call: CallEffect) -> CallResult {
         "send_code" => CallResult::answered(202, json!({"sent": true})),
         "check_code" => CallResult::answered(200, json!({"customer_id": "C-31"})),
         "get_order" => {
-            let order = json!({"id": call.inputs["order_id"], "customer_id": "C-31", "status": "processing", "total": 96.5,
+            let order = json!({"id": call.inputs.get("order_id"), "customer_id": "C-31", "status": "processing", "total": 96.5,
                 "currency": "EUR", "refundable": false, "items": []});
             CallResult::answered(200, order)
         }

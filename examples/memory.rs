@@ -16,7 +16,7 @@ async fn shop(call: CallEffect) -> CallResult {
         "check_code" => CallResult::answered(200, json!({"customer_id": "C-31"})),
         _ => CallResult::answered(
             200,
-            json!({"id": call.inputs["order_id"], "customer_id": "C-31", "status": "delivered", "placed_on": "2026-11-09",
+            json!({"id": call.inputs.get("order_id"), "customer_id": "C-31", "status": "delivered", "placed_on": "2026-11-09",
                 "total": 96.5, "currency": "EUR", "delivered_on": "2026-11-12", "refundable": true,
                 "items": [{"sku": "HW-K12", "title": "Kettle", "price": 89}, {"sku": "HW-F100", "title": "Paper filters", "price": 7.5}]}),
         ),

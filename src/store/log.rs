@@ -87,7 +87,7 @@ pub(super) struct Log {
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     raw: Vec<u8>,
-    lines: u32,
+    count: u32,
     events: u32,
 }
 
@@ -98,7 +98,7 @@ impl Lines {
             Kind::Event => self.events += 1,
             Kind::Beside => self.raw.push(BESIDE),
         }
-        self.lines += 1;
+        self.count += 1;
         serde_json::to_writer(&mut self.raw, line).map_err(|e| StoreError::Corrupt(e.to_string()))?;
         self.raw.push(b'\n');
         Ok(())
@@ -118,7 +118,7 @@ impl Log {
 
     /// Appends lines.
     pub(super) fn append(&mut self, dictionary: &mut Dictionary, new: &Lines) -> Result<(), StoreError> {
-        if new.lines == 0 {
+        if new.count == 0 {
             return Ok(());
         }
         let open = self.chunks.last().filter(|c| (c.raw_len as usize) < CHUNK);
@@ -133,7 +133,7 @@ impl Log {
         self.chunks.push(Chunk {
             first_line,
             first_event,
-            lines: lines + new.lines,
+            lines: lines + new.count,
             events: events + new.events,
             raw_len: u32::try_from(raw.len()).unwrap_or(u32::MAX),
             packed: dictionary.pack(&raw),

@@ -242,7 +242,6 @@ async fn a_caller_who_goes_away_does_not_stop_what_began() {
 
 #[tokio::test]
 async fn a_performer_that_panics_is_a_failed_call() {
-    #[expect(clippy::unused_async, reason = "a performer is async")]
     async fn broken(_: CallEffect) -> CallResult {
         panic!("a bug of whoever embeds us")
     }
@@ -347,7 +346,7 @@ fn a_read_in_flight_in_a_process_that_died_is_made_again() {
     let key = die_in_flight(&store, &clock, &["where is my order A1"]);
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
         let runtime = runtime(workspace(""), &store, calls.clone(), &clock);
-        let woken = runtime.advance(Duration::from_secs(3_600)).await.unwrap();
+        let woken = runtime.advance(Duration::from_hours(1)).await.unwrap();
         assert_eq!(calls.0.load(Ordering::SeqCst), 1);
         assert!(woken.iter().any(|(k, r)| *k == key && r.answer.text() == "Order A1 is shipped."), "{woken:?}");
     });
@@ -359,7 +358,7 @@ fn a_write_in_flight_in_a_process_that_died_is_never_sent_again() {
     let key = die_in_flight(&store, &clock, &["cancel my order A1", "yes"]);
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
         let runtime = runtime(workspace(""), &store, calls.clone(), &clock);
-        runtime.advance(Duration::from_secs(3_600)).await.unwrap();
+        runtime.advance(Duration::from_hours(1)).await.unwrap();
         assert_eq!(calls.0.load(Ordering::SeqCst), 0);
         let answer = runtime.present(&key, Actor::User).await.unwrap();
         assert_eq!(answer.status, Status::Escalated, "a person looks into what nobody knows");

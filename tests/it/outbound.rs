@@ -1,6 +1,7 @@
 //! Requests over real sockets: what an answer, and every way of not answering, comes to.
 
 mod server;
+mod through;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -425,7 +426,7 @@ fn paths(server: &Server) -> Vec<String> {
 async fn a_token_is_fetched_once_and_again_when_it_expires() {
     let server = token_server(600, &[]).await;
     let given = given(oauth(&server)).secret("KEY", "s&cret");
-    let Clock::Manual(clock) = given.clock.clone() else { unreachable!() };
+    let Clock::Manual(clock) = given.clock.clone() else { panic!("the clock is manual") };
     let start = given.clock.now();
     let performer = given.performer();
     for _ in 0..3 {
@@ -540,7 +541,7 @@ fn no_secret_is_in_any_log_or_error() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
-    let mut told = String::new();
+    let mut told = Vec::new();
     tracing::subscriber::with_default(subscriber, || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
@@ -561,14 +562,15 @@ fn no_secret_is_in_any_log_or_error() {
                     integration.headers.push(("X-Custom".into(), text("${KEY}")));
                     let performer = given(integration).secret("KEY", PLANTED).performer();
                     match performer.probe("service", LONG).await {
-                        CallResult::Failed(failure) => told += &format!("{failure:?}"),
-                        CallResult::Answered(_) => told += "answered",
+                        CallResult::Failed(failure) => told.push(format!("{failure:?}")),
+                        CallResult::Answered(_) => told.push("answered".to_owned()),
                     }
-                    told += &format!("{performer:?} {:?}", performer.problems());
+                    told.push(format!("{performer:?} {:?}", performer.problems()));
                 }
             }
         });
     });
+    let told = told.concat();
     let logged = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
     assert!(logged.contains("127.0.0.1"), "the log was not taken");
     assert!(told.contains("answered"));

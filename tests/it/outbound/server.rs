@@ -101,7 +101,7 @@ async fn serve(mut stream: TcpStream, answer: Arc<impl Fn(&Seen) -> Do>, log: Ar
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
