@@ -107,3 +107,38 @@ async fn addresses_devices_faults_and_repairs() {
     assert_eq!(book().await, (201, json!({"repair_id": "P-77", "send_by": "2026-12-06"})));
     assert_eq!(book().await, (409, error("already_booked")));
 }
+
+#[tokio::test]
+async fn the_shipped_journeys_talk_to_it_over_http() {
+    use std::sync::Arc;
+    use waypost::driver::{Clock, Runtime, Turn, files};
+    use waypost::engine::{Actor, Principal, input::Open};
+    use waypost::outbound::{HttpPerformer, Secrets};
+
+    let backend = Backend::start("2026-11-22T09:00:00Z".parse().unwrap()).await.unwrap();
+    let loaded = waypost::check::load(files::read_dir(env!("CARGO_MANIFEST_DIR").as_ref()).unwrap()).loaded().unwrap();
+    let http = HttpPerformer::new(loaded.workspace(), &Secrets::given([("SHOP_URL", backend.url())]), Clock::System.as_fn());
+    let runtime = Runtime::new(loaded, waypost::store::MemoryStore::new(), http, Clock::System).unwrap();
+    let open = Open { conversation: "".into(), tenant: "t".into(), agent: "a".into(), user_id: "u".into(), user: Arc::new(json!({})) };
+    let key = runtime.open(open).await.unwrap();
+    let say = async |text: &str| {
+        let turn = Turn::Message(text.into());
+        runtime.turn(&key, Actor::User, Principal::default(), None, turn).await.unwrap().answer.text()
+    };
+    say("I want to cancel order H1043").await;
+    say("nora.falk@example.com").await;
+    say(&backend.mails()[0].code).await;
+    assert!(say("I ordered by mistake").await.starts_with("Shall I cancel order H1043"));
+    assert!(say("yes").await.contains("was packed a moment ago"));
+    assert!(say("where is order H1017?").await.contains("on its way with Alpenpost (AP-550193)"));
+    let asked: Vec<_> = backend.requests().into_iter().map(|r| (r.method, r.path, r.status)).collect();
+    let asked: Vec<_> = asked.iter().map(|(m, p, s)| (m.as_str(), p.as_str(), *s)).collect();
+    let expected = [
+        ("POST", "/codes", 202),
+        ("POST", "/codes/check", 200),
+        ("GET", "/orders/H1043", 200),
+        ("POST", "/orders/H1043/cancellation", 409),
+        ("GET", "/orders/H1017", 200),
+    ];
+    assert_eq!(asked, expected);
+}
