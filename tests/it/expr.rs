@@ -5,4 +5,5 @@ mod data;
 mod grammar;
 mod known;
 mod language;
+mod page;
 mod properties;
