@@ -26,7 +26,7 @@ fn cases(file: &str) -> Vec<Case> {
     let text = corpus(file);
     for line in text.lines().filter(|l| !l.is_empty() && !l.starts_with("# ")) {
         if let Some(name) = line.strip_prefix("## ") {
-            section = name.to_owned();
+            name.clone_into(&mut section);
         } else if let Some(line) = line.strip_prefix("  ") {
             let case = cases.last_mut().unwrap();
             if let Some(text) = line.strip_prefix("> ") {
@@ -102,7 +102,7 @@ fn listed() -> BTreeMap<String, String> {
     let (mut heading, mut listed) = (String::new(), BTreeMap::new());
     for line in corpus("differences.md").lines() {
         if let Some(title) = line.strip_prefix("## ") {
-            heading = title.to_owned();
+            title.clone_into(&mut heading);
         } else if let Some((section, names)) = line.strip_prefix("- ").and_then(|l| l.split_once(": ")) {
             for name in names.split(", ") {
                 let before = listed.insert(format!("{section}/{name}"), heading.clone());
@@ -117,7 +117,7 @@ fn listed() -> BTreeMap<String, String> {
 fn conformance() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/cel");
     let mut files: Vec<String> = std::fs::read_dir(dir).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
-    files.retain(|f| f.ends_with(".txt"));
+    files.retain(|f| Path::new(f).extension().is_some_and(|e| e == "txt"));
     files.sort();
     let listed = listed();
     let (mut names, mut wrong) = (BTreeSet::new(), Vec::new());
@@ -125,7 +125,7 @@ fn conformance() {
         match (difference(&case), listed.get(&case.name)) {
             (Some(what), None) => wrong.push(format!("{}: `{}` {what}", case.name, case.text.replace(['\n', '\r'], " "))),
             (None, Some(reason)) => {
-                wrong.push(format!("{}: `{}` passes, but is listed under \"{reason}\"", case.name, case.text.replace(['\n', '\r'], " ")))
+                wrong.push(format!("{}: `{}` passes, but is listed under \"{reason}\"", case.name, case.text.replace(['\n', '\r'], " ")));
             }
             (Some(_), Some(_)) | (None, None) => {}
         }

@@ -1,6 +1,9 @@
 //! `grammar/expression.ebnf` is true: the parser takes sentences made from it, and it names every function.
 
+#![expect(clippy::string_slice, reason = "the grammar is ASCII")]
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use waypost::expr::functions_page;
 
@@ -219,7 +222,7 @@ impl<'g> Maker<'g> {
             "Bound" => out.push_str(["p", "q"][self.below(2)]),
             "Binding" => {
                 self.fresh += 1;
-                out.push_str(&format!("n{}", self.fresh));
+                let _ = write!(out, "n{}", self.fresh);
             }
             _ => {
                 let token = name.starts_with(|c: char| c.is_ascii_lowercase());
@@ -236,7 +239,7 @@ impl<'g> Maker<'g> {
             1 => self.rule("comment", 3, false, &mut space),
             _ => {}
         }
-        out.push_str(" ");
+        out.push(' ');
         out.push_str(&space);
     }
 

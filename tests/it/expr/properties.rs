@@ -163,7 +163,7 @@ fn exercise(text: &str) {
                 Json::Bool(b) => *b,
                 Json::Number(n) => n.as_f64() != Some(0.0),
                 // A duration of nothing counts as false, and its text is not empty.
-                Json::String(s) => !s.is_empty() && !(s == "0s" && !*truth),
+                Json::String(s) => !s.is_empty() && (s != "0s" || *truth),
                 Json::Array(a) => !a.is_empty(),
                 Json::Object(o) => !o.is_empty(),
             };
