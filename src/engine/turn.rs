@@ -101,6 +101,8 @@ pub(super) struct Turn<'m> {
     pub read: Option<ReadResult>,
     /// The message that began a journey in this turn: its collects may take values from it.
     pub heard: Option<Arc<str>>,
+    /// The collects, by run, that the turn has gone on from: what they had, they have used.
+    pub passed: Vec<(u32, StepId)>,
     message_id: Option<Arc<str>>,
     entropy: [u8; 32],
     ids: u32,
@@ -124,6 +126,7 @@ impl<'m> Turn<'m> {
             refused: None,
             read: None,
             heard: None,
+            passed: Vec::new(),
             message_id: input.message_id,
             entropy: input.entropy,
             ids: 0,
@@ -179,6 +182,7 @@ impl<'m> Turn<'m> {
 
     /// Records that the turn began: who, what, and with which words.
     pub fn begin(&mut self, what: &str, text: Option<Arc<str>>) {
+        self.passed.clear();
         let id = self.message_id.clone();
         if let Some(id) = &id {
             self.claims.push(Claim::Message { id: id.clone() });

@@ -64,7 +64,7 @@ impl Turn<'_> {
         }
         self.emit(EventBody::Entered { step: step.key.clone(), via: via.map(Into::into) });
         if asks_again {
-            self.clear_collected(step);
+            self.clear_collected(id, step);
         }
         self.act(&here.journey, step)
     }
@@ -91,10 +91,17 @@ impl Turn<'_> {
         }
     }
 
-    /// Reaching a collect by `goto` clears its fields, except those filled in this turn.
-    fn clear_collected(&mut self, step: &Step) {
+    /// The collect at hand has what it needs: a `goto` back to it in this turn asks again, or the two would never wait.
+    pub fn pass(&mut self) {
+        let place = self.top().map(|(run, _)| run.id).zip(self.here().map(|h| h.id));
+        self.passed.extend(place);
+    }
+
+    /// Reaching a collect by `goto` clears its fields, except those filled in this turn that it has not gone on from yet.
+    fn clear_collected(&mut self, id: StepId, step: &Step) {
         let StepKind::Collect(collect) = &step.kind else { return };
-        let began = self.state.turn_began;
+        let passed = self.state.top().is_some_and(|r| self.passed.contains(&(r.id, id)));
+        let began = if passed { u64::MAX } else { self.state.turn_began };
         let sets = collect.any_of.iter().flat_map(|s| &s.fields);
         for field in collect.fields.iter().chain(&collect.optional).chain(sets) {
             let old = self.state.top().and_then(|r| r.variables.set.get(&field.name)).is_some_and(|v| v.seq <= began);

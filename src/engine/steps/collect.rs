@@ -30,6 +30,7 @@ fn onward(turn: &mut Turn<'_>, step: &Step, collect: &Collect, problem: Option<A
         turn.emit(EventBody::Skipped { fields: filled });
     }
     if let Some((i, set)) = collect.any_of.iter().enumerate().find(|(_, s)| s.fields.iter().all(|f| is_set(turn, &f.name))) {
+        turn.pass();
         return Go::via(set.then, format!("any_of:{i}"));
     }
     let missing: Vec<Name> = missing(turn, collect).iter().map(|f| f.name.clone()).collect();
@@ -43,6 +44,7 @@ fn onward(turn: &mut Turn<'_>, step: &Step, collect: &Collect, problem: Option<A
         ask(turn, collect, vec![field.name.clone()], true, problem);
         return Go::Wait;
     }
+    turn.pass();
     Go::next(step)
 }
 

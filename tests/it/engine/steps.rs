@@ -194,6 +194,23 @@ fn a_goto_clears_the_collect_that_it_reaches() {
 }
 
 #[test]
+fn a_goto_asks_again_for_what_was_given_in_the_same_turn_and_used() {
+    let steps = "
+  - collect: [order_id]
+    name: first
+  - if: variables.order_id == 'A1'
+    then: [{say: Not that one.}, {goto: first}]
+  - done: 'Took {{ variables.order_id }}.'
+";
+    let mut talk = talk(steps);
+    talk.agent(start("go"));
+    let again = talk.user("A1");
+    assert_eq!((again.phase, again.messages.len()), (Phase::Collect, 2), "{}", talk.trace());
+    assert_eq!(talk.agent(fill(&[("order_id", json!("A1"))])).phase, Phase::Collect);
+    assert_eq!(talk.user("A2").messages, ["Took A2.".into()]);
+}
+
+#[test]
 fn what_a_started_write_has_read_cannot_be_corrected() {
     let steps = "  - collect: [order_id]\n  - action: api.keep\n  - collect: [email]\n  - done: Fine.\n";
     let mut talk = talk(steps);
