@@ -16,6 +16,7 @@ mod properties;
 mod spec;
 mod store;
 mod syntax;
+mod talk;
 mod template;
 mod transcript;
 mod understand;

@@ -1,6 +1,6 @@
 //! Requests over real sockets: what an answer, and every way of not answering, comes to.
 
-mod server;
+pub mod server;
 mod through;
 
 use std::collections::BTreeMap;

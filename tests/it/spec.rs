@@ -8,6 +8,7 @@ use waypost::source::CODES;
 use waypost::source::render::Format;
 
 use crate::marked::{Marked, files_with};
+use crate::talk::{self, Services};
 
 /// A fenced block.
 struct Block {
@@ -61,14 +62,23 @@ impl Section {
 }
 
 /// One kind of block after the files: what differs from it, or nothing.
-fn execute(block: &Block, workspace: &Marked) -> Option<String> {
+fn execute<'a>(block: &'a Block, workspace: &Marked, services: &mut Services<'a>) -> Option<String> {
     match block.language.as_str() {
         "yaml" | "text" => None,
         "output" => {
             let printed = workspace.check().report().render(Format::Concise, false);
             (printed != block.text).then(|| format!("prints\n{printed}where the suite has\n{}", block.text))
         }
-        other => Some(format!("no suite has blocks of `{other}`: `yaml`, `output` or `text`")),
+        "http" => {
+            *services = Services::Stubs(&block.text);
+            None
+        }
+        "server" => {
+            *services = Services::Server(&block.text);
+            None
+        }
+        "talk" => talk::run(workspace, services, &block.text, block.line),
+        other => Some(format!("no suite has blocks of `{other}`: `yaml`, `output`, `http`, `server`, `talk` or `text`")),
     }
 }
 
@@ -79,6 +89,7 @@ fn suites_hold() {
     for path in files_with(&dir, "md").into_iter().filter(|p| !p.ends_with("README.md")) {
         let name = path.strip_prefix(&dir).unwrap_or(&path).display().to_string();
         for section in sections(&fs::read_to_string(&path).unwrap()).into_iter().filter(|s| !s.blocks.is_empty()) {
+            let mut services = Services::default();
             let mut workspace = Marked::default();
             section.files(&mut workspace);
             let differences = workspace.differences();
@@ -86,7 +97,7 @@ fn suites_hold() {
                 let _ = writeln!(wrong, "{name}: {}\n{differences}", section.title);
             }
             for block in &section.blocks {
-                if let Some(why) = execute(block, &workspace) {
+                if let Some(why) = execute(block, &workspace, &mut services) {
                     let _ = writeln!(wrong, "{name}:{}: {why}", block.line);
                 }
             }
