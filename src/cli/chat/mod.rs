@@ -91,16 +91,17 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
     if let Some(journey) = &args.journey {
         session.start(journey, terminal)?;
     }
-    talk(&mut session, terminal)
+    talk(&mut session, terminal, |_| Ok(()))
 }
 
-/// Line by line, to the end.
-pub(super) fn talk(session: &mut Session, terminal: &mut Terminal) -> Outcome {
+/// Line by line, to the end; `after` each of them has its say.
+pub(super) fn talk(session: &mut Session, terminal: &mut Terminal, mut after: impl FnMut(&mut Terminal) -> std::io::Result<()>) -> Outcome {
     let mut lines = Lines::new(terminal)?;
     while let Some(line) = lines.next(terminal)? {
         if session.hear(&line, terminal)? == Flow::End {
             break;
         }
+        after(terminal)?;
     }
     Ok(Status::Fine)
 }

@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(read(" "), Line::Empty);
         assert_eq!(read("/fill order-id=A1 name=\"Nora Falk\""), fill(&[("order_id", json!("A1")), ("name", json!("Nora Falk"))]));
         assert_eq!(read("/fill ids=[\"a b\", \"c\"] note=''"), fill(&[("ids", json!(["a b", "c"])), ("note", json!(""))]));
-        assert_eq!(read("/wait 20m"), Line::Wait(Duration::from_secs(1200)));
+        assert_eq!(read("/wait 20m"), Line::Wait(Duration::from_mins(20)));
         for wrong in ["/fill", "/fill x", "/fill x=\"", "/wait soon", "/fil x=1", "/fill x=[1"] {
             assert!(matches!(read(wrong), Line::Wrong(_)), "{wrong}");
         }

@@ -73,5 +73,12 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
         writeln!(terminal.err, "  {NAME}{line}{NAME:#}")?;
     }
     writeln!(terminal.err, "{DIM}You are Nora Falk, nora.falk@example.com. /help says what else can be typed; Ctrl-D ends.{DIM:#}\n")?;
-    talk(&mut session, terminal)
+    let mut read = 0;
+    talk(&mut session, terminal, |terminal| {
+        for mail in backend.mails().iter().skip(read) {
+            writeln!(terminal.err, "{DIM}[an e-mail to {}: your code is {DIM:#}{NAME}{}{NAME:#}{DIM}]{DIM:#}", mail.to, mail.code)?;
+            read += 1;
+        }
+        Ok(())
+    })
 }
