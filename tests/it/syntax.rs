@@ -1,5 +1,6 @@
 //! Files to trees, trees to the model.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use waypost::model::{self, Workspace};
@@ -192,7 +193,7 @@ fn edges_lead_everywhere_a_run_can_go() {
     let mut out = String::new();
     for step in &journey.steps {
         let edges: Vec<String> = model::graph::edges(step).iter().map(|e| format!("{:?} -> {}", e.kind, name(e.to))).collect();
-        out += &format!("{}: {}\n", step.key, edges.join(", "));
+        writeln!(out, "{}: {}", step.key, edges.join(", ")).unwrap();
     }
     let tidy = regex::Regex::new(r#"Slug \{ shown: "([^"]*)", name: Name\("[^"]*"\) \}"#).unwrap();
     insta::assert_snapshot!("edges", tidy.replace_all(&out, "$1"));
@@ -304,7 +305,7 @@ fn a_chain_of_runs_has_an_end() {
 
 #[test]
 fn names_of_a_great_scope_are_still_told_apart() {
-    let keys: String = (0..3_000).map(|i| format!("      a{i}: 1\n")).collect();
+    let keys = (0..3_000).fold(String::new(), |keys, i| keys + &format!("      a{i}: 1\n"));
     let journey = format!("name: A\ncallable: true\njourney:\n  - set:\n{keys}      a-7: 1\n      a7-: 1\n      a_7: 1\n");
     let (workspace, diagnostics) = build(&[("journeys/a.yaml", &journey)]);
     let found: Vec<(&str, &str)> = diagnostics.0.iter().map(|d| (d.code.as_str(), workspace.sources.slice(d.span))).collect();
