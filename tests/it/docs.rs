@@ -1,8 +1,8 @@
 //! Every example of the documents is executed.
 //!
 //! A ```` ```yaml ```` block whose first line is a comment that names a file belongs to a workspace: all such blocks under one heading of
-//! level two make one, which must check without an error. Other `yaml` blocks must at least be YAML. In a ```` ```console ```` block, `$ waypost …` is run
-//! in that workspace (in the shipped one where the heading has none) and must print what follows; a line `…` stands for any lines.
+//! level two make one, which must check without an error but those that a `console` block of it shows. Other `yaml` blocks must at least be YAML. In a ```` ```console ```` block, `$ waypost …` is run
+//! in that workspace (in the shipped one where the heading has none) and must print what follows; a line `…` stands for any lines, a `…` at the end of one for the rest of it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -66,6 +66,11 @@ fn files(blocks: &[Block]) -> Vec<(String, Arc<str>)> {
         .collect()
 }
 
+/// The errors that a page shows: a workspace has those and no others.
+fn said_errors(console: &str) -> impl Iterator<Item = String> {
+    console.lines().filter_map(|l| l.strip_prefix("error[")?.split_once(']')).map(|(code, _)| code.to_owned())
+}
+
 #[test]
 fn every_workspace_of_a_page_checks() {
     let mut faults = Vec::new();
@@ -78,10 +83,16 @@ fn every_workspace_of_a_page_checks() {
                 continue;
             }
             seen += 1;
-            for d in check::load(files).diagnostics.0 {
-                if d.severity == waypost::source::Severity::Error {
-                    faults.push(format!("{} `{title}`: {} {}", path.display(), d.code, d.message));
-                }
+            let found: Vec<String> = check::load(files)
+                .diagnostics
+                .0
+                .iter()
+                .filter(|d| d.severity == waypost::source::Severity::Error)
+                .map(|d| d.code.to_string())
+                .collect();
+            let meant: Vec<String> = blocks.iter().filter(|b| b.language == "console").flat_map(|b| said_errors(&b.text)).collect();
+            if found != meant {
+                faults.push(format!("{} `{title}`: meant {meant:?}, found {found:?}", path.display()));
             }
         }
     }
@@ -94,7 +105,10 @@ fn agrees(expected: &[&str], printed: &[&str]) -> bool {
     match expected.split_first() {
         None => printed.is_empty(),
         Some((&"…", rest)) => (0..=printed.len()).any(|skip| agrees(rest, &printed[skip..])),
-        Some((line, rest)) => printed.split_first().is_some_and(|(p, more)| line.trim_end() == p.trim_end() && agrees(rest, more)),
+        Some((line, rest)) => printed.split_first().is_some_and(|(p, more)| {
+            let same = line.strip_suffix('…').map_or_else(|| line.trim_end() == p.trim_end(), |start| p.starts_with(start));
+            same && agrees(rest, more)
+        }),
     }
 }
 
