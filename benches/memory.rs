@@ -1,9 +1,12 @@
 //! What an open conversation costs in memory: many of them, each standing at the refund's confirm, in one store.
 //!
-//! `cargo run --release --example memory [100000]` prints the growth of the resident set for each.
+//! `cargo bench --bench memory` prints the growth of the resident set for each of 100,000, and ends with 1 past 4 KB.
+
+mod common;
 
 use std::sync::Arc;
 
+use common::Report;
 use serde_json::json;
 use waypost::driver::{Clock, Runtime, Turn, files};
 use waypost::engine::input::Open;
@@ -31,7 +34,7 @@ fn resident() -> Result<u64, Box<dyn std::error::Error>> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let count: u64 = std::env::args().nth(1).map_or(Ok(100_000), |n| n.parse())?;
+    let count: u64 = 100_000;
     let checked = waypost::check::load(files::read_dir(env!("CARGO_MANIFEST_DIR").as_ref())?);
     let loaded = checked.loaded().ok_or("the workspace has errors: run `waypost check`")?;
     let runtime = Runtime::new(loaded, MemoryStore::new(), shop, Clock::System)?;
@@ -55,6 +58,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             return Err(format!("conversation {n} does not stand at the confirm: {last:?}").into());
         }
     }
-    println!("{} bytes for each of {count} conversations", (resident()? - before) / count);
-    Ok(())
+    let mut report = Report::default();
+    #[expect(clippy::cast_precision_loss, reason = "a few kilobytes")]
+    let each = (resident()? - before) as f64 / count as f64;
+    report.most("each of 100,000 conversations open at the refund's confirm", each, 4_096.0, "bytes");
+    report.finish()
 }
