@@ -1,3 +1,5 @@
+//! Findings in every form, and spans that no renderer may stumble over.
+
 use super::*;
 
 fn sources() -> SourceMap {
