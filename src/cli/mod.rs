@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::{ColorChoice, Parser, Subcommand};
 use terminal::Terminal;
+use tracing_subscriber::EnvFilter;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -38,6 +39,10 @@ struct Cli {
     /// When to colour (`NO_COLOR` is heeded)
     #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
     color: ColorChoice,
+
+    /// Log the program's own steps on standard error, from this level up; never a value or a secret
+    #[arg(long, global = true, value_name = "LEVEL", env = "WAYPOST_LOG", value_parser = ["error", "warn", "info", "debug", "trace"])]
+    log: Option<String>,
 
     #[command(subcommand)]
     command: Command,
@@ -104,6 +109,9 @@ pub fn main() -> ExitCode {
             return if usage.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
+    if let Some(level) = &cli.log {
+        log(level);
+    }
     let mut terminal = Terminal::new(cli.color);
     let outcome = match cli.command {
         Command::Demo(args) => demo::run(&args, &mut terminal),
@@ -125,4 +133,10 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Only this crate's own events: those of the libraries below hold headers and bodies.
+fn log(level: &str) {
+    let filter = EnvFilter::new(format!("off,waypost={level}"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
 }
