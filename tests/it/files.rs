@@ -54,10 +54,7 @@ fn what_cannot_be_read_is_said_by_name() {
     let said: Vec<_> = files.unreadable.iter().map(|u| format!("{}: {}", u.name, u.why)).collect();
     assert_eq!(
         said,
-        [
-            "journeys/huge.yaml: it is larger than 16 MB",
-            "journeys/link.yaml: it does not exist, or is a link that leads nowhere",
-        ]
+        ["journeys/huge.yaml: it is larger than 16 MB", "journeys/link.yaml: it does not exist, or is a link that leads nowhere",]
     );
     assert_eq!(read_dir(dir.path()).unwrap_err().to_string(), "journeys/huge.yaml: it is larger than 16 MB");
     assert!(read_dir(&dir.path().join("none")).is_err());
