@@ -343,6 +343,8 @@ fn the_demo_plays_from_any_directory() {
         assert!(ran.out.contains(said), "{said} is not in\n{}", ran.out);
     }
     assert_eq!(ran.out.matches("POST /orders/H1042/cancellation").count(), 1);
+    assert!(ran.out.contains("/orders/H1043/cancellation   409"), "the shop refuses one: {}", ran.out);
+    assert!(!ran.out.contains("\"code\":\"4"), "a code is shown: {}", ran.out);
 }
 
 #[test]

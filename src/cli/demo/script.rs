@@ -32,6 +32,10 @@ const SCRIPT: &[Act] = &[
     Act::Title("A yes with a but is no yes either."),
     Act::You("yes, but only if that is free"),
     Act::You("yes please"),
+    Act::Title("The shop itself refuses a write: what it answers decides, not what the model hopes."),
+    Act::You("please cancel my order H1043"),
+    Act::You("it takes too long"),
+    Act::You("yes"),
 ];
 
 /// Plays it.
@@ -49,8 +53,10 @@ pub(super) fn play(session: &mut Session, backend: &Backend, terminal: &mut Term
         }
     }
     writeln!(terminal.out, "\n{BOLD}What the shop was asked:{BOLD:#}")?;
+    let codes: Vec<_> = backend.mails().into_iter().map(|m| m.code).collect();
     for request in backend.requests() {
-        let line = format!("  {:<4} {:<24} {DIM}{}{DIM:#} {}", request.method, request.path, request.status, request.body);
+        let body = codes.iter().fold(request.body.to_string(), |body, code| body.replace(&**code, "[redacted]"));
+        let line = format!("  {:<4} {:<28} {DIM}{}{DIM:#} {body}", request.method, request.path, request.status);
         writeln!(terminal.out, "{}", line.trim_end())?;
     }
     Ok(Status::Fine)
