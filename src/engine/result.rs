@@ -15,7 +15,7 @@ use super::turn::{Go, Turn, later};
 use crate::model::action::{Effects, ErrorKind};
 use crate::model::step::{Call, StepKind};
 use crate::model::{Action, Step};
-use crate::value::{Json, Name, Value};
+use crate::value::{Json, Name, Slug, Value};
 
 /// What was made of an answer.
 struct Judged {
@@ -258,7 +258,7 @@ impl Turn<'_> {
         let Some(write) = self.state.flight.clone() else { return Go::Wait };
         let Some(action) = self.action_in_flight(&write) else { return self.doubt_remains("the action is gone") };
         let Some(rule) = action.safety.reconcile.clone() else { return self.doubt_remains("nothing settles it") };
-        let name = Name::new(outcome);
+        let name = Slug::named(outcome).name;
         let applied = rule.applied.iter().find(|(read, _)| read.name == name).map(|(_, w)| w.shown.clone());
         let digest = write.digest.clone();
         if let Some(as_outcome) = applied {

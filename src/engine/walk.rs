@@ -57,7 +57,9 @@ impl Turn<'_> {
         let Some((_, plan)) = self.top() else { return self.lost() };
         let here = Here { journey: plan.journey.clone(), id };
         let Some(step) = here.step() else { return self.lost() };
-        if self.state.instant >= self.machine.workspace.settings.limits.instant_steps {
+        // The step that waits at the end of the way is none of those that ran at once.
+        let budget = self.machine.workspace.settings.limits.instant_steps.saturating_add(step.kind.is_interactive().into());
+        if self.state.instant >= budget {
             let text = format!("more than {} steps ran without waiting for anybody", self.state.instant);
             self.emit(EventBody::Fault { code: "instant_steps".into(), text: text.as_str().into() });
             return Go::Fall(text);

@@ -214,12 +214,14 @@ impl<'a> Eval<'a> {
             let taint = node.map_or_else(Taint::default, |n| n.taint.computed());
             return Ok(Operand { val: Val::Bool(node.is_some()), taint });
         }
+        let headers = are_headers(base, before);
         let base = self.postfix(base, before, true)?;
         let key = match &last.kind {
             OpKind::Member(key) => Operand::clean(Val::Text(key)),
             OpKind::Index(index) => self.expr(index)?,
             OpKind::Call(..) | OpKind::Macro(_) => return Err(fail("`has` takes a path", last.at)),
         };
+        let key = if headers { lowered(key) } else { key };
         let found = match &key.val {
             Val::Int(index) if base.val.is_list() => usize::try_from(*index).is_ok_and(|i| base.val.element(i).is_some()),
             key => base.val.entry(key).is_some(),
@@ -229,17 +231,23 @@ impl<'a> Eval<'a> {
 
     /// Members, indexes and calls, left to right. Lenient: what has no members has only missing ones.
     fn postfix(&mut self, base: &'a Expr, ops: &'a [Op], lenient: bool) -> Outcome<'a> {
-        let (mut value, ops) = match (&base.kind, ops.split_first()) {
+        let (mut value, rest) = match (&base.kind, ops.split_first()) {
             (Kind::Root(root), Some((Op { kind: OpKind::Member(key), .. }, rest))) => match self.scope.member(*root, key) {
                 Some(node) => (Operand { val: Val::from(node.json), taint: node.taint.clone() }, rest),
                 None => (Operand::clean(Val::Null), rest),
             },
             _ => (self.expr(base)?, ops),
         };
-        for op in ops {
+        for (i, op) in (ops.len() - rest.len()..).zip(rest) {
+            let headers = ops.get(..i).is_some_and(|before| are_headers(base, before));
             value = match &op.kind {
+                OpKind::Member(key) if headers => member(&value, &key.to_lowercase(), lenient).at(op.at)?,
                 OpKind::Member(key) => member(&value, key, lenient).at(op.at)?,
-                OpKind::Index(index) => self.index(&value, index, lenient)?,
+                OpKind::Index(index) => {
+                    let key = self.expr(index)?;
+                    let key = if headers { lowered(key) } else { key };
+                    Self::index(&value, key, index.at, lenient)?
+                }
                 OpKind::Call(function, args, pattern) => self.call(function, Some(value), args, pattern.as_ref(), op.at)?,
                 OpKind::Macro(call) => self.macro_call(call, &value, op.at)?,
             };
@@ -247,30 +255,29 @@ impl<'a> Eval<'a> {
         Ok(value)
     }
 
-    fn index(&mut self, value: &Operand<'a>, index: &'a Expr, lenient: bool) -> Outcome<'a> {
-        let key = self.expr(index)?;
+    fn index(value: &Operand<'a>, key: Operand<'a>, at: At, lenient: bool) -> Outcome<'a> {
         let found = if value.val.is_list() {
-            let at = match key.val {
+            let element = match key.val {
                 Val::Int(n) => Some(n),
                 Val::Double(n) => super::value::exact_int(n),
                 _ => None,
             };
-            match at {
+            match element {
                 Some(n) if n >= 0 => Operand {
                     val: usize::try_from(n).ok().and_then(|n| value.val.element(n)).unwrap_or(Val::Null),
                     taint: value.taint.member(None),
                 },
-                Some(_) => return Err(fail("an index counts from 0", index.at)),
+                Some(_) => return Err(fail("an index counts from 0", at)),
                 None if lenient => Operand::clean(Val::Null),
-                None => return Err(fail(format!("an element of a list has an integer for its index, not {}", key.val.what()), index.at)),
+                None => return Err(fail(format!("an element of a list has an integer for its index, not {}", key.val.what()), at)),
             }
         } else if value.val.is_map() {
-            let shown = map_key(&key.val).at(index.at)?;
+            let shown = map_key(&key.val).at(at)?;
             Operand { val: value.val.entry(&key.val).unwrap_or(Val::Null), taint: value.taint.member(Some(&shown.to_string())) }
         } else if lenient || matches!(value.val, Val::Null) {
             Operand { val: Val::Null, taint: value.taint.clone() }
         } else {
-            return Err(fail(format!("{} has no elements", value.val.what()), index.at));
+            return Err(fail(format!("{} has no elements", value.val.what()), at));
         };
         Ok(Operand { taint: found.taint.join(&key.taint.computed()), ..found })
     }
@@ -456,6 +463,19 @@ pub(super) fn constant(literal: &Literal) -> Val<'_> {
         Literal::Int(n) => Val::Int(*n),
         Literal::Double(n) => Val::Double(*n),
         Literal::Text(s) => Val::Text(s),
+    }
+}
+
+/// Whether what was read so far are the headers of an answer: their names are in lower case, however an author writes them.
+fn are_headers(base: &Expr, before: &[Op]) -> bool {
+    let headers = |op: &Op| matches!(&op.kind, OpKind::Member(key) if &**key == "headers");
+    matches!((&base.kind, before), (Kind::Root(Root::Response), [op]) if headers(op))
+}
+
+fn lowered(key: Operand<'_>) -> Operand<'_> {
+    match key.val.as_text() {
+        Some(text) => Operand { val: Val::Built(text.to_lowercase().into()), taint: key.taint },
+        None => key,
     }
 }
 

@@ -85,6 +85,26 @@ pub enum StepKind {
     Broken,
 }
 
+impl StepKind {
+    /// Whether it waits for somebody; all others run at once.
+    #[must_use]
+    pub const fn is_interactive(&self) -> bool {
+        match self {
+            Self::Collect(_) | Self::Choice(_) | Self::Confirm(_) | Self::Guide(_) | Self::Investigate(_) => true,
+            Self::Action(_)
+            | Self::Verify(_)
+            | Self::Say(_)
+            | Self::If(_)
+            | Self::Set(_)
+            | Self::Goto(_)
+            | Self::Run(_)
+            | Self::Done(_)
+            | Self::Escalate(_)
+            | Self::Broken => false,
+        }
+    }
+}
+
 /// A value that an author wrote where data goes.
 #[derive(Debug, Clone)]
 pub enum Operand {

@@ -95,6 +95,7 @@ fn suites_hold() {
             let differences = workspace.differences();
             if !differences.is_empty() {
                 let _ = writeln!(wrong, "{name}: {}\n{differences}", section.title);
+                continue;
             }
             for block in &section.blocks {
                 if let Some(why) = execute(block, &workspace, &mut services) {

@@ -10,7 +10,7 @@ use crate::model::action::{Effects, ErrorKind};
 use crate::model::step::Call;
 use crate::model::{Action, Next, Step};
 use crate::supervise::Origin;
-use crate::value::{Json, Name, Value};
+use crate::value::{Json, Slug, Value};
 
 /// Elements of an `each`, at most.
 const EACH: usize = 50;
@@ -83,7 +83,7 @@ pub(in crate::engine) fn matched(
     flight: &Flight,
     outcome: &Arc<str>,
 ) -> Go {
-    let name = Name::new(outcome);
+    let name = Slug::named(outcome).name;
     let listed = call.outcomes.iter().find(|b| b.name.name == name);
     let then: Next = listed.map_or(step.next, |b| b.then);
     let mut whole_list = false;

@@ -146,7 +146,7 @@ pub(in crate::engine) fn miss(turn: &mut Turn<'_>, choice: &Choice, heard: &Hear
         return Go::via(next, "freeform");
     }
     turn.emit(EventBody::Missed);
-    if turn.state.top().map_or(0, |r| r.stand.missed) >= choice.max_attempts {
+    if turn.state.top().map_or(0, |r| r.stand.missed) > choice.max_attempts {
         return match choice.on_exhausted {
             Some(next) => Go::via(next, "exhausted"),
             None => Go::Fall("no option was chosen after several attempts".into()),

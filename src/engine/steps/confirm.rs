@@ -15,8 +15,8 @@ use crate::template::{Template, Undefined};
 use crate::understand::{self, Reply, classify};
 use crate::value::{Json, Taint, Value, display};
 
-/// Answers that are none, until they count as a no.
-const ATTEMPTS: u32 = 3;
+/// How often the question is put again, until what is no answer counts as a no.
+const REPEATS: u32 = 3;
 
 pub(in crate::engine) fn enter(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm) -> Go {
     match ask(turn, step, confirm) {
@@ -191,7 +191,7 @@ pub(in crate::engine) fn change(turn: &mut Turn<'_>, step: &Step, confirm: &Conf
         return Go::via(next, "change");
     }
     turn.emit(EventBody::Missed);
-    if turn.state.top().map_or(0, |r| r.stand.missed) >= ATTEMPTS {
+    if turn.state.top().map_or(0, |r| r.stand.missed) > REPEATS {
         return no(turn, confirm);
     }
     turn.say("What should it be instead?");
@@ -236,7 +236,7 @@ pub(in crate::engine) fn no(turn: &mut Turn<'_>, confirm: &Confirm) -> Go {
 
 pub(in crate::engine) fn miss(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm) -> Go {
     turn.emit(EventBody::Missed);
-    if turn.state.top().map_or(0, |r| r.stand.missed) >= ATTEMPTS {
+    if turn.state.top().map_or(0, |r| r.stand.missed) > REPEATS {
         return no(turn, confirm);
     }
     turn.say("Please answer with yes or no.");

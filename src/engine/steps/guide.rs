@@ -7,8 +7,8 @@ use crate::engine::turn::{Go, Turn};
 use crate::model::step::Guide;
 use crate::understand::{Reply, Words, classify, is_word};
 
-/// Messages that mean nothing here, until the fallback.
-const ATTEMPTS: u32 = 3;
+/// How often an instruction is said again, until a message that means nothing here counts as being stuck.
+const REPEATS: u32 = 3;
 
 pub(in crate::engine) fn enter(turn: &mut Turn<'_>, guide: &Guide) -> Go {
     forward(turn, guide, 0)
@@ -83,7 +83,7 @@ pub(in crate::engine) fn hear(turn: &mut Turn<'_>, guide: &Guide, heard: &Heard)
 
 pub(in crate::engine) fn miss(turn: &mut Turn<'_>, guide: &Guide) -> Go {
     turn.emit(EventBody::Missed);
-    if turn.state.top().map_or(0, |r| r.stand.missed) >= ATTEMPTS {
+    if turn.state.top().map_or(0, |r| r.stand.missed) > REPEATS {
         return stuck(turn, guide);
     }
     turn.say("Say \"next\" when it is done, \"back\" for the one before, or \"stuck\" if it does not work.");

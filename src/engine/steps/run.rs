@@ -9,7 +9,7 @@ use crate::model::Next;
 use crate::model::step::Run;
 use crate::supervise::Origin;
 use crate::understand::normalise;
-use crate::value::{Name, Value};
+use crate::value::{Name, Slug, Value};
 
 /// Outcomes of the engine: not listed, they end the caller the same way.
 const ENDING: [&str; 4] = ["declined", "cancelled", "failed", "denied"];
@@ -68,7 +68,7 @@ pub(in crate::engine) fn returned(turn: &mut Turn<'_>, run: &Run, next: Next, ou
         turn.assign(name, result.unwrap_or_default(), Origin::Answer, Vec::new());
     }
     turn.emit(EventBody::Matched { outcome: outcome.clone() });
-    let name = Name::new(outcome);
+    let name = Slug::named(outcome).name;
     if let Some(branch) = run.outcomes.iter().find(|b| b.name.name == name) {
         return Go::via(branch.then, format!("outcome:{outcome}"));
     }

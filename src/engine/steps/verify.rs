@@ -12,7 +12,7 @@ use crate::engine::turn::{Go, Turn, later};
 use crate::model::step::{Verify, VerifySource};
 use crate::model::{Action, Step};
 use crate::supervise::{Identity, Origin, Source};
-use crate::value::{Name, display};
+use crate::value::{Name, Slug, display};
 
 pub(in crate::engine) fn enter(turn: &mut Turn<'_>, verify: &Verify) -> Go {
     let Some(action) = &verify.call.action else { return Go::Fall("the action is not here".into()) };
@@ -72,7 +72,7 @@ pub(in crate::engine) fn matched(
     flight: &Flight,
     outcome: &Arc<str>,
 ) -> Go {
-    let name = Name::new(outcome);
+    let name = Slug::named(outcome).name;
     let verified = verify.verified.iter().any(|(v, _)| v.name == name);
     let subject = if verified { subject(turn, verify, action, flight) } else { Err("no verified outcome") };
     for name in verify.call.save_as.iter().chain(&action.output_datapoint) {
