@@ -471,6 +471,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
             let mut body = body.clone();
             for _ in 0..CLAIMS {
                 let now = self.clock.now();
+                let refused = matches!(body, InputBody::ClaimRefused { .. });
                 let input = Input {
                     at: now,
                     actor: turning.actor,
@@ -480,10 +481,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
                     body,
                 };
                 let progress = machine.handle(&state, input);
-                let mut after = state.clone();
-                for event in &progress.events {
-                    after.apply(event);
-                }
+                let after = progress.state;
                 let working = progress.answer.phase == Phase::Working;
                 let result = turning.with(&progress.answer, &progress.events);
                 if progress.events.is_empty() && progress.claims.is_empty() {
@@ -495,7 +493,8 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 let wake_at = landed.chain(progress.wake_at).min();
                 // What is recorded under the message's id is what the turn comes to, not how far it is.
                 let ended = progress.effects.is_empty() && !working;
-                let reply = turning.message.as_ref().filter(|_| ended);
+                // What was refused for a claim may be sent again under the same id.
+                let reply = turning.message.as_ref().filter(|_| ended && !refused);
                 let commit = Commit {
                     key: turning.key.clone(),
                     expected: version,

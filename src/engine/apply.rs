@@ -308,8 +308,8 @@ impl State {
         let variables = Arc::make_mut(&mut run.variables);
         for (i, (name, value)) in began.with.iter().enumerate() {
             let origin = began.origins.get(i).copied().unwrap_or(Origin::Answer);
-            let variable = Variable { value: value.clone(), seq, origin, from: Vec::new(), step: "".into() };
-            variables.set.insert(name.clone(), variable);
+            let variable = Variable { value: value.clone(), seq, origin, from: Vec::new(), step: Arc::default() };
+            variables.set.insert(name.clone(), Arc::new(variable));
         }
         self.begun = self.begun.max(began.run);
         self.offered.clear();
@@ -323,17 +323,17 @@ impl State {
             None => self.runs.last_mut(),
         };
         let Some(run) = run.map(Arc::make_mut) else { return };
-        let variable = Variable { value: filled.value.clone(), seq, origin: filled.origin, from: Vec::new(), step: "".into() };
+        let variable = Variable { value: filled.value.clone(), seq, origin: filled.origin, from: Vec::new(), step: Arc::default() };
         run.stand.asked.retain(|f| *f != filled.name);
-        Arc::make_mut(&mut run.variables).set.insert(filled.name.clone(), variable);
+        Arc::make_mut(&mut run.variables).set.insert(filled.name.clone(), Arc::new(variable));
     }
 
     fn set(&mut self, assigned: &Assigned, seq: u64) {
         let Some(run) = self.top_mut() else { return };
-        let step = run.at.as_ref().map_or_else(|| "".into(), |s| s.0.clone());
+        let step = run.at.as_ref().map(|s| s.0.clone()).unwrap_or_default();
         let variables = Arc::make_mut(&mut run.variables);
         let variable = Variable { value: assigned.value.clone(), seq, origin: assigned.origin, from: assigned.from.clone(), step };
-        variables.set.insert(assigned.name.clone(), variable);
+        variables.set.insert(assigned.name.clone(), Arc::new(variable));
     }
 
     /// The body of the answer that the action in flight got.
@@ -348,7 +348,7 @@ impl State {
         let Some(answer) = self.answer() else { return };
         let cut_answer = Value { json: cut(&answer.json, &kept.fields), taint: kept.taint.clone() };
         let Some(run) = self.top_mut() else { return };
-        let step = run.at.as_ref().map_or_else(|| "".into(), |s| s.0.clone());
+        let step = run.at.as_ref().map(|s| s.0.clone()).unwrap_or_default();
         let before = run.variables.set.get(&kept.name);
         let value = if kept.each {
             let mut list: Vec<Json> = run.stand.each.iter().map(|v| (*cut(&v.json, &kept.fields)).clone()).collect();
@@ -366,7 +366,7 @@ impl State {
             cut_answer
         };
         let variable = Variable { value, seq, origin: Origin::Answer, from: kept.from.clone(), step };
-        Arc::make_mut(&mut run.variables).set.insert(kept.name.clone(), variable);
+        Arc::make_mut(&mut run.variables).set.insert(kept.name.clone(), Arc::new(variable));
     }
 
     fn decided(&mut self, decided: &Decided) {
@@ -387,7 +387,7 @@ impl State {
                 effect: None,
                 request: request.clone(),
                 inputs: inputs.clone(),
-                sources: Arc::new(decided.sources.clone()),
+                sources: decided.sources.clone(),
                 digest: decided.digest.clone(),
                 attempt: 0,
                 until: jiff::Timestamp::default(),

@@ -14,7 +14,7 @@ use super::turn::{Go, Turn, later};
 use crate::model::action::{Effects, ErrorKind, Idempotency, Reconcile};
 use crate::model::step::Input;
 use crate::model::{Action, StepKey};
-use crate::supervise::{Decision, Grant, Intent, Ledger, Verdict, decide};
+use crate::supervise::{Decision, Intent, Ledger, Source, Verdict, decide};
 use crate::value::Value;
 
 /// Past an action's timeout, until its sender is given up.
@@ -59,7 +59,7 @@ impl Turn<'_> {
         let Some(step) = run.at.clone() else { return Err(Trouble::new(ErrorKind::Internal, "there is no step")) };
         let action = wanted.action;
         let built = self.build(wanted, &run);
-        let (resolved, mut request, sources) = match built {
+        let (inputs, mut request, sources) = match built {
             Ok(built) => built,
             Err(detail) => return Err(Trouble::new(ErrorKind::InvalidInput, detail)),
         };
@@ -78,31 +78,31 @@ impl Turn<'_> {
             purpose: wanted.purpose,
             verdict,
             request: allowed.then(|| request.clone()),
-            inputs: allowed.then(|| resolved.value.clone()),
-            sources: if allowed { sources } else { Vec::new() },
+            inputs: allowed.then(|| inputs.clone()),
+            sources: if allowed { sources.into() } else { Arc::default() },
             digest,
             again: false,
         })));
         match permit {
             Some(permit) => {
-                self.send(action, permit, request, &resolved.value, 1, until);
+                self.send(action, permit, request, &inputs, 1, until);
                 Ok(())
             }
             None => Err(trouble),
         }
     }
 
-    fn build(&self, wanted: &Wanted<'_>, run: &Run) -> Result<(Resolved, super::effect::Request, Vec<crate::supervise::Source>), String> {
+    fn build(&self, wanted: &Wanted<'_>, run: &Run) -> Result<(Value, super::effect::Request, Vec<Source>), String> {
         let action = wanted.action;
         let view = View::new(&self.state, Some(run), self.at).each(wanted.each);
         let resolved = inputs::resolve(action, wanted.inputs, &view, &self.state, run)?;
         let view = View::new(&self.state, Some(run), self.at).each(wanted.each).inputs(&resolved.value);
         let request = request::build(action, &resolved.value, &view)?;
-        let mut sources = resolved.sources.clone();
+        let Resolved { value, mut sources } = resolved;
         for source in request::sources(action, &run.variables) {
             scope::push(&mut sources, source);
         }
-        Ok((resolved, request, sources))
+        Ok((value, request, sources))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the facts of one decision, each of another origin")]
@@ -111,19 +111,19 @@ impl Turn<'_> {
         run: &Run,
         step: &StepKey,
         action: &Action,
-        sources: &[crate::supervise::Source],
+        sources: &[Source],
         digest: Option<&Arc<str>>,
         until: Timestamp,
         placed: bool,
     ) -> (Verdict, Option<crate::supervise::Permit>) {
         let doubtful = digest.and_then(|d| self.state.writes.get(d)).is_some_and(|w| w.doubt.is_some());
         let in_doubt = doubtful && action.settings.idempotency != Idempotency::Key;
-        let grants: Vec<Grant> = run.grants.iter().map(|g| (**g).clone()).collect();
         let intent = Intent { action, step, placed, sources, until };
         let ledger = Ledger {
             variables: &run.variables,
-            grants: &grants,
+            grants: &run.grants,
             identity: self.state.identity.as_deref(),
+            policies: self.machine.policies,
             in_doubt,
             grant_ttl_s: self.machine.workspace.settings.limits.grant_ttl_s,
         };
@@ -189,7 +189,7 @@ impl Turn<'_> {
             verdict,
             request: None,
             inputs: None,
-            sources: Vec::new(),
+            sources: Arc::default(),
             digest: None,
             again: true,
         })));

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::answer::Answer;
 use super::event::Event;
+use super::state::State;
 use crate::model::action::{Action, ActionId, Effects, ErrorKind, Method};
 use crate::supervise::Permit;
 use crate::value::{Json, Name};
@@ -19,6 +20,8 @@ pub struct EffectId(pub Arc<str>);
 #[derive(Debug)]
 #[must_use = "events must be committed and effects performed"]
 pub struct Progress {
+    /// The state after it: the fold of the state before it and the events.
+    pub state: State,
     /// What changed, in order.
     pub events: Vec<Event>,
     /// What one conversation cannot know; taken in the transaction of the events.

@@ -385,8 +385,8 @@ pub struct Decided {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Value>,
     /// Everything that the request read.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sources: Vec<Source>,
+    #[serde(default, skip_serializing_if = "<[Source]>::is_empty")]
+    pub sources: Arc<[Source]>,
     /// Of a write: digest of the request, by which doubt is remembered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Arc<str>>,

@@ -43,7 +43,10 @@ impl Turn<'_> {
             InputBody::ClaimRefused { claim: _, reason } => {
                 self.begin("claim_refused", None);
                 self.note(format!("a claim was refused: {reason}"));
-                self.refuse("busy", "it is taken at the moment");
+                if self.actor != Actor::System {
+                    self.say("That is being worked on already. Please try again in a moment.");
+                }
+                self.refuse("busy", "it is taken at the moment: try again");
             }
         }
     }
@@ -102,6 +105,10 @@ impl Turn<'_> {
     /// attempt that failed.
     fn hear(&mut self, heard: &Heard) {
         if self.state.status == Status::Escalated {
+            // Whoever took it over speaks for himself.
+            if !self.state.taken {
+                self.say("A colleague has this conversation and will answer you here.");
+            }
             return;
         }
         let locale = &self.machine.locale;

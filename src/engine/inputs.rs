@@ -88,7 +88,7 @@ impl Finder<'_> {
             return self.operand(mapping, name);
         }
         if let Some(variable) = self.variables.set.get(name) {
-            let source = Source { path: Arc::new([name.as_str().into()]), seq: variable.seq };
+            let source = Source { path: Arc::new([name.shared()]), seq: variable.seq };
             scope::push(&mut self.sources, source);
             return Ok((!variable.value.is_null()).then(|| variable.value.clone()));
         }
@@ -104,7 +104,7 @@ impl Finder<'_> {
             }
         }
         let gone = self.variables.seq(name.as_str());
-        scope::push(&mut self.sources, Source { path: Arc::new([name.as_str().into()]), seq: gone });
+        scope::push(&mut self.sources, Source { path: Arc::new([name.shared()]), seq: gone });
         Ok(None)
     }
 }

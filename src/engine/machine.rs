@@ -1,6 +1,6 @@
 //! The machine: a workspace that was checked, and the keys of its installation.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -38,7 +38,10 @@ pub struct Machine {
     pub(super) keys: Keys,
     pub(super) router: Router,
     pub(super) locale: Locale,
-    plans: BTreeMap<ContentHash, Arc<Plan>>,
+    /// Whether the workspace has policies: until they can be enforced, they deny.
+    pub(super) policies: bool,
+    // Looked up by every step and never listed.
+    plans: HashMap<ContentHash, Arc<Plan>>,
 }
 
 /// A journey and what can be known of it beforehand.
@@ -78,7 +81,8 @@ impl Machine {
         let plans = workspace.journeys.values().map(|j| (j.hash.clone(), Arc::new(Plan::new(j.clone())))).collect();
         let router = Router::new(&workspace);
         let locale = Locale::new(&workspace.settings);
-        Self { workspace, keys, router, locale, plans }
+        let policies = workspace.has_policies();
+        Self { workspace, keys, router, locale, policies, plans }
     }
 
     /// Keeps the journeys of another version of the workspace, for the runs that are pinned to them.
@@ -116,7 +120,7 @@ impl Machine {
     /// Where a conversation stands, as that actor may see it: what its last answer would say again.
     #[must_use]
     pub fn present(&self, state: &State, actor: Actor, now: Timestamp) -> Answer {
-        present::standing(self, state, actor, now)
+        present::standing(self, state, actor, now, None)
     }
 
     pub(super) fn plan_of(&self, journey: &Journey) -> Option<&Arc<Plan>> {

@@ -15,8 +15,8 @@ use crate::model::Step;
 use crate::model::step::StepKind;
 use crate::template::Undefined;
 
-/// The answer that says again how things stand.
-pub(super) fn standing(machine: &Machine, state: &State, actor: Actor, now: Timestamp) -> Answer {
+/// The answer that says how things stand; without `said`, it says again what is asked.
+pub(super) fn standing(machine: &Machine, state: &State, actor: Actor, now: Timestamp, said: Option<Vec<Arc<str>>>) -> Answer {
     let mut answer = Answer { at: state.version, status: state.status, phase: phase(machine, state), ..Answer::default() };
     answer.journey = match (state.top(), &state.last) {
         (Some(run), _) => Some(shown(machine, run)),
@@ -31,6 +31,8 @@ pub(super) fn standing(machine: &Machine, state: &State, actor: Actor, now: Time
     if answer.phase == Phase::Choice && state.top().is_none() {
         answer.options.clone_from(&state.offered);
     }
+    let again = said.is_none();
+    answer.messages = said.unwrap_or_default();
     let Some(run) = state.top().filter(|r| answer.phase != Phase::Working && !r.paused && r.stand.waits) else {
         return answer;
     };
@@ -38,7 +40,9 @@ pub(super) fn standing(machine: &Machine, state: &State, actor: Actor, now: Time
     let step = run.at.as_ref().and_then(|at| plan.journey.step_by_key(at)).map(|(_, step)| step);
     if let (Some(step), false) = (step, state.status == Status::Escalated) {
         let view = View::new(state, Some(run), now);
-        answer.messages = sayings(step, run, &view).iter().map(|s| s.to(actor)).collect();
+        if again {
+            answer.messages = sayings(step, run, &view).iter().map(|s| s.to(actor)).collect();
+        }
         answer.options = options(step, run, &view);
         answer.question = question(run, actor);
     }
@@ -70,7 +74,7 @@ fn sayings(step: &Step, run: &Run, view: &View<'_>) -> Vec<Saying> {
         StepKind::Choice(step) => choice::prompt(step, view),
         StepKind::Confirm(_) => {
             let question = run.stand.question.iter();
-            question.map(|q| Saying { text: q.text.clone(), redacted: q.redacted.clone() }).collect()
+            question.map(|q| Saying { redacted: q.redacted.clone(), ..Saying::plain(q.text.clone()) }).collect()
         }
         StepKind::Guide(guide) => {
             let instruction = guide.steps.get(run.stand.index as usize);

@@ -217,12 +217,12 @@ pub(super) fn sources<'r>(reads: impl IntoIterator<Item = &'r Read>, variables: 
         match (read.root, read.keys.split_first()) {
             (Root::Variables, None) => {
                 for (name, variable) in &variables.set {
-                    push(&mut found, Source { path: Arc::new([name.as_str().into()]), seq: variable.seq });
+                    push(&mut found, Source { path: Arc::new([name.shared()]), seq: variable.seq });
                 }
             }
             (Root::Variables, Some((first, rest))) => {
                 let name = Name::new(first);
-                let path = std::iter::once(Arc::from(name.as_str())).chain(rest.iter().cloned()).collect();
+                let path = std::iter::once(name.shared()).chain(rest.iter().cloned()).collect();
                 push(&mut found, Source { path, seq: variables.seq(name.as_str()) });
             }
             // What `each` and `inputs` hold was read where they were made.

@@ -180,8 +180,8 @@ pub(super) struct Flight {
     /// The inputs.
     pub inputs: Value,
     /// What it read.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub sources: Arc<Vec<Source>>,
+    #[serde(default, skip_serializing_if = "<[Source]>::is_empty")]
+    pub sources: Arc<[Source]>,
     /// Of a write.
     #[serde(default, skip_serializing_if = "is_default")]
     pub digest: Option<Arc<str>>,

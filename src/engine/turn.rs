@@ -56,11 +56,13 @@ pub(super) struct Saying {
     pub text: Arc<str>,
     /// With sensitive values hidden, if there are any in it.
     pub redacted: Option<Arc<str>>,
+    /// What was not set and is shown as nothing.
+    pub unset: Vec<Arc<str>>,
 }
 
 impl Saying {
     pub fn plain(text: impl Into<Arc<str>>) -> Self {
-        Self { text: text.into(), redacted: None }
+        Self { text: text.into(), redacted: None, unset: Vec::new() }
     }
 
     /// As that actor may see it.
@@ -80,7 +82,7 @@ impl Saying {
 impl From<Rendered> for Saying {
     fn from(rendered: Rendered) -> Self {
         let redacted = rendered.tainted.then(|| rendered.shown().into());
-        Self { text: rendered.text.into(), redacted }
+        Self { text: rendered.text.into(), redacted, unset: rendered.undefined }
     }
 }
 
@@ -141,17 +143,16 @@ impl<'m> Turn<'m> {
         }
         let wake_at = self.wake_at();
         let answer = self.answer(before);
-        Progress { events: self.events, claims: self.claims, effects: self.effects, wake_at, answer }
+        Progress { state: self.state, events: self.events, claims: self.claims, effects: self.effects, wake_at, answer }
     }
 
-    fn answer(&self, before: u64) -> Answer {
-        let mut answer = present::standing(self.machine, &self.state, self.actor, self.at);
-        if self.state.version != before && !(self.refused.is_some() && self.said.is_empty()) {
-            answer.messages = self.said.iter().map(|s| s.to(self.actor)).collect();
-        }
-        answer.errors.clone_from(&self.errors);
-        answer.refused.clone_from(&self.refused);
-        answer.read.clone_from(&self.read);
+    fn answer(&mut self, before: u64) -> Answer {
+        let told = self.state.version != before && !(self.refused.is_some() && self.said.is_empty());
+        let said = told.then(|| self.said.iter().map(|s| s.to(self.actor)).collect());
+        let mut answer = present::standing(self.machine, &self.state, self.actor, self.at, said);
+        answer.errors = std::mem::take(&mut self.errors);
+        answer.refused = self.refused.take();
+        answer.read = self.read.take();
         answer
     }
 
@@ -265,6 +266,7 @@ impl<'m> Turn<'m> {
     }
 
     pub fn say_as(&mut self, saying: Saying) {
+        self.note_unset(&saying.unset);
         if !saying.text.trim().is_empty() {
             self.said.push(saying.clone());
             self.emit(EventBody::Said { text: saying.text, redacted: saying.redacted });
@@ -277,14 +279,19 @@ impl<'m> Turn<'m> {
         }
     }
 
+    /// Says in the trace what a text lacks.
+    pub fn note_unset(&mut self, paths: &[Arc<str>]) {
+        for path in paths {
+            self.note(format!("`{path}` is not set and was shown as nothing"));
+        }
+    }
+
     /// What a template for a person comes to. A fault in it is told of, and gives nothing.
     pub fn render(&mut self, template: &Template) -> Option<Saying> {
         let rendered = template.render(&self.view(), Undefined::Nothing);
         match rendered {
-            Ok(rendered) => {
-                for path in &rendered.undefined {
-                    self.note(format!("`{path}` is not set and was shown as nothing"));
-                }
+            Ok(mut rendered) => {
+                self.note_unset(&std::mem::take(&mut rendered.undefined));
                 Some(rendered.into())
             }
             Err(fault) => {

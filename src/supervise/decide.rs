@@ -32,9 +32,11 @@ pub struct Ledger<'a> {
     /// The run's variables.
     pub variables: &'a Variables,
     /// The run's grants.
-    pub grants: &'a [Grant],
+    pub grants: &'a [Arc<Grant>],
     /// Who was verified.
     pub identity: Option<&'a Identity>,
+    /// Whether the workspace has policies, which this version cannot enforce.
+    pub policies: bool,
     /// Whether the same write was started and nobody knows what came of it.
     pub in_doubt: bool,
     /// Seconds that a grant lives.
@@ -149,6 +151,10 @@ impl Docket {
         }
         if safety.requires_confirmation && !self.confirmation(intent, ledger, now) {
             return;
+        }
+        if ledger.policies {
+            let why = "the workspace has policies, which this version cannot enforce";
+            return self.deny(Rule::Policy, "policy", why);
         }
         if safety.approval.is_some() {
             return self.unenforced(Rule::Approval, "requires_approval");

@@ -76,7 +76,7 @@ pub struct Variable {
 pub struct Variables {
     /// Those that are set.
     #[serde(rename = "v", default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub set: BTreeMap<Name, Variable>,
+    pub set: BTreeMap<Name, Arc<Variable>>,
     /// Those that were, and when they were unset.
     #[serde(rename = "g", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub gone: BTreeMap<Name, u64>,

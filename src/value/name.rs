@@ -14,6 +14,12 @@ impl Name {
         if written.contains('-') { Self(written.replace('-', "_").into()) } else { Self(written.into()) }
     }
 
+    /// The same text, shared.
+    #[must_use]
+    pub fn shared(&self) -> Arc<str> {
+        self.0.clone()
+    }
+
     /// As it is looked up: with `_`.
     #[must_use]
     pub fn as_str(&self) -> &str {

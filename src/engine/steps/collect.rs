@@ -67,6 +67,9 @@ fn missing<'c>(turn: &Turn<'_>, collect: &'c Collect) -> Vec<&'c Field> {
     if collect.any_of.is_empty() {
         return collect.fields.iter().filter(|f| !is_set(turn, &f.name)).collect();
     }
+    if let Some(begun) = begun(turn, collect) {
+        return begun.iter().filter(|f| !is_set(turn, &f.name)).collect();
+    }
     let mut fields: Vec<&Field> = Vec::new();
     for field in collect.any_of.iter().flat_map(|s| &s.fields) {
         if !is_set(turn, &field.name) && !fields.iter().any(|f| f.name == field.name) {
@@ -76,16 +79,31 @@ fn missing<'c>(turn: &Turn<'_>, collect: &'c Collect) -> Vec<&'c Field> {
     fields
 }
 
+/// The set of `any_of` that the user has begun: since the step was entered, it got a value that belongs to no other set.
+fn begun<'c>(turn: &Turn<'_>, collect: &'c Collect) -> Option<&'c [Field]> {
+    let run = turn.state.top()?;
+    let given = |f: &Field| run.variables.set.get(&f.name).is_some_and(|v| !v.value.is_null() && v.seq > run.stand.entered);
+    let sets_with = |f: &Field| collect.any_of.iter().filter(|s| s.fields.iter().any(|o| o.name == f.name)).count();
+    collect.any_of.iter().map(|s| &*s.fields).find(|fields| fields.iter().any(|f| given(f) && sets_with(f) == 1))
+}
+
 /// Which of the missing fields are asked for at once: one, unless a prompt asks for all or any of several sets will do.
-fn at_once(collect: &Collect, mut missing: Vec<Name>) -> Vec<Name> {
-    if collect.prompt.is_none() && collect.any_of.is_empty() {
+fn at_once(turn: &Turn<'_>, collect: &Collect, mut missing: Vec<Name>) -> Vec<Name> {
+    let several = if collect.any_of.is_empty() { collect.prompt.is_some() } else { begun(turn, collect).is_none() };
+    if !several {
         missing.truncate(1);
     }
     missing
 }
 
+/// Whether the rest of one set of `any_of` is asked for, field by field.
+fn is_narrowed(collect: &Collect, fields: &[Name]) -> bool {
+    let mut sets = collect.any_of.iter().flat_map(|s| &s.fields);
+    matches!(fields, [only] if sets.any(|f| f.name != *only))
+}
+
 fn ask(turn: &mut Turn<'_>, collect: &Collect, missing: Vec<Name>, optional: bool, problem: Option<Arc<str>>) {
-    let fields = if optional { missing } else { at_once(collect, missing) };
+    let fields = if optional { missing } else { at_once(turn, collect, missing) };
     if let Some(problem) = problem {
         turn.say(problem);
     }
@@ -96,12 +114,14 @@ fn ask(turn: &mut Turn<'_>, collect: &Collect, missing: Vec<Name>, optional: boo
 /// What is said to ask for these fields.
 pub(in crate::engine) fn prompts(collect: &Collect, fields: &[Name], optional: bool, view: &dyn Scope) -> Vec<Saying> {
     let rendered = |template: &Template| template.render(view, Undefined::Nothing).ok().map(Saying::from);
-    if let Some(said) = collect.prompt.as_ref().filter(|_| !optional).and_then(rendered) {
+    let whole = !optional && !is_narrowed(collect, fields);
+    if let Some(said) = collect.prompt.as_ref().filter(|_| whole).and_then(rendered) {
         return vec![said];
     }
-    if !collect.any_of.is_empty() && !optional {
+    if !collect.any_of.is_empty() && whole {
         let sets = collect.any_of.iter().map(|set| {
-            let names: Vec<String> = set.fields.iter().map(|f| f.datapoint.name.to_lowercase()).collect();
+            let asked = set.fields.iter().filter(|f| fields.contains(&f.name));
+            let names: Vec<String> = asked.map(|f| f.datapoint.name.to_lowercase()).collect();
             names.join(" and ")
         });
         let sets: Vec<String> = sets.collect();

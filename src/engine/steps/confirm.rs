@@ -39,6 +39,7 @@ fn ask(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm) -> Result<(), String
         turn.emit(EventBody::GrantsEnded { run: run.id, step: Some(step.key.clone()), why });
     }
     let (saying, shown) = text(confirm, &turn.view(), &run.variables, turn.at, turn)?;
+    turn.note_unset(&saying.unset);
     let id = turn.fresh_id("q");
     let question = Question {
         id,
@@ -64,6 +65,7 @@ fn text(
 ) -> Result<(Saying, Vec<Source>), String> {
     let mut shown = Vec::new();
     let (mut full, mut hidden, mut tainted) = (String::new(), String::new(), false);
+    let mut unset = Vec::new();
     if let Some(message) = &confirm.message {
         let rendered = message.render(view, Undefined::Nothing).map_err(|e| e.message)?;
         tainted = rendered.tainted;
@@ -72,11 +74,12 @@ fn text(
             push(&mut shown, source);
         }
         full = rendered.text;
+        unset = rendered.undefined;
     }
     for field in &confirm.fields {
         let variable = variables.set.get(&field.name);
         let value = variable.map_or_else(String::new, |v| display(&v.value.json));
-        let source = Source { path: Arc::new([field.name.as_str().into()]), seq: variables.seq(field.name.as_str()) };
+        let source = Source { path: Arc::new([field.name.shared()]), seq: variables.seq(field.name.as_str()) };
         push(&mut shown, source);
         if confirm.message.is_some() && !value.is_empty() && understand::stands_in(&full, &value) {
             continue;
@@ -98,7 +101,7 @@ fn text(
             out.push_str("\nIs that right?");
         }
     }
-    Ok((Saying { text: full.into(), redacted: tainted.then(|| hidden.into()) }, shown))
+    Ok((Saying { text: full.into(), redacted: tainted.then(|| hidden.into()), unset }, shown))
 }
 
 /// What of its reads a rendered text depends on: another value there gives another text. So a path that is read in a branch

@@ -72,7 +72,8 @@ input_schema: {a: {type: string}, b: {type: string}, c: {type: number, required:
     assert_eq!(request.headers, [("X-B".into(), "two".into())]);
     assert_eq!(request.body.as_deref(), Some(r#"{"n":5}"#));
 
-    let mut talk = calling(action, "inputs: {n: '5x'}\non_error: {invalid_input: [{done: {outcome: bad}}]}");
+    // Not known before run time, or the checker would say it.
+    let mut talk = calling(action, "inputs: {n: $variables.b}\non_error: {invalid_input: [{done: {outcome: bad}}]}");
     assert_eq!(go(&mut talk, "1", "two").outcome.as_deref(), Some("bad"));
     let mut talk = calling(action, "inputs: {n: 1}\non_error: {invalid_input: [{done: {outcome: bad}}]}");
     assert_eq!(go(&mut talk, "1", "two\r\nX-Admin: 1").outcome.as_deref(), Some("bad"));

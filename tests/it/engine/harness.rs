@@ -108,7 +108,8 @@ impl Talk {
         let text = serde_json::to_string(&self.state).unwrap();
         let read: State = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
         assert_eq!(read, self.state, "{text}");
-        assert_eq!(progress.answer.at, self.state.version, "the live state is not the fold of its events");
+        assert_eq!(progress.state, self.state, "the live state is not the fold of its events");
+        assert_eq!(progress.answer.at, self.state.version);
         let present = self.machine.present(&self.state, actor, self.now);
         assert_eq!((present.phase, present.status), (progress.answer.phase, progress.answer.status));
         self.events.extend(progress.events);

@@ -432,3 +432,27 @@ fn what_may_come_next_is_narrowed_to_the_step() {
     let choose = of("choose", &talk.machine.expects(&talk.state)).unwrap();
     assert_eq!(choose["properties"]["option"]["enum"], json!(["one", "two"]));
 }
+
+#[test]
+fn what_a_prompt_lacks_is_noted_in_the_trace() {
+    let collect = "name: Go\ntrigger: {goal: g, examples: [e]}\njourney:\n  - set: {m: $user.extra}\n  - collect: {fields: [a], prompt: 'Dear {{ variables.m.x }}?'}\n";
+    let choice = "name: Go\ntrigger: {goal: g, examples: [e]}\njourney:\n  - set: {m: $user.extra}\n  - choice: {prompt: 'Dear {{ variables.m.x }}?', options: {One: continue}}\n";
+    let confirm = "name: Go\ntrigger: {goal: g, examples: [e]}\njourney:\n  - set: {m: $user.extra}\n  - confirm: {message: 'Dear {{ variables.m.x }}?'}\n";
+    for journey in [collect, choice, confirm] {
+        let mut talk = Talk::new(machine(&[("journeys/j.yaml", journey), ("datapoints/d.yaml", "{name: A, slug: a, type: string}")]));
+        assert_eq!(&*talk.agent(start("go")).messages[0], "Dear ?");
+        assert!(talk.trace().contains("`variables.m.x` is not set"), "{}", talk.trace());
+    }
+}
+
+#[test]
+fn a_refused_claim_says_so_and_leaves_the_conversation_where_it_was() {
+    let journey = "name: Go\ntrigger: {goal: g, examples: [e]}\njourney:\n  - collect: [a]\n";
+    let mut talk = Talk::new(machine(&[("journeys/j.yaml", journey), ("datapoints/d.yaml", "{name: A, slug: a, type: string}")]));
+    talk.agent(start("go"));
+    let claim = waypost::engine::Claim::Rate { bucket: "b".into(), max: 1, per_s: 60 };
+    let answer = talk.input(Actor::User, "", None, InputBody::ClaimRefused { claim, reason: "busy".into() });
+    assert!(answer.messages[0].contains("try again"), "{answer:?}");
+    assert_eq!((answer.refused.map(|r| r.code).as_deref(), answer.phase), (Some("busy"), Phase::Collect));
+    assert_eq!(talk.user("here you are").refused, None);
+}
