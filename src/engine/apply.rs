@@ -9,11 +9,6 @@ use super::state::{Flight, Run, Stand, State, cut};
 use crate::supervise::{Grant, Origin, Variable};
 use crate::value::{Json, Name, Value};
 
-/// Ids that are remembered: an older one that comes again is refused by its claim.
-const IDS: usize = 256;
-/// Messages that are remembered, for verifications that want the user's own word.
-const HEARD: usize = 64;
-
 impl Run {
     fn note_asked(&mut self, fields: &[Name]) {
         if let Some(at) = self.at.clone() {
@@ -37,7 +32,7 @@ impl State {
                 self.turn += 1;
                 self.turn_began = seq;
                 if let Some(id) = &turn.id {
-                    remember(&mut self.ids, id.clone(), IDS);
+                    self.ids.push(id.clone());
                 }
                 if turn.is_of_a_person() {
                     self.last_at = event.at;
@@ -46,7 +41,7 @@ impl State {
                 if let Some(text) = &turn.text
                     && turn.is_the_users()
                 {
-                    remember(&mut self.heard, text.clone(), HEARD);
+                    self.heard.push(text.clone());
                 }
             }
             EventBody::Queued(message) => self.queue.push(Arc::new((**message).clone())),
@@ -473,12 +468,4 @@ impl State {
             self.fault = None;
         }
     }
-}
-
-fn remember(list: &mut Arc<Vec<Arc<str>>>, item: Arc<str>, most: usize) {
-    let list = Arc::make_mut(list);
-    if list.len() >= most {
-        list.remove(0);
-    }
-    list.push(item);
 }

@@ -17,6 +17,7 @@ mod inputs;
 mod machine;
 mod operand;
 mod present;
+mod recent;
 mod redact;
 mod request;
 mod result;

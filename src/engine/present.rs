@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::answer::{Answer, AnswerOption, Phase, Question, Status};
 use super::input::Actor;
-use super::machine::Machine;
+use super::machine::{Machine, Plan};
 use super::scope::View;
 use super::state::{Run, State};
 use super::steps::{choice, collect};
@@ -17,9 +17,10 @@ use crate::template::Undefined;
 
 /// The answer that says how things stand; without `said`, it says again what is asked.
 pub(super) fn standing(machine: &Machine, state: &State, actor: Actor, now: Timestamp, said: Option<Vec<Arc<str>>>) -> Answer {
-    let mut answer = Answer { at: state.version, status: state.status, phase: phase(machine, state), ..Answer::default() };
+    let plan = state.top().and_then(|run| machine.plan(run));
+    let mut answer = Answer { at: state.version, status: state.status, phase: phase(state, plan), ..Answer::default() };
     answer.journey = match (state.top(), &state.last) {
-        (Some(run), _) => Some(shown(machine, run)),
+        (Some(run), _) => Some(plan.map_or_else(|| run.journey.shared(), |p| p.journey.slug.shown.clone())),
         (None, Some((journey, ..))) => {
             Some(machine.workspace.journeys.get(journey).map_or_else(|| journey.as_str().into(), |j| j.slug.shown.clone()))
         }
@@ -36,7 +37,7 @@ pub(super) fn standing(machine: &Machine, state: &State, actor: Actor, now: Time
     let Some(run) = state.top().filter(|r| answer.phase != Phase::Working && !r.paused && r.stand.waits) else {
         return answer;
     };
-    let Some(plan) = machine.plan(run) else { return answer };
+    let Some(plan) = plan else { return answer };
     let step = run.at.as_ref().and_then(|at| plan.journey.step_by_key(at)).map(|(_, step)| step);
     if let (Some(step), false) = (step, state.status == Status::Escalated) {
         let view = View::new(state, Some(run), now);
@@ -47,10 +48,6 @@ pub(super) fn standing(machine: &Machine, state: &State, actor: Actor, now: Time
         answer.question = question(run, actor);
     }
     answer
-}
-
-fn shown(machine: &Machine, run: &Run) -> Arc<str> {
-    machine.plan(run).map_or_else(|| run.journey.as_str().into(), |p| p.journey.slug.shown.clone())
 }
 
 fn question(run: &Run, actor: Actor) -> Option<Question> {
@@ -85,7 +82,7 @@ fn sayings(step: &Step, run: &Run, view: &View<'_>) -> Vec<Saying> {
 }
 
 /// The phase of a conversation.
-pub(super) fn phase(machine: &Machine, state: &State) -> Phase {
+fn phase(state: &State, plan: Option<&Arc<Plan>>) -> Phase {
     if state.status == Status::Escalated {
         return Phase::Escalated;
     }
@@ -105,7 +102,7 @@ pub(super) fn phase(machine: &Machine, state: &State) -> Phase {
     if run.paused {
         return Phase::Done;
     }
-    let Some(plan) = machine.plan(run) else { return Phase::Idle };
+    let Some(plan) = plan else { return Phase::Idle };
     let step = run.at.as_ref().and_then(|at| plan.journey.step_by_key(at));
     match step.map(|(_, s)| &s.kind) {
         Some(StepKind::Collect(_)) => Phase::Collect,

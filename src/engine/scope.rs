@@ -25,7 +25,8 @@ pub(super) struct View<'a> {
     input_taints: OnceCell<BTreeMap<String, Taint>>,
     response: Option<(&'a HttpAnswer, &'a Taint)>,
     replaced: Option<(&'a [Arc<str>], &'a Value)>,
-    head: OnceCell<Value>,
+    status: Json,
+    headers: OnceCell<Json>,
     conversation: OnceCell<Value>,
 }
 
@@ -42,7 +43,8 @@ impl<'a> View<'a> {
             input_taints: OnceCell::new(),
             response: None,
             replaced: None,
-            head: OnceCell::new(),
+            status: Json::Null,
+            headers: OnceCell::new(),
             conversation: OnceCell::new(),
         }
     }
@@ -61,7 +63,7 @@ impl<'a> View<'a> {
     }
 
     pub fn response(self, answer: &'a HttpAnswer, taint: &'a Taint) -> Self {
-        Self { response: Some((answer, taint)), ..self }
+        Self { response: Some((answer, taint)), status: answer.status.into(), ..self }
     }
 
     /// The same with another value at a root's key: to see whether a text depends on it.
@@ -99,12 +101,10 @@ impl<'a> View<'a> {
         })
     }
 
-    fn head(&self) -> &Value {
-        self.head.get_or_init(|| {
-            let Some((answer, _)) = self.response else { return Value::default() };
-            let headers: serde_json::Map<String, Json> =
-                answer.headers.iter().map(|(k, v)| (k.to_lowercase(), Json::String(v.to_string()))).collect();
-            Value::from(serde_json::json!({"status": answer.status, "headers": headers}))
+    fn headers(&self) -> &Json {
+        self.headers.get_or_init(|| {
+            let headers = self.response.iter().flat_map(|(answer, _)| &answer.headers);
+            Json::Object(headers.map(|(k, v)| (k.to_lowercase(), Json::String(v.to_string()))).collect())
         })
     }
 
@@ -130,9 +130,11 @@ impl Scope for View<'_> {
             }
             Root::User => Some(self.node(self.user()?.get(key)?)),
             Root::Conversation => Some(self.node(self.conversation().json.get(key)?)),
-            Root::Response => match key {
-                "body" => self.response.map(|(a, taint)| Node { json: &a.body, taint }),
-                _ => Some(self.node(self.head().json.get(key)?)),
+            Root::Response => match (key, self.response?) {
+                ("body", (answer, taint)) => Some(Node { json: &answer.body, taint }),
+                ("status", _) => Some(self.node(&self.status)),
+                ("headers", _) => Some(self.node(self.headers())),
+                _ => None,
             },
             Root::Inputs => {
                 let value = self.inputs?;
@@ -177,9 +179,8 @@ impl Scope for View<'_> {
             Root::Inputs => self.inputs.cloned(),
             Root::Response => {
                 let (answer, taint) = self.response?;
-                let mut map = self.head().json.as_object().cloned().unwrap_or_default();
-                map.insert("body".into(), (*answer.body).clone());
-                Some(Value { json: Arc::new(Json::Object(map)), taint: taint.under(Some("body")) })
+                let json = serde_json::json!({"status": self.status, "headers": self.headers(), "body": &*answer.body});
+                Some(Value { json: Arc::new(json), taint: taint.under(Some("body")) })
             }
         }
     }

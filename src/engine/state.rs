@@ -9,6 +9,7 @@ use super::answer::{AnswerOption, Status};
 use super::effect::{CallResult, EffectId, Request};
 use super::event::{Escalated, Purpose, Queued};
 use super::input::Open;
+use super::recent::Recent;
 use crate::model::{ActionId, ContentHash, StepKey};
 use crate::supervise::{Grant, Identity, Question, Source, Variables};
 use crate::value::{Json, Name, Value};
@@ -47,12 +48,12 @@ pub struct State {
     /// Tries of a verification.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) tries: u32,
-    /// Ids of the messages and commands taken in, the newest last.
+    /// Ids of the messages and commands taken in: an older one that comes again is refused by its claim.
     #[serde(skip_serializing_if = "is_default")]
-    pub(super) ids: Arc<Vec<Arc<str>>>,
-    /// What the user said, the newest last.
+    pub(super) ids: Recent<256>,
+    /// What the user said, for verifications that want the user's own word.
     #[serde(skip_serializing_if = "is_default")]
-    pub(super) heard: Arc<Vec<Arc<str>>>,
+    pub(super) heard: Recent<64>,
     /// Messages that wait for an action in flight.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) queue: Vec<Arc<Queued>>,

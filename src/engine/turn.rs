@@ -1,5 +1,6 @@
 //! One turn: a scratch copy of the state that moves only by events, and what the turn comes to.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -13,6 +14,7 @@ use super::input::{Actor, Input, InputBody, Principal};
 use super::machine::{Machine, Plan};
 use super::scope::View;
 use super::state::{Run, State};
+use super::walk::Here;
 use super::{Event, present};
 use crate::expr::Scope;
 use crate::model::{Next, Step, StepId};
@@ -22,6 +24,9 @@ use crate::value::{Name, Value};
 
 /// What a sensitive value is shown as.
 pub(super) const REDACTED: &str = "[redacted]";
+
+/// Events that a turn has room for at first.
+const EVENTS: usize = 16;
 
 /// Where a step leads.
 #[derive(Debug)]
@@ -108,6 +113,9 @@ pub(super) struct Turn<'m> {
     message_id: Option<Arc<str>>,
     entropy: [u8; 32],
     ids: u32,
+    // Where the last look-ups led: a turn mostly stays in one journey, and at a step for a while.
+    plan: Cell<Option<&'m Arc<Plan>>>,
+    step: Cell<StepId>,
     body: Option<InputBody>,
 }
 
@@ -120,7 +128,7 @@ impl<'m> Turn<'m> {
             actor: input.actor,
             principal: input.principal,
             state,
-            events: Vec::new(),
+            events: Vec::with_capacity(EVENTS),
             effects: Vec::new(),
             claims: Vec::new(),
             said: Vec::new(),
@@ -132,6 +140,8 @@ impl<'m> Turn<'m> {
             message_id: input.message_id,
             entropy: input.entropy,
             ids: 0,
+            plan: Cell::new(None),
+            step: Cell::new(StepId(0)),
             body: Some(input.body),
         }
     }
@@ -251,9 +261,23 @@ impl<'m> Turn<'m> {
     }
 
     /// The top run, and what is known of its journey.
-    pub fn top(&self) -> Option<(Arc<Run>, Arc<Plan>)> {
+    pub fn top(&self) -> Option<(&Arc<Run>, &'m Arc<Plan>)> {
         let run = self.state.top()?;
-        Some((run.clone(), self.machine.plan(run)?.clone()))
+        let known = self.plan.get().filter(|p| p.journey.hash == run.hash);
+        let plan = known.or_else(|| self.machine.plan(run))?;
+        self.plan.set(Some(plan));
+        Some((run, plan))
+    }
+
+    /// Where the top run stands.
+    pub fn here(&self) -> Option<Here<'m>> {
+        let (run, plan) = self.top()?;
+        let key = run.at.as_ref()?;
+        let id = self.step.get();
+        let known = plan.journey.step(id).filter(|s| s.key == *key).map(|_| id);
+        let id = known.or_else(|| plan.journey.step_by_key(key).map(|(id, _)| id))?;
+        self.step.set(id);
+        Some(Here { journey: &plan.journey, id })
     }
 
     pub fn view(&self) -> View<'_> {
@@ -346,11 +370,8 @@ pub(super) fn actor_name(actor: Actor) -> &'static str {
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
-        let _ = write!(out, "{b:02x}");
-        out
-    })
+    let digit = |n: u8| char::from_digit(u32::from(n), 16).unwrap_or('0');
+    bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
 }
 
 /// SHA-256 of a text, in hexadecimal.

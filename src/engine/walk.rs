@@ -16,25 +16,19 @@ use crate::value::{Name, Value};
 pub(super) const DEPTH: usize = 16;
 
 /// A step of the top run's journey, and the journey itself.
-pub(super) struct Here {
-    pub journey: Arc<Journey>,
-    id: StepId,
+#[derive(Clone, Copy)]
+pub(super) struct Here<'m> {
+    pub journey: &'m Arc<Journey>,
+    pub id: StepId,
 }
 
-impl Here {
-    pub fn step(&self) -> Option<&Step> {
+impl<'m> Here<'m> {
+    pub fn step(self) -> Option<&'m Step> {
         self.journey.step(self.id)
     }
 }
 
 impl Turn<'_> {
-    /// Where the top run stands.
-    pub fn here(&self) -> Option<Here> {
-        let (run, plan) = self.top()?;
-        let (id, _) = plan.journey.step_by_key(run.at.as_ref()?)?;
-        Some(Here { journey: plan.journey.clone(), id })
-    }
-
     /// Goes on until something is waited for. Every round enters a step, ends a run or stops, so the budget of steps bounds it.
     pub fn walk(&mut self, mut go: Go) {
         loop {
@@ -55,8 +49,7 @@ impl Turn<'_> {
 
     fn enter(&mut self, id: StepId, via: Option<String>, asks_again: bool) -> Go {
         let Some((_, plan)) = self.top() else { return self.lost() };
-        let here = Here { journey: plan.journey.clone(), id };
-        let Some(step) = here.step() else { return self.lost() };
+        let Some(step) = plan.journey.step(id) else { return self.lost() };
         // The step that waits at the end of the way is none of those that ran at once.
         let budget = self.machine.workspace.settings.limits.instant_steps.saturating_add(step.kind.is_interactive().into());
         if self.state.instant >= budget {
@@ -68,7 +61,7 @@ impl Turn<'_> {
         if asks_again {
             self.clear_collected(id, step);
         }
-        self.act(&here.journey, step)
+        self.act(&plan.journey, step)
     }
 
     fn act(&mut self, journey: &Journey, step: &Step) -> Go {
