@@ -58,7 +58,7 @@ impl Turn<'_> {
         let Some((run, _)) = self.top() else { return Err(Trouble::new(ErrorKind::Internal, "there is no run")) };
         let Some(step) = run.at.clone() else { return Err(Trouble::new(ErrorKind::Internal, "there is no step")) };
         let action = wanted.action;
-        let built = self.build(wanted, &run);
+        let built = self.build(wanted, run);
         let (inputs, mut request, sources) = match built {
             Ok(built) => built,
             Err(detail) => return Err(Trouble::new(ErrorKind::InvalidInput, detail)),
@@ -69,7 +69,7 @@ impl Turn<'_> {
         }
         let until = later(self.at, action.settings.timeout_ms.saturating_add(MARGIN_MS));
         let placed = self.state.flight.is_none() || wanted.purpose == Purpose::Reconcile;
-        let (verdict, permit) = self.decide(&run, &step, action, &sources, digest.as_ref(), until, placed);
+        let (verdict, permit) = self.decide(run, &step, action, &sources, digest.as_ref(), until, placed);
         let allowed = permit.is_some();
         let trouble = denied(&verdict);
         let request = Arc::new(request);
@@ -181,7 +181,7 @@ impl Turn<'_> {
         let until = later(self.at, action.settings.timeout_ms.saturating_add(MARGIN_MS));
         let placed = run.id == flight.run;
         // Whether it may be sent again in spite of doubt was settled before it came here.
-        let (verdict, permit) = self.decide(&run, &step, action, &flight.sources, None, until, placed);
+        let (verdict, permit) = self.decide(run, &step, action, &flight.sources, None, until, placed);
         let trouble = denied(&verdict);
         self.emit(EventBody::Decided(Box::new(Decided {
             action: action.id.clone(),
