@@ -382,6 +382,7 @@ impl Turn<'_> {
         }
         let missing = journey.inputs.iter().find(|i| i.required && !with.iter().any(|(n, ..)| *n == i.name));
         if let Some(input) = missing {
+            self.report(&problems);
             return self.refuse("missing_input", format!("`{}` needs `{}`", journey.slug, input.name));
         }
         if let Err(reason) = self.begin_run(&journey, false, with) {

@@ -103,10 +103,9 @@ impl Turn<'_> {
     /// Tries after the first, and the delay before the first of them.
     fn tries(&self, action: &Action, purpose: Purpose) -> (u32, u64) {
         let own = if purpose.is_step() { self.own_call().and_then(|c| c.retry) } else { None };
-        match own {
-            Some(retry) => (retry.max, retry.delay_ms),
-            None => (action.settings.retries, action.settings.retry_backoff_ms),
-        }
+        let max = own.as_ref().and_then(|r| r.max).unwrap_or(action.settings.retries);
+        let delay = own.as_ref().and_then(|r| r.delay_ms).unwrap_or(action.settings.retry_backoff_ms);
+        (max, delay)
     }
 
     fn judge(&self, action: &Action, flight: &Flight, result: &CallResult) -> Judged {

@@ -200,10 +200,10 @@ pub enum Catch {
 /// Retries of a failed call.
 #[derive(Debug, Clone)]
 pub struct Retry {
-    /// Tries after the first.
-    pub max: u32,
-    /// Delay before the first of them, in milliseconds; doubles.
-    pub delay_ms: u64,
+    /// Tries after the first; `None`: the action's.
+    pub max: Option<u32>,
+    /// Delay before the first of them, in milliseconds; doubles. `None`: the action's.
+    pub delay_ms: Option<u64>,
     /// After the last; `None`: `on_error`.
     pub on_exhausted: Option<Next>,
 }

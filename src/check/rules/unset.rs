@@ -76,7 +76,7 @@ struct Unset<'a> {
 impl Unset<'_> {
     fn read(&mut self, node: Node, set: &mut Bits, read: VarRead) {
         let Some(name) = read.name.filter(|_| !read.guarded) else { return };
-        if self.subject.poison.covers(read.span.file, &name) {
+        if self.subject.poison.covers(read.span.file, &name) || self.is_shown_as_not_given(node, &name, read.span) {
             return;
         }
         let place = |path| Place { node, span: read.span, by: read.by, path };
@@ -99,6 +99,16 @@ impl Unset<'_> {
         let blame = |n: &usize| turn(subject, var, *n) == Turn::Bad || self.might_set(var, *n);
         let cause = path.iter().rev().copied().find(blame).map_or(Cause::Start, Cause::Way);
         self.maybe.entry((var, cause)).or_default().push(place(path));
+    }
+
+    /// Whether a confirm lists there a field that the user may leave out: it says so where there is no value.
+    fn is_shown_as_not_given(&self, node: Node, name: &Name, span: Span) -> bool {
+        let listed = match self.subject.graph.step(node).map(|s| &s.kind) {
+            Some(StepKind::Confirm(confirm)) => confirm.fields.iter().any(|f| f.span == span),
+            _ => false,
+        };
+        let optional = |kind: &StepKind| matches!(kind, StepKind::Collect(c) if c.optional.iter().any(|f| f.name == *name));
+        listed && self.subject.journey.iter().any(|(_, step)| optional(&step.kind))
     }
 
     /// Whether the step that this way leaves sets the variable on another way, or may have on this one.

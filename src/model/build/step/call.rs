@@ -94,8 +94,8 @@ impl Steps<'_, '_, '_, '_, '_> {
     fn retry(&mut self, cx: &mut Context<'_>, site: &Site<'_, '_>) -> Option<Retry> {
         let node = site.get("retry").filter(|n| n.is_map())?;
         Some(Retry {
-            max: Context::count_at(node, "max").unwrap_or(0),
-            delay_ms: Context::millis_at(node, "delay").unwrap_or(200),
+            max: Context::count_at(node, "max"),
+            delay_ms: Context::millis_at(node, "delay"),
             on_exhausted: self.target_in(cx, site, "retry", node, "on_exhausted"),
         })
     }
