@@ -51,9 +51,17 @@ impl Turn<'_> {
         }
     }
 
-    fn open(&mut self, open: Open) {
+    fn open(&mut self, mut open: Open) {
         if self.state.opened.is_some() {
             return self.refuse("open", "the conversation is open already");
+        }
+        // `$user.user_id` is `$user.identity.user_id`.
+        if let Some(identity) = open.user.get("identity").and_then(Json::as_object).cloned()
+            && let Json::Object(user) = Arc::make_mut(&mut open.user)
+        {
+            for (key, value) in identity {
+                user.entry(key).or_insert(value);
+            }
         }
         self.emit(EventBody::Opened(Box::new(open)));
     }

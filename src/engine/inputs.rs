@@ -66,6 +66,9 @@ pub(super) fn resolve(action: &Action, given: &[Input], view: &dyn Scope, state:
         }
     }
     let json = Json::Object(map);
+    if let Some(why) = action.input_schema.as_ref().and_then(|s| s.fault(&json)) {
+        return Err(why);
+    }
     let taint = taint.join(&redact::of_inputs(&action.safety, &json));
     Ok(Resolved { value: Value { json: Arc::new(json), taint }, sources: finder.sources })
 }

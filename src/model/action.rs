@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::datapoint::Datapoint;
+use super::schema::InputSchema;
 use super::step::Operand;
 use super::workspace::ContentHash;
 use crate::expr::Program;
 use crate::source::{Span, Text};
 use crate::template::Template;
-use crate::value::{Json, Name, Path, Slug};
+use crate::value::{Name, Path, Slug};
 
 /// `integration.action`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -133,7 +134,7 @@ pub struct Action {
     /// Its inputs, in order.
     pub inputs: Vec<InputField>,
     /// The full JSON Schema of its inputs, if it was given as one.
-    pub input_schema: Option<Arc<Json>>,
+    pub input_schema: Option<Arc<InputSchema>>,
     /// The fields its result is cut to; empty: all of it.
     pub output: Vec<OutputField>,
     /// Its outcomes, in order; the first whose condition is true wins.

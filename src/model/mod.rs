@@ -8,6 +8,7 @@ mod build;
 pub mod datapoint;
 pub mod graph;
 pub mod journey;
+pub mod schema;
 pub mod settings;
 pub mod step;
 pub mod workspace;

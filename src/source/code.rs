@@ -67,6 +67,12 @@ codes! {
     WP0804 Error "integration type not supported";
 }
 
+/// Codes of rules about supervision and cases, which `lints` and `allow` may name before this program finds them.
+const LATER: &[&str] = &[
+    "WP0501", "WP0502", "WP0503", "WP0504", "WP0505", "WP0506", "WP0507", "WP0508", "WP0509", "WP0601", "WP0602", "WP0603", "WP0901",
+    "WP0902", "WP0903", "WP0904", "WP0905", "WP0906", "WP0907", "WP0908", "WP0909",
+];
+
 impl Code {
     /// The code as written, `WP0401`.
     #[must_use]
@@ -83,7 +89,8 @@ impl Code {
     /// The code with that spelling, in any case.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        CODES.iter().map(|i| i.code).find(|c| c.0.eq_ignore_ascii_case(name))
+        let known = CODES.iter().map(|i| i.code.0).chain(LATER.iter().copied());
+        known.into_iter().find(|c| c.eq_ignore_ascii_case(name)).map(Self)
     }
 
     /// Its severity unless settings say otherwise.

@@ -313,6 +313,14 @@ fn paths_lead_to_their_workspace() {
         assert_eq!(result["tests"][0]["file"], "tests/parcels.yaml", "{given}");
     }
     assert_eq!(waypost(&["test", "."]).status.code(), Some(2));
+    // A directory of transcripts about journeys may be called so.
+    std::fs::create_dir(path.join("tests/journeys")).unwrap();
+    std::fs::rename(path.join("tests/parcels.yaml"), path.join("tests/journeys/parcels.yaml")).unwrap();
+    for given in ["parcels/tests", "parcels/tests/journeys", "parcels/tests/journeys/parcels.yaml"] {
+        let output = waypost(&["test", given, "--format", "json"]);
+        let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(result["summary"]["passed"], 5, "{given}");
+    }
     std::fs::write(Path::new(&path).join("waypost.yaml"), "agnt: {}\n").unwrap();
     let output = waypost(&["test", "parcels"]);
     assert_eq!(output.status.code(), Some(1));

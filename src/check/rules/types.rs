@@ -151,9 +151,11 @@ fn check_call(call: &Call, env: &mut crate::check::types::Env<'_>, found: &mut D
         if let Some(field) = field.filter(|f| !fits(&input.value, f.kind, env)) {
             let is = match &input.value {
                 Operand::Literal(Json::String(text)) => format!("`{text}`"),
+                Operand::Literal(Json::Number(number)) => format!("`{number}`"),
                 value => of_operand(value, env).what().to_owned(),
             };
-            let message = format!("input `{}` takes {}, and {is} is none", input.name, of_field(field.kind).what());
+            let takes = if field.kind == FieldType::Integer { "a whole number" } else { of_field(field.kind).what() };
+            let message = format!("input `{}` takes {takes}, and {is} is none", input.name);
             found.push(with_field(Diagnostic::new(Code::WP0402, input.value_span, message), field));
         }
     }

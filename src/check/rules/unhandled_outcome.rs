@@ -12,7 +12,9 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Diagnostics) {
     for (id, step) in subject.journey.iter() {
         let StepKind::Action(call) = &step.kind else { continue };
         let Some(action) = &call.action else { continue };
-        if !subject.graph.is_reached(Node(id.0)) || (call.outcomes.is_empty() && action.outcomes.len() == 1) {
+        // A listed outcome that is none is an error already: the one that was meant is not missing too.
+        let mistyped = call.outcomes.iter().any(|b| !action.outcomes.iter().any(|o| o.name.name == b.name.name));
+        if mistyped || !subject.graph.is_reached(Node(id.0)) || (call.outcomes.is_empty() && action.outcomes.len() == 1) {
             continue;
         }
         let mut open: Vec<&str> = Vec::new();

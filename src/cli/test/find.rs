@@ -20,7 +20,7 @@ pub(super) fn suites(paths: &[PathBuf]) -> Result<Vec<Suite>, Trouble> {
     let mut suites: Vec<Suite> = Vec::new();
     for path in paths {
         path.metadata().map_err(|e| unreadable(path, &e))?;
-        let (workspace, only) = if is_workspace(path) { (path.clone(), None) } else { (above(path)?, Some(path.clone())) };
+        let (workspace, only) = if is_root(path) { (path.clone(), None) } else { (above(path)?, Some(path.clone())) };
         match suites.iter_mut().find(|s| s.workspace == workspace) {
             Some(suite) if only.is_none() || suite.only.is_empty() => suite.only.clear(),
             Some(suite) => suite.only.extend(only),
@@ -30,11 +30,20 @@ pub(super) fn suites(paths: &[PathBuf]) -> Result<Vec<Suite>, Trouble> {
     Ok(suites)
 }
 
+/// Whether it is a workspace. The `tests` of one is none, though it may hold a directory called `journeys`.
+fn is_root(directory: &Path) -> bool {
+    let tests_of_one = || {
+        let whole = directory.canonicalize().unwrap_or_else(|_| directory.to_path_buf());
+        whole.ends_with("tests") && whole.parent().is_some_and(is_workspace)
+    };
+    is_workspace(directory) && !tests_of_one()
+}
+
 fn above(path: &Path) -> Result<PathBuf, Trouble> {
     let whole = path.canonicalize().map_err(|e| unreadable(path, &e))?;
     // The way as it was typed reads better than the whole one.
-    let typed = path.ancestors().skip(1).find(|a| !a.as_os_str().is_empty() && is_workspace(a)).map(Path::to_path_buf);
-    typed.or_else(|| whole.ancestors().skip(1).find(|a| is_workspace(a)).map(Path::to_path_buf)).ok_or_else(|| {
+    let typed = path.ancestors().skip(1).find(|a| !a.as_os_str().is_empty() && is_root(a)).map(Path::to_path_buf);
+    typed.or_else(|| whole.ancestors().skip(1).find(|a| is_root(a)).map(Path::to_path_buf)).ok_or_else(|| {
         Trouble::new(format!("`{}` is no workspace and is in none", path.display()))
             .help("name a directory with `waypost.yaml` or `journeys/` in it, or a transcript below one")
     })

@@ -18,6 +18,7 @@ use crate::model::action::{
     Action, ActionId, ActionSettings, Effects, EndpointPart, FieldType, Idempotency, InputField, Integration, IntegrationType, Invocation,
     Method, Outcome, OutputField,
 };
+use crate::model::schema::InputSchema;
 use crate::model::step::Operand;
 use crate::source::{Code, Diagnostic, Span, Text};
 use crate::syntax::{Entry, Node, is_json_schema, keys};
@@ -86,7 +87,7 @@ pub fn action(
         settings: settings(node, invocation.method),
         safety: safety::safety(cx, node, &outcomes),
         invocation,
-        input_schema: input_schema.and_then(json_schema),
+        input_schema: input_schema.and_then(|n| compiled(cx, n)),
         inputs,
         output: node.get("output_schema").map(output).unwrap_or_default(),
         outcomes,
@@ -321,6 +322,25 @@ fn fields(cx: &mut Context<'_>, node: &Node<'_>) -> Vec<InputField> {
 fn output(node: &Node<'_>) -> Vec<OutputField> {
     let of = |f: Declared<'_>| OutputField { name: f.key.into(), kind: f.kind, required: f.required.unwrap_or(false) };
     declared(node).into_iter().map(of).collect()
+}
+
+/// The schema of the inputs, compiled. What is wrong with a short form is said of its keys already, but for what is taken as it is.
+fn compiled(cx: &mut Context<'_>, node: &Node<'_>) -> Option<Arc<InputSchema>> {
+    let fault = match InputSchema::new(&*json_schema(node)?) {
+        Ok(schema) => return Some(Arc::new(schema)),
+        Err(fault) => fault,
+    };
+    let full = is_json_schema(node);
+    let path: Vec<&str> = fault.path.iter().map(String::as_str).skip(usize::from(!full)).collect();
+    if full || matches!(path.get(1), Some(&("items" | "properties" | "pattern"))) {
+        let mut at = node;
+        for key in path {
+            at = at.get(key).or_else(|| at.items().get(key.parse::<usize>().ok()?)).unwrap_or(at);
+        }
+        let d = Diagnostic::new(Code::WP0104, at.span, format!("this is no JSON Schema: {}", fault.message));
+        cx.push(d.help("patterns have no look-around, and every `$ref` stands in this schema"));
+    }
+    None
 }
 
 /// The JSON Schema of inputs that were given as one, or whose short form says more than types.

@@ -205,7 +205,7 @@ fn url(cx: &mut Context<'_>, text: &Text) {
 }
 
 /// Warns of a secret that is written out.
-fn literal_secret(cx: &mut Context<'_>, key: &str, text: &Text) {
+pub fn literal_secret(cx: &mut Context<'_>, key: &str, text: &Text) {
     if text.value.contains("${") || text.value.contains("{{") || text.value.starts_with('$') || text.value.is_empty() {
         return;
     }

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use super::context::Context;
+use super::integration::literal_secret;
 use crate::model::settings::{Jwt, Limits, ServerKey, Settings};
-use crate::source::{Code, Severity, did_you_mean};
+use crate::source::{Code, Diagnostic, Severity, did_you_mean};
 use crate::syntax::{Node, bytes};
 use crate::value::{Json, Name};
 
@@ -59,6 +62,7 @@ pub fn settings(cx: &mut Context<'_>, root: &Node<'_>) -> Settings {
             *slot = value;
         }
     }
+    locale(cx, part("locale"));
     out.limits = part("limits").map(limits).unwrap_or_default();
     out.identity_journey = text("identity", "journey").map(|j| Name::new(&j));
     out.identity_allow_switch = part("identity").and_then(|n| n.get("allow_switch")).and_then(Node::bool).unwrap_or(false);
@@ -71,6 +75,7 @@ pub fn settings(cx: &mut Context<'_>, root: &Node<'_>) -> Settings {
     out.store_url = text("store", "url");
     out.seal_key = part("store").and_then(|n| n.get("seal_key")).and_then(|n| cx.text(n));
     out.listen = text("server", "listen");
+    secrets(cx, root);
     for key in part("server").and_then(|n| n.get("keys")).map(Node::items).unwrap_or_default() {
         let (Some(name), Some(secret), Some(role)) =
             (Context::str_at(key, "name"), key.get("key").and_then(|n| cx.text(n)), Context::str_at(key, "role"))
@@ -102,6 +107,32 @@ pub fn settings(cx: &mut Context<'_>, root: &Node<'_>) -> Settings {
     }
     out.otlp = text("telemetry", "otlp");
     out
+}
+
+/// A zone and a region that there are.
+fn locale(cx: &mut Context<'_>, node: Option<&Node<'_>>) {
+    let mut known = |key: &str, is_known: fn(&str) -> bool, what: &str, help: &str| {
+        let Some(node) = node.and_then(|n| n.get(key)) else { return };
+        if let Some(written) = node.str().filter(|w| !is_known(w)) {
+            cx.push(Diagnostic::new(Code::WP0104, node.span, format!("`{written}` is no {what}")).help(help));
+        }
+    };
+    known("timezone", |z| TimeZone::get(z).is_ok(), "time zone", "write one of the IANA names, such as `Europe/Vienna`");
+    let is_region = |r: &str| r.to_uppercase().parse::<phonenumber::country::Id>().is_ok();
+    known("phone_region", is_region, "region", "write the two letters of a country, such as `AT`");
+}
+
+/// Secrets that are written out.
+fn secrets(cx: &mut Context<'_>, root: &Node<'_>) {
+    let part = |key: &str| root.get(key);
+    let keys = part("server").and_then(|n| n.get("keys")).map(Node::items).unwrap_or_default();
+    let named = ["channels", "workflows"].into_iter().filter_map(part).flat_map(Node::entries).map(|e| &e.value);
+    let held = part("store").into_iter().chain(keys).chain(named);
+    for (holder, key) in held.flat_map(|n| ["seal_key", "key", "secret", "routing_key"].map(|k| (n, k))) {
+        if let Some(text) = holder.get(key).and_then(|n| cx.text(n)) {
+            literal_secret(cx, key, &text);
+        }
+    }
 }
 
 fn limits(node: &Node<'_>) -> Limits {
