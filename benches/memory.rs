@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --bench memory` prints the growth of the resident set for each of 100,000, and ends with 1 past 4 KB.
 
+#[expect(dead_code, reason = "nothing is timed here")]
 mod common;
 
 use std::sync::Arc;

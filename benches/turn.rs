@@ -1,10 +1,12 @@
 //! A turn of the machine: against its own expression and template alone, in time, and after a large answer.
 
+#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "what a benchmark is made of must be sound")]
+
 mod common;
 
 use std::sync::Arc;
 
-use common::{Report, generate, show, timed};
+use common::{Report, generate, repeat, show, timed};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use waypost::check;
@@ -15,6 +17,9 @@ use waypost::expr::{Node, Root, Scope};
 use waypost::model::StepKind;
 use waypost::template::Undefined;
 use waypost::value::{Name, Taint, Value};
+
+/// Turns in one measurement.
+const TURNS: u32 = 2_000;
 
 const BENCH: &str = "\
 name: Look up
@@ -125,7 +130,6 @@ fn main() {
     assert!(condition.test(&scope).expect("a condition"));
     assert_eq!(template.render(&scope, Undefined::Nothing).expect("a text").text, "Case C-17 is open, because of it broke.");
 
-    const TURNS: usize = 2_000;
     let turn = || {
         let mut talk = Talk { machine: &machine, state: state.clone(), n: 10 };
         let progress = talk.fill("case_id", "C-17");
@@ -134,13 +138,8 @@ fn main() {
         talk.state.version
     };
     let floor = || (condition.test(&scope), template.render(&scope, Undefined::Nothing));
-    report.pair(
-        "a turn of three steps / its expression and template",
-        5.0,
-        || (0..TURNS).for_each(|_| drop(std::hint::black_box(floor()))),
-        || (0..TURNS).for_each(|_| drop(std::hint::black_box(turn()))),
-    );
-    let one = timed(9, || (0..TURNS).for_each(|_| drop(std::hint::black_box(turn())))) / TURNS as f64;
+    report.pair("a turn of three steps / its expression and template", 5.0, repeat(TURNS, floor), repeat(TURNS, turn));
+    let one = timed(9, repeat(TURNS, turn)) / f64::from(TURNS);
     println!("a turn: {}", show(one));
     report.most("a turn of three steps", one * 1e6, 10.0, "µs");
 
@@ -160,11 +159,6 @@ fn main() {
         }
         talk.state.version
     };
-    report.pair(
-        "ten turns after 100 KB were stored / after 1 KB",
-        1.2,
-        || (0..200).for_each(|_| drop(std::hint::black_box(ten(&small)))),
-        || (0..200).for_each(|_| drop(std::hint::black_box(ten(&large)))),
-    );
+    report.pair("ten turns after 100 KB were stored / after 1 KB", 1.2, repeat(200, || ten(&small)), repeat(200, || ten(&large)));
     report.finish();
 }

@@ -1,13 +1,12 @@
 //! Workspaces of any size, made by rule: every step kind, valid and free of warnings.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 /// Files as the model takes them.
 pub type Files = Vec<(String, Arc<str>)>;
 
 /// The integration and datapoints that generated journeys use.
-fn base() -> Files {
+pub fn base() -> Files {
     let integration = "\
 name: Desk
 type: rest_api
@@ -61,13 +60,10 @@ journey:
   - action: desk.find-case -> case
     outcomes:
       found: continue
-      closed:
-        - done: It is closed already.
+      closed: continue
       missing:
         - say: There is no such case.
         - goto: ask
-    on_error:
-      default: escalate
   - if: $variables.case.priority > {n} && $variables.case.state == 'open'
     then:
       - set: {{note: \"'urgent ' + string($variables.case.priority)\"}}
@@ -80,7 +76,7 @@ journey:
           - guide:
               steps: [Turn it off., Turn it on.]
               on_stuck: continue
-              on_complete: done
+              on_complete: continue
           - run: {{journey: helper}}
         Find out why:
           - investigate:
@@ -89,18 +85,16 @@ journey:
               findings:
                 known: [done: We know why.]
                 unknown: escalate
-              fallback: escalate
+              fallback: continue
   - collect: [code]
     name: code
-  - verify: {{call: desk.check-code, verified: [right], subject: $variables.case_id, on_failed: escalate, on_error: {{default: escalate}}}}
+  - verify: {{call: desk.check-code, verified: [right], subject: $variables.case_id, on_failed: escalate}}
   - collect: [reason]
   - confirm: {{fields: [case_id, reason], message: 'Close case {{{{ variables.case_id }}}} because of {{{{ variables.reason }}}}?'}}
   - action: desk.close-case
     outcomes:
       closed: [done: Case closed.]
-      refused: [done: The desk refused.]
-    on_error:
-      default: escalate
+      refused: continue
 "
     )
 }
@@ -113,38 +107,12 @@ journey:
   - done: {outcome: helped}
 ";
 
-/// A workspace of so many journeys of twenty-odd steps.
+/// A workspace of so many journeys of twenty steps.
 pub fn workspace(journeys: usize) -> Files {
     let mut files = base();
     files.push(("journeys/helper.yaml".into(), HELPER.into()));
     for n in 0..journeys {
         files.push((format!("journeys/j{n}.yaml"), journey(n).into()));
     }
-    files
-}
-
-/// A workspace with one journey of so many steps, 200 variables and 500 gotos for each 10,000 steps.
-pub fn one(steps: usize) -> Files {
-    let mut files = base();
-    let mut text = String::from("name: Long\ntrigger: {goal: a long way, examples: [the long way]}\njourney:\n");
-    for v in 0..200 {
-        let _ = writeln!(text, "  - set: {{v{v}: {v}}}");
-    }
-    let mut n = 201;
-    let mut block = 0;
-    let _ = writeln!(text, "  - collect: [reason]\n    name: b0");
-    while n + 19 <= steps {
-        let _ = writeln!(text, "  - collect: [reason]\n    name: b{}", block + 1);
-        for k in 0..8 {
-            let v = (block * 8 + k) % 200;
-            let _ = writeln!(text, "  - set: {{v{v}: \"$variables.v{} + 1\"}}", (v + 7) % 200);
-            let _ = writeln!(text, "  - say: 'step {{{{ variables.v{v} }}}}'");
-        }
-        let _ = writeln!(text, "  - if: $variables.v{} > 100\n    then: [{{goto: b{}}}]", block % 200, block * 7 % (block + 1));
-        n += 19;
-        block += 1;
-    }
-    text.push_str("  - done: The end.\n");
-    files.push(("journeys/long.yaml".into(), text.into()));
     files
 }

@@ -2,7 +2,6 @@
 //!
 //! Absolute times are printed for the reader's curiosity only: machines differ, ratios count.
 
-#![expect(dead_code, reason = "each benchmark uses a part")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 pub mod generate;
@@ -57,6 +56,15 @@ pub fn timed<A>(runs: usize, mut f: impl FnMut() -> A) -> f64 {
     median((0..runs).map(|_| time(&mut f).as_secs_f64()).collect())
 }
 
+/// Does it so many times over.
+pub fn repeat<A>(times: u32, mut f: impl FnMut() -> A) -> impl FnMut() {
+    move || {
+        for _ in 0..times {
+            black_box(f());
+        }
+    }
+}
+
 fn time<A>(f: &mut impl FnMut() -> A) -> Duration {
     let start = Instant::now();
     black_box(f());
@@ -66,7 +74,7 @@ fn time<A>(f: &mut impl FnMut() -> A) -> Duration {
 /// The middle one.
 pub fn median(mut xs: Vec<f64>) -> f64 {
     xs.sort_by(f64::total_cmp);
-    xs[xs.len() / 2]
+    xs.get(xs.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// A time in a readable unit.

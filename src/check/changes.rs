@@ -158,7 +158,7 @@ fn by_way(step: &Step, kind: &EdgeKind, target: Option<&Step>, variables: &Varia
             if let EdgeKind::Then | EdgeKind::Else = kind {
                 for (root, keys) in i.condition.set_when(*kind == EdgeKind::Then) {
                     if let (Root::Variables, Some(name)) = (root, keys.first()) {
-                        push(&Name::new(name), Change::Assumed);
+                        push(&Name::of(name), Change::Assumed);
                     }
                 }
             }

@@ -36,7 +36,7 @@ pub enum By {
 /// The reads of one expression or template.
 pub fn of_reader(reader: Reader<'_>, role: Role) -> impl Iterator<Item = VarRead> + '_ {
     reader.reads().iter().filter(|r| r.root == Root::Variables).map(move |r| VarRead {
-        name: r.keys.first().map(|k| Name::new(k)),
+        name: r.keys.first().map(Name::of),
         span: reader.part(&r.range),
         guarded: r.guarded || r.keys.is_empty() || role == Role::Include,
         by: By::Step,

@@ -57,8 +57,8 @@ impl<'a> Types<'a> {
 
     /// The type of a variable.
     #[must_use]
-    pub fn get(&self, name: &Name) -> Type {
-        self.variables.var(name).and_then(|v: Var| self.of.get(v).cloned().flatten()).unwrap_or(Type::Any)
+    pub fn get(&self, name: &str) -> Type {
+        self.variables.named(name).and_then(|v: Var| self.of.get(v).cloned().flatten()).unwrap_or(Type::Any)
     }
 
     /// What the expressions of a step can see.
@@ -146,7 +146,7 @@ impl TypeEnv for Env<'_> {
     fn member(&self, root: Root, key: &str) -> Option<Type> {
         match root {
             // What nothing sets is said by the rule of unset variables.
-            Root::Variables => Some(self.types.get(&Name::new(key))),
+            Root::Variables => Some(self.types.get(key)),
             _ => of_member(root, key, self.answers),
         }
     }

@@ -59,6 +59,12 @@ impl Variables {
         self.0.get_index_of(name)
     }
 
+    /// The variable of a name as it is written.
+    #[must_use]
+    pub fn named(&self, written: &str) -> Option<Var> {
+        if written.contains('-') { self.var(&Name::new(written)) } else { self.0.get_index_of(written) }
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self, var: Var) -> &str {

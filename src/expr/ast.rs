@@ -178,3 +178,16 @@ pub(super) struct Snippet {
     pub(super) lets: Vec<(Arc<str>, Expr)>,
     pub(super) body: Expr,
 }
+
+impl Snippet {
+    /// The root and the key, if it is nothing but `$root.key`.
+    pub(super) fn member(&self) -> Option<(Root, &str)> {
+        match (&*self.lets, &self.body.kind) {
+            ([], Kind::Postfix(base, ops)) => match (&base.kind, &**ops) {
+                (Kind::Root(root), [Op { kind: OpKind::Member(key), .. }]) => Some((*root, key)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}

@@ -82,7 +82,7 @@ pub struct Read {
 /// What is wrong in an expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Which of the codes `WP0401` to `WP0405`, `WP0107`.
+    /// `WP0404` of what is no expression, `WP0405` of what is not known, `WP0402` and `WP0403` of types, `WP0107` of limits.
     pub code: crate::source::Code,
     /// Where in the text.
     pub range: Range<usize>,
@@ -270,6 +270,9 @@ impl Program {
     /// # Errors
     /// When an operator or function does not take what it is given, or a bound of steps, depth or memory is passed.
     pub fn eval(&self, scope: &dyn Scope) -> Result<Value, EvalError> {
+        if let Some((root, key)) = self.tree.snippet.member() {
+            return Ok(scope.shared(root, key).unwrap_or_default());
+        }
         let wholes = eval::Wholes::default();
         let mut eval = eval::Eval::new(scope, &wholes);
         let operand = eval.snippet(&self.tree.snippet)?;

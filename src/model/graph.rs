@@ -134,7 +134,7 @@ pub fn edges(step: &Step) -> Vec<Edge> {
             if run.journey.is_none() {
                 out.add(next, EdgeKind::Continue);
             }
-            out.listed(&run.outcomes, run.journey.as_deref().map_or(&[], |j| &j.outcomes), next);
+            out.listed(&run.outcomes, run.journey.iter().flat_map(|j| &j.outcomes), next);
         }
         StepKind::Done(done) => {
             if done.pause_for_resume {
@@ -161,11 +161,11 @@ impl Edges {
     }
 
     /// Listed branches, and `declared` ones that are not listed.
-    fn listed(&mut self, listed: &[Branch], declared: &[Slug], next: Next) {
+    fn listed<'d>(&mut self, listed: &[Branch], declared: impl IntoIterator<Item = &'d Slug>, next: Next) {
         for branch in listed {
             self.add(branch.then, EdgeKind::Outcome(branch.name.clone()));
         }
-        for name in declared.iter().filter(|name| !listed.iter().any(|b| b.name == **name)) {
+        for name in declared.into_iter().filter(|name| !listed.iter().any(|b| b.name == **name)) {
             self.add(next, EdgeKind::Unlisted(name.clone()));
         }
     }
@@ -173,8 +173,7 @@ impl Edges {
     fn outcomes(&mut self, call: &Call, next: Next) {
         match &call.action {
             Some(action) if !action.outcomes.is_empty() => {
-                let declared: Vec<Slug> = action.outcomes.iter().map(|o| o.name.clone()).collect();
-                self.listed(&call.outcomes, &declared, next);
+                self.listed(&call.outcomes, action.outcomes.iter().map(|o| &o.name), next);
             }
             _ => {
                 self.listed(&call.outcomes, &[], next);

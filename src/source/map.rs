@@ -1,7 +1,7 @@
 //! Files by id, spans in bytes, and the text of a scalar that remembers where each byte of it stands in its file.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A file of a [`SourceMap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -45,7 +45,17 @@ pub struct SourceFile {
     pub name: Arc<str>,
     /// The whole text.
     pub text: Arc<str>,
-    line_starts: Arc<[u32]>,
+    /// Found when a place in the file is first asked for.
+    line_starts: OnceLock<Arc<[u32]>>,
+}
+
+impl SourceFile {
+    fn line_starts(&self) -> &[u32] {
+        self.line_starts.get_or_init(|| {
+            let ends = self.text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
+            std::iter::once(0).chain(ends.map(|(i, _)| u32::try_from(i + 1).unwrap_or(u32::MAX))).collect()
+        })
+    }
 }
 
 /// All files that spans refer to.
@@ -58,11 +68,7 @@ impl SourceMap {
     /// Adds a file and gives its id.
     pub fn add(&mut self, name: &str, text: impl Into<Arc<str>>) -> FileId {
         let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
-        let text = text.into();
-        let starts = std::iter::once(0)
-            .chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| u32::try_from(i + 1).unwrap_or(u32::MAX)))
-            .collect();
-        self.files.push(SourceFile { name: name.into(), text, line_starts: starts });
+        self.files.push(SourceFile { name: name.into(), text: text.into(), line_starts: OnceLock::new() });
         id
     }
 
@@ -81,8 +87,9 @@ impl SourceMap {
     #[must_use]
     pub fn position(&self, file: FileId, offset: u32) -> Position {
         let Some(f) = self.file(file) else { return Position { line: 1, column: 1 } };
-        let line = f.line_starts.partition_point(|s| *s <= offset).max(1);
-        let start = f.line_starts.get(line - 1).copied().unwrap_or(0) as usize;
+        let starts = f.line_starts();
+        let line = starts.partition_point(|s| *s <= offset).max(1);
+        let start = starts.get(line - 1).copied().unwrap_or(0) as usize;
         let upto = f.text.get(start..f.text.floor_char_boundary(offset as usize)).unwrap_or("");
         let upto = upto.strip_prefix('\u{feff}').unwrap_or(upto);
         Position { line: u32::try_from(line).unwrap_or(u32::MAX), column: u32::try_from(upto.chars().count() + 1).unwrap_or(u32::MAX) }

@@ -141,7 +141,7 @@ impl<'s> Node<'s> {
     /// Whether a key is not there, nor anything that looks like a slip of it.
     #[must_use]
     pub fn lacks(&self, key: &str) -> bool {
-        !self.entries().iter().any(|e| e.key == key || crate::source::did_you_mean(&e.key, [key]).is_some())
+        self.entry(key).is_none() && !self.entries().iter().any(|e| crate::source::did_you_mean(&e.key, [key]).is_some())
     }
 
     /// Whether it is a map.

@@ -186,7 +186,10 @@ pub(super) fn date(value: &Value, format: Option<String>) -> Result<String, Erro
 fn formatted(text: &str, format: &str) -> Option<String> {
     use jiff::fmt::strtime;
     let text = text.trim();
-    if let Ok(at) = text.parse::<jiff::Zoned>() {
+    // Only what names its zone needs the database of zones, which is slow to open.
+    if text.ends_with(']')
+        && let Ok(at) = text.parse::<jiff::Zoned>()
+    {
         return strtime::format(format, &at).ok();
     }
     let pieces = jiff::fmt::temporal::Pieces::parse(text).ok()?;

@@ -20,6 +20,12 @@ impl Name {
         self.0.clone()
     }
 
+    /// The look-up form of a written name that is held shared: without a copy if it is that form already.
+    #[must_use]
+    pub fn of(written: &Arc<str>) -> Self {
+        if written.contains('-') { Self::new(written) } else { Self(Arc::clone(written)) }
+    }
+
     /// As it is looked up: with `_`.
     #[must_use]
     pub fn as_str(&self) -> &str {

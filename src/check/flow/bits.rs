@@ -1,8 +1,19 @@
 //! A set of small numbers.
 
 /// A set of numbers below a size fixed at its making.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, PartialEq, Eq, Default)]
 pub struct Bits(Box<[u64]>);
+
+impl Clone for Bits {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    /// Takes no new memory for a set of the same size.
+    fn clone_from(&mut self, other: &Self) {
+        self.0.clone_from(&other.0);
+    }
+}
 
 impl Bits {
     /// The empty set of numbers below `size`.

@@ -51,7 +51,9 @@ pub struct Graph<'a> {
     edges: Vec<Edge>,
     /// The edges out of node `n` are `edges[first_out[n]..first_out[n + 1]]`.
     first_out: Vec<u32>,
-    into: Vec<Vec<u32>>,
+    /// The numbers of the edges into node `n` are `into[first_in[n]..first_in[n + 1]]`.
+    into: Vec<u32>,
+    first_in: Vec<u32>,
     /// What can be reached, in reverse post-order.
     pub order: Vec<Node>,
     /// What can be reached.
@@ -67,6 +69,7 @@ impl<'a> Graph<'a> {
             edges: Vec::with_capacity(journey.steps.len() * 2),
             first_out: Vec::with_capacity(journey.steps.len() + 3),
             into: Vec::new(),
+            first_in: vec![0; journey.steps.len() + 3],
             order: Vec::new(),
             reached: Bits::new(journey.steps.len() + 2),
         };
@@ -75,12 +78,7 @@ impl<'a> Graph<'a> {
             graph.draw(Node(id.0), step);
         }
         graph.first_out.extend([number(graph.edges.len()); 3]);
-        graph.into = vec![Vec::new(); graph.len()];
-        for (i, edge) in graph.edges.iter().enumerate() {
-            if let Some(into) = graph.into.get_mut(edge.to.index()) {
-                into.push(number(i));
-            }
-        }
+        graph.turn_round();
         graph.walk();
         graph
     }
@@ -146,7 +144,9 @@ impl<'a> Graph<'a> {
 
     /// The ways into a place.
     pub fn into(&self, node: Node) -> impl Iterator<Item = &Edge> {
-        self.into.get(node.index()).into_iter().flatten().filter_map(|i| self.edges.get(*i as usize))
+        let at = |n: usize| self.first_in.get(n).map_or(self.into.len(), |i| *i as usize);
+        let numbers = self.into.get(at(node.index())..at(node.index() + 1)).unwrap_or(&[]);
+        numbers.iter().filter_map(|i| self.edges.get(*i as usize))
     }
 
     /// All ways.
@@ -178,6 +178,29 @@ impl<'a> Graph<'a> {
         }
         if matches!(step.kind, StepKind::Collect(_)) {
             self.edges.push(Edge { from, to: from, way: Way::Correction });
+        }
+    }
+
+    /// Sorts the edges by where they go, by counting.
+    fn turn_round(&mut self) {
+        for edge in &self.edges {
+            if let Some(count) = self.first_in.get_mut(edge.to.index()) {
+                *count += 1;
+            }
+        }
+        let mut end = 0;
+        for place in &mut self.first_in {
+            end += *place;
+            *place = end;
+        }
+        self.into = vec![0; self.edges.len()];
+        // Backwards, so that the edges of a place stay in order.
+        for (i, edge) in self.edges.iter().enumerate().rev() {
+            let Some(place) = self.first_in.get_mut(edge.to.index()) else { continue };
+            *place -= 1;
+            if let Some(slot) = self.into.get_mut(*place as usize) {
+                *slot = number(i);
+            }
         }
     }
 

@@ -36,19 +36,21 @@ pub fn solve<A: Analysis>(graph: &Graph<'_>, analysis: &A) -> Vec<Option<A::Fact
     }
     let mut dirty = Bits::new(graph.order.len());
     dirty.insert(0);
+    let (mut before, mut after) = (analysis.entry(), analysis.entry());
     let mut next = 0;
     while let Some(i) = dirty.first_from(next) {
         next = i + 1;
         dirty.remove(i);
         let Some(&node) = graph.order.get(i) else { continue };
-        let Some(before) = facts.get(node.index()).and_then(Clone::clone) else { continue };
+        let Some(Some(fact)) = facts.get(node.index()) else { continue };
+        before.clone_from(fact);
         for (number, edge) in graph.out_range(node).zip(graph.out(node)) {
-            let mut after = before.clone();
+            after.clone_from(&before);
             analysis.along(number, edge, &mut after);
             let Some(target) = facts.get_mut(edge.to.index()) else { continue };
             let changed = match target {
                 Some(fact) => analysis.meet(fact, &after),
-                None => target.replace(after).is_none(),
+                None => target.replace(after.clone()).is_none(),
             };
             if changed {
                 let rank = rank_of(edge.to);

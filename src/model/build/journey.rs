@@ -24,6 +24,8 @@ pub struct Declared<'n, 's> {
     pub node: &'n Node<'s>,
     /// Names of its steps, in order, and where they stand.
     pub steps: Vec<(Slug, Span)>,
+    /// How many steps it has, but for targets of one word.
+    pub count: usize,
     /// Variables that anything in it assigns, and inputs that it gives to actions.
     pub assigned: BTreeSet<Name>,
     runs: Vec<(Name, Span)>,
@@ -31,7 +33,7 @@ pub struct Declared<'n, 's> {
 
 impl<'n, 's> Declared<'n, 's> {
     pub fn new(node: &'n Node<'s>) -> Self {
-        let mut out = Self { node, steps: Vec::new(), assigned: BTreeSet::new(), runs: Vec::new() };
+        let mut out = Self { node, steps: Vec::new(), count: 0, assigned: BTreeSet::new(), runs: Vec::new() };
         out.assigned.extend(node.get("inputs").map(Node::entries).unwrap_or_default().iter().map(|e| Name::new(&e.key)));
         let Some(steps) = node.get("journey") else { return out };
         each_step(steps, &Shape::List(&Shape::Step), &mut |step| out.step(step));
@@ -39,6 +41,7 @@ impl<'n, 's> Declared<'n, 's> {
     }
 
     fn step(&mut self, step: &Node<'_>) {
+        self.count += 1;
         let Some((kind, entry, full)) = step_parts(step) else { return };
         if let Some((title, span)) = step_name(step, entry, full) {
             self.steps.push((Slug::from_title(title), span));

@@ -1,9 +1,11 @@
 //! What the language says of expressions: values, missing members, truth, faults, guards, taint.
 
+use std::sync::Arc;
+
 use serde_json::json;
-use waypost::expr::{Program, Root};
+use waypost::expr::{Node, Program, Root, Scope};
 use waypost::source::Code;
-use waypost::value::Taint;
+use waypost::value::{Taint, Value};
 
 use super::data::{Data, eval, parse, program};
 
@@ -220,6 +222,34 @@ fn taint_follows_the_data() {
         };
         assert_eq!(shown(&value.taint), tainted.into_iter().collect::<Vec<_>>(), "{text}");
     }
+}
+
+/// A scope whose every member is one value that it holds shared.
+struct Held(Value);
+
+impl Scope for Held {
+    fn member(&self, _: Root, _: &str) -> Option<Node<'_>> {
+        Some(Node { json: &self.0.json, taint: &self.0.taint })
+    }
+
+    fn whole(&self, _: Root) -> Option<Value> {
+        None
+    }
+
+    fn shared(&self, _: Root, _: &str) -> Option<Value> {
+        Some(self.0.clone())
+    }
+}
+
+#[test]
+fn a_member_of_a_root_is_not_copied() {
+    let held = Held(Value { json: Arc::new(json!({"id": "A-1"})), taint: Taint::whole() });
+    for text in ["$variables.order", "variables['order']", "(user.order)"] {
+        let value = program(text).eval(&held).expect(text);
+        assert!(Arc::ptr_eq(&value.json, &held.0.json), "`{text}` is a copy");
+        assert_eq!(value.taint, held.0.taint);
+    }
+    assert_eq!(program("$variables.order.id").eval(&held).expect("a value").json, Arc::new(json!("A-1")));
 }
 
 #[test]

@@ -49,6 +49,9 @@ impl<'n, 's> Site<'n, 's> {
     }
 }
 
+/// What [`step_parts`] tells of a step.
+type StepParts<'n, 's> = (&'static str, &'n Entry<'s>, bool);
+
 /// The steps of a journey while it is built.
 pub struct Steps<'j, 'b, 'n, 's, 't> {
     pub journeys: &'j Journeys<'b, 't>,
@@ -89,7 +92,7 @@ impl<'j, 'b, 'n, 's, 't> Steps<'j, 'b, 'n, 's, 't> {
             counts: BTreeMap::new(),
             gotos: Vec::new(),
             undeclared: BTreeMap::new(),
-            out: Built::default(),
+            out: Built { steps: Vec::with_capacity(declared.count), ..Built::default() },
         }
     }
 
@@ -132,12 +135,15 @@ impl<'j, 'b, 'n, 's, 't> Steps<'j, 'b, 'n, 's, 't> {
     fn list(&mut self, cx: &mut Context<'_>, items: &[Node<'_>], join: Next, path: &str) -> Next {
         let base = self.out.steps.len();
         let at = |i: usize| StepId(u32::try_from(base + i).unwrap_or(u32::MAX));
+        let mut parts = Vec::with_capacity(items.len());
         for (i, node) in items.iter().enumerate() {
             let next = if i + 1 < items.len() { Next::Step(at(i + 1)) } else { join };
-            self.reserve(cx, node, at(i), next, path);
+            parts.push(step_parts(node));
+            self.reserve(cx, node, parts.last().copied().flatten(), at(i), next, path);
         }
-        for (i, node) in items.iter().enumerate() {
-            let kind = self.kind(cx, node, at(i));
+        for (i, (node, parts)) in items.iter().zip(parts).enumerate() {
+            let Some(parts) = parts else { continue };
+            let kind = self.kind(cx, node, parts, at(i));
             if let Some(step) = self.out.steps.get_mut(base + i) {
                 // A `goto` is resolved at the end.
                 step.kind = kind;
@@ -147,8 +153,7 @@ impl<'j, 'b, 'n, 's, 't> Steps<'j, 'b, 'n, 's, 't> {
     }
 
     /// Gives a step its place in the arena, its stable id and its slug.
-    fn reserve(&mut self, cx: &mut Context<'_>, node: &Node<'_>, id: StepId, next: Next, path: &str) {
-        let parts = step_parts(node);
+    fn reserve(&mut self, cx: &mut Context<'_>, node: &Node<'_>, parts: Option<StepParts<'_, '_>>, id: StepId, next: Next, path: &str) {
         let span = parts.map_or(node.entries().first().map_or(node.span, |e| e.key_span), |(_, e, _)| e.key_span);
         let named = parts.and_then(|(_, entry, full)| step_name(node, entry, full)).map(|(title, at)| (Slug::from_title(title), at));
         let mut slug = None;
@@ -192,8 +197,7 @@ impl<'j, 'b, 'n, 's, 't> Steps<'j, 'b, 'n, 's, 't> {
         }
     }
 
-    fn kind(&mut self, cx: &mut Context<'_>, node: &Node<'_>, id: StepId) -> StepKind {
-        let Some((kind, entry, full)) = step_parts(node) else { return StepKind::Broken };
+    fn kind(&mut self, cx: &mut Context<'_>, node: &Node<'_>, (kind, entry, full): StepParts<'_, '_>, id: StepId) -> StepKind {
         let Some((key, next)) = self.out.steps.get(id.0 as usize).map(|s| (s.key.clone(), s.next)) else { return StepKind::Broken };
         let site = Site { step: node, value: &entry.value, full, key, next };
         let built = match kind {

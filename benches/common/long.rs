@@ -1,0 +1,37 @@
+//! A workspace with one long journey, made by rule.
+
+use std::fmt::Write;
+
+use crate::common::generate::{Files, base};
+
+/// A workspace with one journey of so many steps, 200 variables, and a `goto` back in every 19 steps.
+///
+/// One step sets all variables first, so that long and short journeys hold the same mix of steps.
+pub fn one(steps: usize) -> Files {
+    let mut files = base();
+    let mut text = String::from("name: Long\ntrigger: {goal: a long way, examples: [the long way]}\njourney:\n");
+    text.push_str("  - set:\n");
+    for v in 0..200 {
+        let _ = writeln!(text, "      v{v}: {v}");
+    }
+    let mut n = 3;
+    let mut block = 0;
+    let _ = writeln!(text, "  - collect: [reason]\n    name: b0");
+    while n + 19 <= steps {
+        let _ = writeln!(text, "  - collect: [reason]\n    name: b{}", block + 1);
+        for k in 0..8 {
+            let v = (block * 8 + k) % 200;
+            let _ = writeln!(text, "  - set: {{v{v}: \"$variables.v{} + 1\"}}", (v + 7) % 200);
+            let _ = writeln!(text, "  - say: 'step {{{{ variables.v{v} }}}}'");
+        }
+        let _ = writeln!(text, "  - if: $variables.v{} > 100\n    then: [{{goto: b{}}}]", block % 200, block * 7 % (block + 1));
+        n += 19;
+        block += 1;
+    }
+    for _ in n..steps {
+        text.push_str("  - say: Nearly there.\n");
+    }
+    text.push_str("  - done: The end.\n");
+    files.push(("journeys/long.yaml".into(), text.into()));
+    files
+}
