@@ -1,6 +1,6 @@
 //! The machine: a workspace that was checked, and the keys of its installation.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -40,8 +40,7 @@ pub struct Machine {
     pub(super) locale: Locale,
     /// Whether the workspace has policies: until they can be enforced, they deny.
     pub(super) policies: bool,
-    // Looked up by every step and never listed.
-    plans: HashMap<ContentHash, Arc<Plan>>,
+    plans: BTreeMap<ContentHash, Arc<Plan>>,
 }
 
 /// A journey and what can be known of it beforehand.
