@@ -109,7 +109,7 @@ pub fn settings(cx: &mut Context<'_>, root: &Node<'_>) -> Settings {
     out
 }
 
-/// A zone and a region that there are.
+/// A zone that there is, and a region that is written as one.
 fn locale(cx: &mut Context<'_>, node: Option<&Node<'_>>) {
     let mut known = |key: &str, is_known: fn(&str) -> bool, what: &str, help: &str| {
         let Some(node) = node.and_then(|n| n.get(key)) else { return };
@@ -118,8 +118,12 @@ fn locale(cx: &mut Context<'_>, node: Option<&Node<'_>>) {
         }
     };
     known("timezone", |z| TimeZone::get(z).is_ok(), "time zone", "write one of the IANA names, such as `Europe/Vienna`");
-    let is_region = |r: &str| r.to_uppercase().parse::<phonenumber::country::Id>().is_ok();
-    known("phone_region", is_region, "region", "write the two letters of a country, such as `AT`");
+    known(
+        "phone_region",
+        |r| r.len() == 2 && r.bytes().all(|b| b.is_ascii_alphabetic()),
+        "region",
+        "write the two letters of a country, such as `AT`",
+    );
 }
 
 /// Secrets that are written out.
