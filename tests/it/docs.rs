@@ -148,3 +148,23 @@ fn every_command_of_a_page_prints_what_it_says() {
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
     assert!(seen >= 3, "only {seen} commands found: the documents have lost their examples");
 }
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("Cargo.toml");
+    let architecture = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let reasons = architecture.split("## Dependencies").nth(1).expect("the section");
+    let mut section = "";
+    let mut missing = Vec::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            section = line;
+        } else if matches!(section, "[dependencies]" | "[dev-dependencies]")
+            && let Some((name, _)) = line.split_once(" =")
+            && !reasons.contains(name)
+        {
+            missing.push(name);
+        }
+    }
+    assert!(missing.is_empty(), "no reason is given for {missing:?}");
+}
