@@ -55,7 +55,7 @@ pub(super) fn play(session: &mut Session, backend: &Backend, terminal: &mut Term
     writeln!(terminal.out, "\n{BOLD}What the shop was asked:{BOLD:#}")?;
     let codes: Vec<_> = backend.mails().into_iter().map(|m| m.code).collect();
     for request in backend.requests() {
-        let body = codes.iter().fold(request.body.to_string(), |body, code| body.replace(&**code, "[redacted]"));
+        let body = codes.iter().fold(request.body.clone(), |body, code| body.replace(&**code, "[redacted]"));
         let line = format!("  {:<4} {:<28} {DIM}{}{DIM:#} {body}", request.method, request.path, request.status);
         writeln!(terminal.out, "{}", line.trim_end())?;
     }
