@@ -274,6 +274,7 @@ fn time_passes_in_a_chat_and_a_yes_grows_old() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a server beside the program that is tried")]
 fn a_dry_run_sends_reads_and_shows_writes() {
     let server = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", server.local_addr().expect("an address"));

@@ -61,7 +61,7 @@ fn files(blocks: &[Block]) -> Vec<(String, Arc<str>)> {
         .filter(|b| b.language == "yaml")
         .filter_map(|b| {
             let name = b.text.lines().next()?.strip_prefix("# ")?.trim();
-            name.ends_with(".yaml").then(|| (name.to_owned(), Arc::from(b.text.as_str())))
+            Path::new(name).extension().is_some_and(|e| e == "yaml").then(|| (name.to_owned(), Arc::from(b.text.as_str())))
         })
         .collect()
 }

@@ -1,6 +1,12 @@
 //! One binary for all integration tests: harnesses over files, and properties.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "what helps tests may panic as tests may")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "what helps tests may panic as tests may"
+)]
 
 mod backend;
 mod check;

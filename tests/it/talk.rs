@@ -60,7 +60,7 @@ pub fn run(workspace: &Marked, services: &Services<'_>, talk: &str, line: usize)
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|l| format!("  {l}\n")).collect()
+    text.lines().fold(String::new(), |all, line| all + "  " + line + "\n")
 }
 
 /// A server that does this, and where it is.
