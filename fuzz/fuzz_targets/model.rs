@@ -1,21 +1,12 @@
-//! Any text as files of a workspace: parsed, resolved and checked without a panic, a hang or an overflow, and shown in every form.
+//! Fuzzes what `plays/model.rs` says.
 
 #![no_main]
 
-use std::sync::Arc;
+#[path = "../plays/model.rs"]
+mod plays;
 
-use libfuzzer_sys::fuzz_target;
-use waypost::check;
-use waypost::source::render::{Format, Report};
-
-fuzz_target!(|data: &[u8]| {
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    // A line of five bars divides the text into files, so that one input can be a journey with its integration.
-    let names = ["journeys/a.yaml", "integrations/b.yaml", "datapoints/c.yaml", "waypost.yaml"];
-    let files: Vec<(String, Arc<str>)> = text.split("\n|||||\n").zip(names).map(|(t, n)| (n.to_owned(), Arc::from(t))).collect();
-    let checked = check::load(files);
-    let report = Report { diagnostics: &checked.diagnostics, sources: &checked.workspace.sources, journeys: 0, integrations: 0 };
-    for format in [Format::Full, Format::Concise, Format::Json, Format::Sarif, Format::Github] {
-        std::hint::black_box(report.render(format, false));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    if let Ok(text) = std::str::from_utf8(data) {
+        plays::play(text);
     }
 });

@@ -172,7 +172,9 @@ impl<'m> Turn<'m> {
         let flight = self.state.flight.as_ref();
         let retry = flight.and_then(|f| f.retry_at);
         let limit = self.state.top().filter(|_| flight.is_none()).and_then(|r| r.stand.until);
+        // Nobody is idle while an action is under way: its answer, or who takes it over, moves the conversation on.
         let idle = match self.state.status {
+            _ if flight.is_some() => None,
             Status::Active | Status::Paused => Some(self.idle_at()),
             Status::Completed | Status::Escalated | Status::Abandoned | Status::Cancelled => None,
         };

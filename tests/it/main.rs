@@ -16,6 +16,7 @@ mod driver;
 mod engine;
 mod expr;
 mod files;
+mod fuzzed;
 mod marked;
 mod outbound;
 mod properties;
