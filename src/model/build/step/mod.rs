@@ -61,6 +61,8 @@ pub struct Steps<'j, 'b, 'n, 's, 't> {
     slugs_taken: BTreeSet<Name>,
     counts: BTreeMap<Arc<str>, u32>,
     gotos: Vec<(StepId, Arc<str>, Span)>,
+    /// Names that stand in steps whose kind could not be read: a `goto` to one of them is no mistake of its own.
+    unread: BTreeSet<Name>,
     undeclared: BTreeMap<Name, Arc<Datapoint>>,
     out: Built,
 }
@@ -77,6 +79,21 @@ pub struct Built {
     pub texts: BTreeMap<String, String>,
 }
 
+/// The names of a step that could not be read, and of all that stands in it. As deep as the file's tree.
+fn names_below(node: &Node<'_>, into: &mut BTreeSet<Name>) {
+    for entry in node.entries() {
+        if entry.key == "name"
+            && let Some(title) = entry.value.str()
+        {
+            into.insert(Slug::from_title(title).name);
+        }
+        names_below(&entry.value, into);
+    }
+    for item in node.items() {
+        names_below(item, into);
+    }
+}
+
 impl<'j, 'b, 'n, 's, 't> Steps<'j, 'b, 'n, 's, 't> {
     pub fn new(journeys: &'j Journeys<'b, 't>, declared: &'j Declared<'n, 's>, inputs: &'j [JourneyInput]) -> Self {
         let mut names = BTreeMap::new();
@@ -91,6 +108,7 @@ impl<'j, 'b, 'n, 's, 't> Steps<'j, 'b, 'n, 's, 't> {
             slugs_taken: BTreeSet::new(),
             counts: BTreeMap::new(),
             gotos: Vec::new(),
+            unread: BTreeSet::new(),
             undeclared: BTreeMap::new(),
             out: Built { steps: Vec::with_capacity(declared.count), ..Built::default() },
         }
@@ -110,6 +128,9 @@ impl<'j, 'b, 'n, 's, 't> Steps<'j, 'b, 'n, 's, 't> {
         for (id, written, span) in std::mem::take(&mut self.gotos) {
             let target = self.out.by_slug.get(Name::new(&written).as_str()).copied();
             let Some(target) = target else {
+                if self.unread.contains(Name::new(&written).as_str()) {
+                    continue;
+                }
                 let message = format!("no step of this journey is named `{written}`");
                 cx.unknown(Code::WP0202, span, message, &written, self.declared.steps.iter().map(|(s, _)| &*s.shown));
                 continue;
@@ -156,6 +177,9 @@ impl<'j, 'b, 'n, 's, 't> Steps<'j, 'b, 'n, 's, 't> {
     fn reserve(&mut self, cx: &mut Context<'_>, node: &Node<'_>, parts: Option<StepParts<'_, '_>>, id: StepId, next: Next, path: &str) {
         let span = parts.map_or(node.entries().first().map_or(node.span, |e| e.key_span), |(_, e, _)| e.key_span);
         let named = parts.and_then(|(_, entry, full)| step_name(node, entry, full)).map(|(title, at)| (Slug::from_title(title), at));
+        if parts.is_none() {
+            names_below(node, &mut self.unread);
+        }
         let mut slug = None;
         if let Some((found, at)) = named {
             if !Slug::is_valid(&found.shown) {
