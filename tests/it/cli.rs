@@ -274,6 +274,25 @@ fn time_passes_in_a_chat_and_a_yes_grows_old() {
 }
 
 #[test]
+fn a_chat_says_why_a_service_was_not_reached() {
+    let (_dir, path) = workspace();
+    // The port was free a moment ago, and nobody listens on it.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let mut program = command(&["chat", &path]);
+    let mut child = program
+        .env("PARCELS_URL", format!("http://{free}"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    child.stdin.take().expect("a pipe").write_all(b"where is my parcel P1234\n/why\n").expect("it reads");
+    let ran = ran(child.wait_with_output().expect("it ends"));
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    assert!(ran.err.contains("error: connect (refused): the service refused the connection"), "{}", ran.err);
+}
+
+#[test]
 #[expect(clippy::disallowed_methods, reason = "a server beside the program that is tried")]
 fn a_dry_run_sends_reads_and_shows_writes() {
     let server = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

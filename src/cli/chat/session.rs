@@ -31,8 +31,8 @@ pub(in crate::cli) struct Session {
     clock: Clock,
     key: ConversationKey,
     answer: Answer,
-    /// The last verdicts, and the last refusal, for `/why`.
-    verdicts: Vec<TraceLine>,
+    /// What was last decided and what came of it, and the last refusal, for `/why`.
+    decided: Vec<TraceLine>,
     refused: Option<String>,
     /// Whether remarks are part of what is printed, not only of what is said to whoever types.
     whole: bool,
@@ -57,7 +57,7 @@ impl Session {
             Ok((runtime, key))
         });
         let (runtime, key) = opened.map_err(|e| cannot(&e))?;
-        Ok(Self { executor, runtime, clock, key, answer: Answer::default(), verdicts: Vec::new(), refused: None, whole: false })
+        Ok(Self { executor, runtime, clock, key, answer: Answer::default(), decided: Vec::new(), refused: None, whole: false })
     }
 
     /// Puts remarks among what is said: the output tells the whole story.
@@ -129,9 +129,10 @@ impl Session {
     }
 
     fn show(&mut self, result: TurnResult, terminal: &mut Terminal) -> Result<(), Failure> {
-        let verdicts: Vec<TraceLine> = trace(&result.events).into_iter().filter(|l| &*l.kind == "verdict").collect();
-        if !verdicts.is_empty() {
-            self.verdicts = verdicts;
+        let tells = |line: &TraceLine| matches!(&*line.kind, "verdict" | "answer" | "error" | "escalate");
+        let decided: Vec<TraceLine> = trace(&result.events).into_iter().filter(tells).collect();
+        if !decided.is_empty() {
+            self.decided = decided;
         }
         let answer = result.answer;
         self.refused = answer.refused.as_ref().map(|r| format!("{}: {}", r.code, r.reason));
@@ -193,8 +194,8 @@ impl Session {
             Some(refused) => writeln!(terminal.err, "the last thing was {CARE}refused{CARE:#} ({refused})")?,
             None => writeln!(terminal.err, "the last thing was not refused")?,
         }
-        for line in &self.verdicts {
-            writeln!(terminal.err, "verdict: {}", line.text)?;
+        for line in &self.decided {
+            writeln!(terminal.err, "{}: {}", line.kind, line.text)?;
         }
         Ok(())
     }
