@@ -95,7 +95,7 @@ impl<S, P> Clone for Runtime<S, P> {
 
 impl<S, P> std::fmt::Debug for Runtime<S, P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runtime").field("process", &self.0.process).field("conversations", &self.0.turns.len()).finish_non_exhaustive()
+        f.debug_struct("Runtime").field("conversations", &self.0.turns.len()).finish_non_exhaustive()
     }
 }
 
@@ -105,7 +105,6 @@ struct Inner<S, P> {
     clock: Clock,
     entropy: Entropy,
     keys: Keys,
-    process: Arc<str>,
     workspace: Arc<Workspace>,
     versions: RwLock<Versions>,
     saved: OnceCell<()>,
@@ -154,8 +153,6 @@ impl<S: Store, P: Perform> Runtime<S, P> {
 
     /// The same, with its randomness and keys from outside: both the same, and the same inputs give the same events.
     pub fn with(loaded: Loaded, store: S, performer: P, clock: Clock, entropy: Entropy, keys: Keys) -> Result<Self, DriverError> {
-        let drawn = entropy.draw().ok_or(DriverError::Broken("the machine has no randomness to give"))?;
-        let process = new_id(clock.now(), &drawn);
         let workspace = loaded.workspace().clone();
         let machine = Arc::new(Machine::new(loaded.clone(), keys.clone()));
         Ok(Self(Arc::new(Inner {
@@ -164,7 +161,6 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             clock,
             entropy,
             keys,
-            process,
             workspace,
             versions: RwLock::new(Versions { machine, present: loaded, older: Vec::new() }),
             saved: OnceCell::new(),
@@ -468,17 +464,17 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 None => return Err(DriverError::NoConversation(turning.key.id.clone())),
             };
             let machine = self.machine(&state).await?;
-            let mut body = body.clone();
+            let (now, entropy) = (self.clock.now(), self.draw()?);
+            let mut refused = Vec::new();
             for _ in 0..CLAIMS {
-                let now = self.clock.now();
-                let refused = matches!(body, InputBody::ClaimRefused { .. });
                 let input = Input {
                     at: now,
                     actor: turning.actor,
                     principal: turning.principal.clone(),
                     message_id: turning.message.as_ref().filter(|_| is_sent(&body)).map(|(id, _)| id.clone()),
-                    entropy: self.draw()?,
-                    body,
+                    entropy,
+                    refused: refused.clone(),
+                    body: body.clone(),
                 };
                 let progress = machine.handle(&state, input);
                 let after = progress.state;
@@ -493,8 +489,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 let wake_at = landed.chain(progress.wake_at).min();
                 // What is recorded under the message's id is what the turn comes to, not how far it is.
                 let ended = progress.effects.is_empty() && !working;
-                // What was refused for a claim may be sent again under the same id.
-                let reply = turning.message.as_ref().filter(|_| ended && !refused);
+                let reply = turning.message.as_ref().filter(|_| ended);
                 let commit = Commit {
                     key: turning.key.clone(),
                     expected: version,
@@ -503,7 +498,6 @@ impl<S: Store, P: Perform> Inner<S, P> {
                     snapshot: (after.version / SNAPSHOT_EVERY > version / SNAPSHOT_EVERY).then(|| after.clone()),
                     events: progress.events,
                     claims: progress.claims,
-                    process: self.process.clone(),
                     wake_at,
                     reply: reply.map(|(id, digest)| Reply {
                         message_id: id.clone(),
@@ -522,9 +516,13 @@ impl<S: Store, P: Perform> Inner<S, P> {
                         self.states.forget(&turning.key);
                         break;
                     }
-                    // Another process took the message while this one waited.
-                    Committed::ClaimRefused { claim: Claim::Message { id }, .. } => return self.answered_elsewhere(turning, &id).await,
-                    Committed::ClaimRefused { claim, reason, .. } => body = InputBody::ClaimRefused { claim, reason },
+                    Committed::ClaimRefused { refused: more } => {
+                        // Another process took the message while this one waited.
+                        if let Some(Claim::Message { id }) = more.iter().map(|r| &r.claim).find(|c| matches!(c, Claim::Message { .. })) {
+                            return self.answered_elsewhere(turning, id).await;
+                        }
+                        refused.extend(more);
+                    }
                 }
             }
         }
@@ -622,7 +620,7 @@ async fn landing(
 fn is_sent(body: &InputBody) -> bool {
     match body {
         InputBody::Message(_) | InputBody::Command(_) => true,
-        InputBody::Open(_) | InputBody::Result(..) | InputBody::Wake | InputBody::TakeOver(_) | InputBody::ClaimRefused { .. } => false,
+        InputBody::Open(_) | InputBody::Result(..) | InputBody::Wake | InputBody::TakeOver(_) => false,
     }
 }
 

@@ -134,8 +134,8 @@ pub struct CallFailure {
     pub retry_after_ms: Option<u64>,
 }
 
-/// What one conversation cannot know.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// What one conversation cannot know: taken in the transaction of the events, within a tenant.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Claim {
     /// A message id, used once.
@@ -143,12 +143,26 @@ pub enum Claim {
         /// The id.
         id: Arc<str>,
     },
-    /// An idempotency key of a write.
+    /// An idempotency key, reserved for one request until it is known what came of it.
     Key {
         /// The key.
         key: Arc<str>,
         /// Digest of the request.
         digest: Arc<str>,
+    },
+    /// The request of a reserved key was done: its answer is given to whoever asks for the same under this key.
+    KeyApplied {
+        /// The key.
+        key: Arc<str>,
+        /// The answer.
+        recorded: Recorded,
+        /// For how long it is kept.
+        until: Timestamp,
+    },
+    /// The request of a reserved key was not done: anybody may have the key.
+    KeyFreed {
+        /// The key.
+        key: Arc<str>,
     },
     /// A token of a rate.
     Rate {
@@ -159,18 +173,34 @@ pub enum Claim {
         /// In how many seconds.
         per_s: u64,
     },
-    /// An effect in flight belongs to one process.
-    Lease {
-        /// The effect.
-        effect: EffectId,
-        /// Until when.
-        until: Timestamp,
-    },
-    /// A name reserved for what later rules claim.
+    /// A name that is used once, of whatever kind.
     Other {
         /// Its kind.
         kind: Name,
         /// Its key.
         key: Arc<str>,
     },
+}
+
+/// What came of the request of an idempotency key.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Recorded {
+    /// What was answered.
+    pub result: CallResult,
+    /// The outcome, where a later read told it and not the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Arc<str>>,
+}
+
+/// A claim that could not be had.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refused {
+    /// Which.
+    pub claim: Claim,
+    /// A code: `used`, `busy`, `other_inputs`, `applied`, `rate_limited`.
+    pub reason: Arc<str>,
+    /// When it may be had again, if that is known.
+    pub retry_at: Option<Timestamp>,
+    /// What was recorded under a key that was `applied`.
+    pub recorded: Option<Recorded>,
 }

@@ -40,14 +40,6 @@ impl Turn<'_> {
                 self.walk(go);
                 self.drain();
             }
-            InputBody::ClaimRefused { claim: _, reason } => {
-                self.begin("claim_refused", None);
-                self.note(format!("a claim was refused: {reason}"));
-                if self.actor != Actor::System {
-                    self.say("That is being worked on already. Please try again in a moment.");
-                }
-                self.refuse("busy", "it is taken at the moment: try again");
-            }
         }
     }
 

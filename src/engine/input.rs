@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::effect::{CallResult, EffectId};
+use super::effect::{CallResult, EffectId, Refused};
 use crate::value::{Json, Name};
 
 /// One thing that happened outside. Everything that the machine may not know by itself comes with it.
@@ -20,6 +20,8 @@ pub struct Input {
     pub message_id: Option<Arc<str>>,
     /// Randomness for ids.
     pub entropy: [u8; 32],
+    /// Claims that were refused when this input was handled before: nothing came of it then, and it is handled again.
+    pub refused: Vec<Refused>,
     /// What.
     pub body: InputBody,
 }
@@ -67,13 +69,6 @@ pub enum InputBody {
     Wake,
     /// The process that had an effect in flight is gone, or past its time.
     TakeOver(EffectId),
-    /// A claim was refused at commit.
-    ClaimRefused {
-        /// Which.
-        claim: super::effect::Claim,
-        /// Why, a code.
-        reason: Arc<str>,
-    },
 }
 
 /// How a conversation begins.

@@ -29,7 +29,7 @@ mod turn;
 mod walk;
 
 pub use answer::{Answer, Expects, Phase, Status, TraceLine};
-pub use effect::{CallEffect, CallFailure, CallResult, Claim, Effect, HttpAnswer, Progress, Request};
+pub use effect::{CallEffect, CallFailure, CallResult, Claim, Effect, HttpAnswer, Progress, Recorded, Refused, Request};
 pub use event::{Event, EventBody};
 pub use input::{Actor, Command, Input, InputBody, Principal};
 pub use machine::{Keys, Machine};

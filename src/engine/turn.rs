@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::answer::{Answer, FieldError, ReadResult, Refusal};
-use super::effect::{Claim, Effect, Progress};
+use super::effect::{Claim, Effect, Progress, Refused};
 use super::event::{Assigned, EventBody, TurnBegun, VERSION};
 use super::input::{Actor, Input, InputBody, Principal};
 use super::machine::{Machine, Plan};
@@ -101,6 +101,7 @@ pub(super) struct Turn<'m> {
     pub events: Vec<Event>,
     pub effects: Vec<Effect>,
     pub claims: Vec<Claim>,
+    refused_claims: Vec<Refused>,
     pub said: Vec<Saying>,
     pub errors: Vec<FieldError>,
     pub refused: Option<Refusal>,
@@ -131,6 +132,7 @@ impl<'m> Turn<'m> {
             events: Vec::with_capacity(EVENTS),
             effects: Vec::new(),
             claims: Vec::new(),
+            refused_claims: input.refused,
             said: Vec::new(),
             errors: Vec::new(),
             refused: None,
@@ -202,6 +204,11 @@ impl<'m> Turn<'m> {
         }
         let turn = TurnBegun { actor: self.actor, by: self.principal.id.clone(), id, what: what.into(), text };
         self.emit(EventBody::Turn(Box::new(turn)));
+    }
+
+    /// How a claim was refused when this input was handled before.
+    pub fn refusal(&self, claim: &Claim) -> Option<&Refused> {
+        self.refused_claims.iter().find(|r| r.claim == *claim)
     }
 
     /// Whether this message or command was taken in before.

@@ -1,42 +1,53 @@
-//! What one conversation cannot know, in memory: keys, rates and leases of one tenant.
+//! What one conversation cannot know, in memory: keys and rates of one tenant.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::engine::{Claim, effect::EffectId};
+use crate::engine::{Claim, Recorded, Refused};
 
-/// Why a claim was refused, and when it may be had again.
-pub(super) struct Refused {
-    pub(super) reason: &'static str,
-    pub(super) retry_at: Option<Timestamp>,
-}
-
-impl Refused {
-    fn new(reason: &'static str) -> Self {
-        Self { reason, retry_at: None }
-    }
+/// Refuses a claim of which nothing more is known.
+pub(super) fn refused(claim: &Claim, reason: &str) -> Refused {
+    Refused { claim: claim.clone(), reason: reason.into(), retry_at: None, recorded: None }
 }
 
 /// The claims of one tenant, but for message ids, which stand with their conversation.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    keys: BTreeMap<Arc<str>, (Arc<str>, Arc<str>)>,
+    keys: BTreeMap<Arc<str>, Key>,
     rates: BTreeMap<Arc<str>, VecDeque<Timestamp>>,
-    leases: BTreeMap<(Arc<str>, EffectId), (Arc<str>, Timestamp)>,
     others: BTreeMap<(Arc<str>, Arc<str>), Arc<str>>,
+}
+
+/// An idempotency key that is taken.
+#[derive(Debug)]
+struct Key {
+    conversation: Arc<str>,
+    digest: Arc<str>,
+    /// What came of it, and how long that counts. Without it the key is reserved.
+    applied: Option<(Recorded, Timestamp)>,
+}
+
+impl Key {
+    fn counts(&self, now: Timestamp) -> bool {
+        self.applied.as_ref().is_none_or(|(_, until)| now < *until)
+    }
 }
 
 impl Ledger {
     /// Whether a conversation can have a claim; `taken` are those of the same rate that this transaction asks for before it.
-    pub(super) fn check(&self, claim: &Claim, conversation: &str, process: &str, now: Timestamp, taken: usize) -> Result<(), Refused> {
+    pub(super) fn check(&self, claim: &Claim, conversation: &str, now: Timestamp, taken: usize) -> Result<(), Refused> {
         match claim {
-            Claim::Message { .. } => Ok(()),
-            Claim::Key { key, digest } => match self.keys.get(key) {
-                Some((_, other)) if other != digest => Err(Refused::new("other_inputs")),
-                Some((holder, _)) if &**holder != conversation => Err(Refused::new("busy")),
-                _ => Ok(()),
+            Claim::Message { .. } | Claim::KeyApplied { .. } | Claim::KeyFreed { .. } => Ok(()),
+            Claim::Key { key, digest } => match self.keys.get(key).filter(|k| k.counts(now)) {
+                None => Ok(()),
+                Some(held) if held.digest != *digest => Err(refused(claim, "other_inputs")),
+                Some(Key { applied: Some((recorded, _)), .. }) => {
+                    Err(Refused { recorded: Some(recorded.clone()), ..refused(claim, "applied") })
+                }
+                Some(held) if &*held.conversation != conversation => Err(refused(claim, "busy")),
+                Some(_) => Ok(()),
             },
             Claim::Rate { bucket, max, per_s } => {
                 let since = window_start(now, *per_s);
@@ -45,25 +56,32 @@ impl Ledger {
                 let Some(over) = used.checked_sub(*max as usize) else { return Ok(()) };
                 // There is room again when this one, the last of those that are too many, has left the window.
                 let retry_at = stamps.clone().nth(over).map(|t| plus(*t, *per_s));
-                Err(Refused { reason: "rate_limited", retry_at })
+                Err(Refused { retry_at, ..refused(claim, "rate_limited") })
             }
-            Claim::Lease { effect, .. } => match self.leases.get(&(conversation.into(), effect.clone())) {
-                Some((holder, until)) if &**holder != process && *until >= now => Err(Refused { reason: "busy", retry_at: Some(*until) }),
-                _ => Ok(()),
-            },
             Claim::Other { kind, key } => match self.others.get(&(kind.as_str().into(), key.clone())) {
-                Some(holder) if &**holder != conversation => Err(Refused::new("used")),
+                Some(holder) if &**holder != conversation => Err(refused(claim, "used")),
                 _ => Ok(()),
             },
         }
     }
 
-    /// Takes a claim that was checked in the same transaction.
-    pub(super) fn take(&mut self, claim: Claim, conversation: &Arc<str>, process: &Arc<str>, now: Timestamp) {
+    /// Takes a claim that was checked in the same transaction. A key is settled only by the conversation that reserved it.
+    pub(super) fn take(&mut self, claim: Claim, conversation: &Arc<str>, now: Timestamp) {
         match claim {
             Claim::Message { .. } => {}
             Claim::Key { key, digest } => {
-                self.keys.insert(key, (conversation.clone(), digest));
+                self.keys.retain(|_, k| k.counts(now));
+                self.keys.insert(key, Key { conversation: conversation.clone(), digest, applied: None });
+            }
+            Claim::KeyApplied { key, recorded, until } => {
+                if let Some(held) = self.keys.get_mut(&key).filter(|k| k.conversation == *conversation) {
+                    held.applied = Some((recorded, until));
+                }
+            }
+            Claim::KeyFreed { key } => {
+                if self.keys.get(&key).is_some_and(|k| k.conversation == *conversation && k.applied.is_none()) {
+                    self.keys.remove(&key);
+                }
             }
             Claim::Rate { bucket, per_s, .. } => {
                 let stamps = self.rates.entry(bucket).or_default();
@@ -72,10 +90,6 @@ impl Ledger {
                     stamps.pop_front();
                 }
                 stamps.push_back(now);
-            }
-            Claim::Lease { effect, until } => {
-                self.leases.retain(|_, (_, until)| *until >= now);
-                self.leases.insert((conversation.clone(), effect), (process.clone(), until));
             }
             Claim::Other { kind, key } => {
                 self.others.insert((kind.as_str().into(), key), conversation.clone());

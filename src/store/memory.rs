@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::claims::Ledger;
 use super::log::{Dictionary, Kind, Lines, Log, Packed};
 use super::{Commit, Committed, ConversationKey, Listed, MESSAGE_IDS_KEPT, Owner, Reply, Store, StoreError, Stored};
-use crate::engine::{Answer, Claim, Event};
+use crate::engine::{Answer, Claim, Event, Refused};
 use crate::model::workspace::ContentHash;
 
 /// A store in memory. Clones share it.
@@ -97,13 +97,14 @@ impl Inner {
     }
 
     fn commit(&mut self, commit: Commit) -> Result<Committed, StoreError> {
-        let Commit { key, expected, now, owner, events, claims, process, wake_at, snapshot, reply } = commit;
+        let Commit { key, expected, now, owner, events, claims, wake_at, snapshot, reply } = commit;
         let version = self.conversations.get(&key).map_or(0, |c| c.log.events());
         if version != expected {
             return Ok(Committed::Conflict { version });
         }
-        if let Some(refused) = self.refuse(&key, &claims, &process, now) {
-            return Ok(refused);
+        let refused = self.refuse(&key, &claims, now);
+        if !refused.is_empty() {
+            return Ok(Committed::ClaimRefused { refused });
         }
         let mut lines = Lines::default();
         for event in &events {
@@ -163,34 +164,29 @@ impl Inner {
         if !claims.is_empty() {
             let ledger = self.ledgers.entry(key.tenant.clone()).or_default();
             for claim in claims {
-                ledger.take(claim, &key.id, &process, now);
+                ledger.take(claim, &key.id, now);
             }
         }
         Ok(Committed::Done { version })
     }
 
-    fn refuse(&self, key: &ConversationKey, claims: &[Claim], process: &str, now: Timestamp) -> Option<Committed> {
+    fn refuse(&self, key: &ConversationKey, claims: &[Claim], now: Timestamp) -> Vec<Refused> {
         let empty = Ledger::default();
         let ledger = self.ledgers.get(&key.tenant).unwrap_or(&empty);
-        for (i, claim) in claims.iter().enumerate() {
-            let refused = |reason: &str, retry_at| Some(Committed::ClaimRefused { claim: claim.clone(), reason: reason.into(), retry_at });
-            let before = claims.iter().take(i);
+        let used = |id: &str| {
+            let id = digest(id);
+            self.conversations.get(key).is_some_and(|c| c.messages.iter().any(|m| m.id == id && !m.is_outdated(now)))
+        };
+        let refuse = |(i, claim): (usize, &Claim)| {
             if let Claim::Message { id } = claim {
-                let used = self.conversations.get(key).is_some_and(|c| {
-                    let id = digest(id);
-                    c.messages.iter().any(|m| m.id == id && !m.is_outdated(now))
-                });
-                if used {
-                    return refused("used", None);
-                }
+                return used(id).then(|| super::claims::refused(claim, "used"));
             }
+            let before = claims.iter().take(i);
             let taken =
                 before.filter(|c| matches!((c, claim), (Claim::Rate { bucket: a, .. }, Claim::Rate { bucket: b, .. }) if a == b)).count();
-            if let Err(r) = ledger.check(claim, &key.id, process, now, taken) {
-                return refused(r.reason, r.retry_at);
-            }
-        }
-        None
+            ledger.check(claim, &key.id, now, taken).err()
+        };
+        claims.iter().enumerate().filter_map(refuse).collect()
     }
 
     fn reply(&self, key: &ConversationKey, message_id: &str) -> Result<Option<Reply>, StoreError> {

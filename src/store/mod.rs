@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::engine::{Answer, Claim, Event, State};
+use crate::engine::{Answer, Claim, Event, Refused, State};
 use crate::model::workspace::ContentHash;
 
 pub use memory::MemoryStore;
@@ -97,8 +97,6 @@ pub struct Commit {
     pub events: Vec<Event>,
     /// What must be had for it to have happened.
     pub claims: Vec<Claim>,
-    /// The process that takes leases.
-    pub process: Arc<str>,
     /// When the conversation wants to be woken; replaces what stood before.
     pub wake_at: Option<Timestamp>,
     /// The state after the events, when it is time for a snapshot.
@@ -108,7 +106,7 @@ pub struct Commit {
 }
 
 /// What came of a commit. Anything but `Done` changed nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Committed {
     /// It is durable; the conversation has this version now.
     Done {
@@ -120,14 +118,10 @@ pub enum Committed {
         /// The version that stands.
         version: u64,
     },
-    /// A claim could not be had.
+    /// Claims could not be had.
     ClaimRefused {
-        /// Which.
-        claim: Claim,
-        /// A code: `used`, `busy`, `other_inputs`, `rate_limited`.
-        reason: Arc<str>,
-        /// When it may be had again, if that is known.
-        retry_at: Option<Timestamp>,
+        /// Which of them, and why; at least one.
+        refused: Vec<Refused>,
     },
 }
 

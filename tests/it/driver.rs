@@ -314,7 +314,6 @@ async fn a_run_whose_version_is_lost_says_so() {
         owner: Some(stored.owner),
         events: stored.events,
         claims: Vec::new(),
-        process: "p".into(),
         wake_at: None,
         snapshot: None,
         reply: None,

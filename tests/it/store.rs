@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use waypost::engine::effect::EffectId;
-use waypost::engine::{Answer, Claim, Event, EventBody, State};
+use waypost::engine::{Answer, CallResult, Claim, Event, EventBody, Recorded, State};
 use waypost::model::ContentHash;
 use waypost::store::{Commit, Committed, ConversationKey, MemoryStore, Owner, Reply, SNAPSHOT_EVERY, Store, StoreError};
 
@@ -33,7 +32,7 @@ contract!(
         a_message_id_is_free_again_after_a_day,
         a_key_belongs_to_one_request,
         a_rate_holds_in_every_window,
-        a_lease_is_one_process_s_until_it_ends,
+        a_key_is_settled_by_what_came_of_its_request,
         another_claim_is_used_once,
         texts_are_kept_by_hash,
         conversations_are_listed_by_tenant_agent_and_user,
@@ -63,7 +62,6 @@ fn commit(id: &str, expected: u64, texts: &[&str]) -> Commit {
         owner: (expected == 0).then(|| Owner { agent: "shop".into(), user: "u-1".into() }),
         events: texts.iter().map(|t| event(t)).collect(),
         claims: Vec::new(),
-        process: "p-1".into(),
         wake_at: None,
         snapshot: None,
         reply: None,
@@ -79,7 +77,7 @@ async fn done<S: Store>(store: &S, commit: Commit) -> u64 {
 
 async fn refused<S: Store>(store: &S, commit: Commit) -> (String, Option<Timestamp>) {
     match store.commit(commit).await.unwrap() {
-        Committed::ClaimRefused { reason, retry_at, .. } => (reason.to_string(), retry_at),
+        Committed::ClaimRefused { refused } => (refused[0].reason.to_string(), refused[0].retry_at),
         other => panic!("{other:?}"),
     }
 }
@@ -144,6 +142,8 @@ async fn a_refused_claim_changes_nothing<S: Store>(store: &S) {
     done(store, commit("d", 0, &["a"])).await;
     let both = Commit { claims: vec![other("free"), other("n")], wake_at: Some(at(9)), ..commit("d", 1, &["b"]) };
     assert_eq!(refused(store, both).await.0, "used");
+    let many = Commit { claims: vec![other("n"), other("free"), other("n")], ..commit("d", 1, &["b"]) };
+    assert!(matches!(store.commit(many).await.unwrap(), Committed::ClaimRefused { refused } if refused.len() == 2));
     assert_eq!(store.load(&key("d"), 0).await.unwrap().unwrap().version, 1);
     assert!(store.due(at(100), 10).await.unwrap().is_empty());
     done(store, Commit { claims: vec![other("free")], ..commit("c", 1, &["b"]) }).await;
@@ -197,18 +197,34 @@ async fn a_rate_holds_in_every_window<S: Store>(store: &S) {
     assert_eq!(refused(store, take(81, 4, 4)).await.0, "rate_limited");
 }
 
-async fn a_lease_is_one_process_s_until_it_ends<S: Store>(store: &S) {
-    let lease = |process: &str, now: i64, version: u64| Commit {
+async fn a_key_is_settled_by_what_came_of_its_request<S: Store>(store: &S) {
+    let reserve = |id: &str, version: u64, now: i64| Commit {
         now: at(now),
-        process: process.into(),
-        claims: vec![Claim::Lease { effect: EffectId("e-1".into()), until: at(now + 30) }],
-        ..commit("c", version, &["a"])
+        claims: vec![Claim::Key { key: "k".into(), digest: "one".into() }],
+        ..commit(id, version, &["a"])
     };
-    done(store, lease("p-1", 0, 0)).await;
-    assert_eq!(refused(store, lease("p-2", 10, 1)).await, ("busy".into(), Some(at(30))));
-    done(store, lease("p-1", 10, 1)).await;
-    assert_eq!(refused(store, lease("p-2", 40, 2)).await.0, "busy");
-    done(store, lease("p-2", 41, 2)).await;
+    done(store, reserve("c", 0, 0)).await;
+    done(store, commit("d", 0, &["a"])).await;
+    done(store, Commit { claims: vec![Claim::KeyFreed { key: "k".into() }], ..commit("d", 1, &["not its own"]) }).await;
+    assert_eq!(refused(store, reserve("d", 2, 1)).await.0, "busy");
+    done(store, Commit { claims: vec![Claim::KeyFreed { key: "k".into() }], ..commit("c", 1, &["refused"]) }).await;
+    done(store, reserve("d", 2, 2)).await;
+    let recorded = Recorded { result: CallResult::answered(201, serde_json::json!({"id": 7})), outcome: Some("made".into()) };
+    let applied = |until: i64| vec![Claim::KeyApplied { key: "k".into(), recorded: recorded.clone(), until: at(until) }];
+    done(store, Commit { claims: applied(60), ..commit("d", 3, &["applied"]) }).await;
+    for (id, version) in [("c", 2), ("d", 4)] {
+        match store.commit(reserve(id, version, 59)).await.unwrap() {
+            Committed::ClaimRefused { refused } => {
+                assert_eq!((&*refused[0].reason, refused[0].recorded.as_ref()), ("applied", Some(&recorded)));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let other = Claim::Key { key: "k".into(), digest: "two".into() };
+    assert_eq!(refused(store, Commit { now: at(59), claims: vec![other], ..commit("c", 2, &["b"]) }).await.0, "other_inputs");
+    done(store, Commit { claims: vec![Claim::KeyFreed { key: "k".into() }], ..commit("d", 4, &["what was done stays done"]) }).await;
+    assert_eq!(refused(store, reserve("c", 2, 59)).await.0, "applied");
+    done(store, reserve("c", 2, 60)).await;
 }
 
 async fn another_claim_is_used_once<S: Store>(store: &S) {

@@ -88,6 +88,7 @@ impl Talk {
             principal: Principal { id: principal.into(), roles: Vec::new() },
             message_id: id.map(Into::into),
             entropy,
+            refused: Vec::new(),
             body,
         };
         let progress = self.machine.handle(&self.state, input);

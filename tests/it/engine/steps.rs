@@ -444,15 +444,3 @@ fn what_a_prompt_lacks_is_noted_in_the_trace() {
         assert!(talk.trace().contains("is not set and was shown as nothing"), "{}", talk.trace());
     }
 }
-
-#[test]
-fn a_refused_claim_says_so_and_leaves_the_conversation_where_it_was() {
-    let journey = "name: Go\ntrigger: {goal: g, examples: [e]}\njourney:\n  - collect: [a]\n";
-    let mut talk = Talk::new(machine(&[("journeys/j.yaml", journey), ("datapoints/d.yaml", "{name: A, slug: a, type: string}")]));
-    talk.agent(start("go"));
-    let claim = waypost::engine::Claim::Rate { bucket: "b".into(), max: 1, per_s: 60 };
-    let answer = talk.input(Actor::User, "", None, InputBody::ClaimRefused { claim, reason: "busy".into() });
-    assert!(answer.messages[0].contains("try again"), "{answer:?}");
-    assert_eq!((answer.refused.map(|r| r.code).as_deref(), answer.phase), (Some("busy"), Phase::Collect));
-    assert_eq!(talk.user("here you are").refused, None);
-}
