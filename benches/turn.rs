@@ -111,7 +111,7 @@ fn main() {
     let mut files = generate::workspace(1_000);
     files.push(("journeys/look-up.yaml".into(), BENCH.into()));
     let checked = check::load(files);
-    let machine = Machine::new(checked.loaded().expect("the workspace checks"), Keys::default());
+    let machine = Machine::new(checked.loaded().expect("the workspace checks"), Keys::derive(b"bench"));
     let workspace = machine.workspace().clone();
     let state = standing(&machine);
     println!("1,000 journeys loaded; a state of {} bytes as JSON", serde_json::to_vec(&state).expect("JSON").len());

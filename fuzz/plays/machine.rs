@@ -18,7 +18,7 @@ use waypost::value::Name;
 
 static MACHINE: LazyLock<Machine> = LazyLock::new(|| {
     let files = demo::WORKSPACE.iter().map(|(name, text)| ((*name).to_owned(), Arc::from(*text))).collect();
-    Machine::new(check::load(files).loaded().expect("the shipped workspace checks"), Keys { idempotency: b"fuzz".to_vec() })
+    Machine::new(check::load(files).loaded().expect("the shipped workspace checks"), Keys::derive(b"fuzz"))
 });
 
 struct Talk {

@@ -148,7 +148,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
     pub fn new(loaded: Loaded, store: S, performer: P, clock: Clock) -> Result<Self, DriverError> {
         let entropy = Entropy::System;
         let key = entropy.draw().ok_or(DriverError::Broken("the machine has no randomness to give"))?;
-        Self::with(loaded, store, performer, clock, entropy, Keys { idempotency: key.to_vec() })
+        Self::with(loaded, store, performer, clock, entropy, Keys::derive(&key))
     }
 
     /// The same, with its randomness and keys from outside: both the same, and the same inputs give the same events.
@@ -219,8 +219,8 @@ impl<S: Store, P: Perform> Runtime<S, P> {
         turn: Turn,
     ) -> Result<TurnResult, DriverError> {
         let held = self.0.turns.lock(conversation).await;
-        // The debug form of a turn holds all of it; only its digest is kept.
-        let message = message_id.map(|id| (id, texts::hash(&format!("{actor:?} {turn:?}")).0));
+        // The debug form of a turn holds all of it; only its keyed digest is kept.
+        let message = message_id.map(|id| (id, Arc::from(self.0.keys.digest(&[b"turn", format!("{actor:?} {turn:?}").as_bytes()]))));
         if let Some((id, digest)) = &message
             && let Some(reply) = self.0.store.reply(conversation, id).await?
         {

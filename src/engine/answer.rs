@@ -111,7 +111,7 @@ pub struct Question {
     pub id: Arc<str>,
     /// As shown.
     pub text: Arc<str>,
-    /// SHA-256 of what was shown.
+    /// Keyed digest of what was shown.
     pub digest: Arc<str>,
 }
 

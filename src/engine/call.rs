@@ -152,8 +152,8 @@ impl Turn<'_> {
 
     /// By which a write is known again: keyed, so that it says nothing of what was sent.
     fn write_digest(&self, action: &Action, canonical: &str) -> Arc<str> {
-        let full = self.seal(&[b"request", action.id.to_string().as_bytes(), canonical.as_bytes()]);
-        full.get(..32).map_or_else(|| full.clone(), Into::into)
+        let full = self.machine.keys.digest(&[b"request", action.id.to_string().as_bytes(), canonical.as_bytes()]);
+        full.get(..32).unwrap_or(&full).into()
     }
 
     /// HMAC over tenant, action, subject, conversation, digest of the request, and the number of definite answers to it.
@@ -161,15 +161,15 @@ impl Turn<'_> {
         let open = self.state.opened.as_deref();
         let subject = self.state.identity.as_ref().map_or("", |i| &*i.subject);
         let n = self.state.writes.get(digest).map_or(0, |w| w.n);
-        self.seal(&[
-            b"idempotency",
+        let key = self.machine.keys.idempotency_key(&[
             open.map_or("", |o| &*o.tenant).as_bytes(),
             action.id.to_string().as_bytes(),
             subject.as_bytes(),
             open.map_or("", |o| &*o.conversation).as_bytes(),
             digest.as_bytes(),
             &n.to_be_bytes(),
-        ])
+        ]);
+        key.into()
     }
 
     /// Decides once more on what is in flight, and sends the same bytes again.

@@ -9,6 +9,7 @@ use super::answer::{Answer, Expects};
 use super::effect::Progress;
 use super::expects;
 use super::input::{Actor, Input};
+use super::keys::Keys;
 use super::present;
 use super::state::{Run, State};
 use super::turn::Turn;
@@ -17,19 +18,6 @@ use crate::model::step::{Field, StepKind};
 use crate::model::{ContentHash, Datapoint, Journey, StepId, Workspace};
 use crate::understand::{Locale, Router};
 use crate::value::Name;
-
-/// The keys of an installation. Never shown.
-#[derive(Clone, Default)]
-pub struct Keys {
-    /// Of idempotency keys and digests.
-    pub idempotency: Vec<u8>,
-}
-
-impl std::fmt::Debug for Keys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Keys")
-    }
-}
 
 /// The interpreter of a workspace. Shared by all conversations.
 #[derive(Debug)]

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
@@ -258,17 +257,6 @@ impl<'m> Turn<'m> {
         if bound == 0 { 0 } else { n % bound }
     }
 
-    /// HMAC-SHA256 with the machine's key, over length-prefixed parts.
-    pub fn seal(&self, parts: &[&[u8]]) -> Arc<str> {
-        // A key of any length is a key of HMAC, so this is always one.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.machine.keys.idempotency) else { return "".into() };
-        for part in parts {
-            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            mac.update(part);
-        }
-        hex(&mac.finalize().into_bytes()).into()
-    }
-
     /// The top run, and what is known of its journey.
     pub fn top(&self) -> Option<(&Arc<Run>, &'m Arc<Plan>)> {
         let run = self.state.top()?;
@@ -381,11 +369,6 @@ pub(super) fn actor_name(actor: Actor) -> &'static str {
 pub(super) fn hex(bytes: &[u8]) -> String {
     let digit = |n: u8| char::from_digit(u32::from(n), 16).unwrap_or('0');
     bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
-}
-
-/// SHA-256 of a text, in hexadecimal.
-pub(super) fn digest(text: &str) -> Arc<str> {
-    hex(&Sha256::digest(text.as_bytes())).into()
 }
 
 /// The value of an expression where a failing one is noted and reads as nothing.

@@ -14,7 +14,7 @@ pub struct Question {
     pub id: Arc<str>,
     /// The text as shown.
     pub text: Arc<str>,
-    /// SHA-256 of the text.
+    /// Keyed digest of the text.
     pub digest: Arc<str>,
     /// What the text shows.
     pub shown: Arc<[Source]>,

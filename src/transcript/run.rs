@@ -105,7 +105,7 @@ impl Talk {
         } else {
             Services::Stubbed(stubs.clone())
         };
-        let keys = Keys { idempotency: b"transcript".to_vec() };
+        let keys = Keys::derive(b"transcript");
         let runtime = Runtime::with(runner.loaded.clone(), MemoryStore::default(), services, clock, Entropy::seeded(1), keys)?;
         let user_id = script.context.pointer("/identity/user_id").and_then(Json::as_str).unwrap_or("user");
         let open = Open {

@@ -81,7 +81,7 @@ fn clock() -> Clock {
 }
 
 fn runtime<P: Perform>(loaded: Loaded, store: &MemoryStore, performer: P, clock: &Clock) -> Runtime<MemoryStore, P> {
-    let keys = Keys { idempotency: b"key".to_vec() };
+    let keys = Keys::derive(b"key");
     Runtime::with(loaded, store.clone(), performer, clock.clone(), Entropy::seeded(1), keys).unwrap()
 }
 

@@ -17,7 +17,7 @@ use crate::engine::harness::{Talk, answered, failed};
 static SHIPPED: LazyLock<Arc<Machine>> = LazyLock::new(|| {
     let files = waypost::driver::files::read_dir(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
     let loaded = check::load(files).loaded().unwrap();
-    Arc::new(Machine::new(loaded, Keys { idempotency: b"k".to_vec() }))
+    Arc::new(Machine::new(loaded, Keys::derive(b"k")))
 });
 
 const MESSAGES: [&str; 22] = [

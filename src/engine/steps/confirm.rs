@@ -6,7 +6,7 @@ use super::Answered;
 use crate::engine::event::EventBody;
 use crate::engine::hear::Heard;
 use crate::engine::scope::{View, push, root_name, sources};
-use crate::engine::turn::{Go, Saying, Turn, actor_name, digest};
+use crate::engine::turn::{Go, Saying, Turn, actor_name};
 use crate::expr::{Read, Root, Scope};
 use crate::model::Step;
 use crate::model::step::Confirm;
@@ -43,7 +43,7 @@ fn ask(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm) -> Result<(), String
     let id = turn.fresh_id("q");
     let question = Question {
         id,
-        digest: digest(&saying.text),
+        digest: turn.machine.keys.digest(&[b"question", saying.text.as_bytes()]).into(),
         text: saying.text.clone(),
         redacted: saying.redacted.clone(),
         shown: shown.into(),

@@ -23,7 +23,7 @@ pub fn machine(files: &[(&str, &str)]) -> Machine {
     let checked = check::load(files);
     let shown: Vec<String> = checked.diagnostics.0.iter().map(|d| format!("{d:?}")).collect();
     let loaded = checked.loaded().unwrap_or_else(|| panic!("the workspace has errors: {shown:#?}"));
-    Machine::new(loaded, Keys { idempotency: b"a key for tests".to_vec() })
+    Machine::new(loaded, Keys::derive(b"a key for tests"))
 }
 
 /// A conversation.

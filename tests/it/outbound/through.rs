@@ -55,7 +55,7 @@ journey:
     let loaded = checked.loaded().unwrap_or_else(|| panic!("{:#?}", checked.diagnostics));
     let http = HttpPerformer::new(loaded.workspace(), &Secrets::given([("URL", url)]), Clock::System.as_fn());
     let kept = Kept { http, results: Arc::default() };
-    let keys = Keys { idempotency: b"key".to_vec() };
+    let keys = Keys::derive(b"key");
     let runtime = Runtime::with(loaded, MemoryStore::new(), kept.clone(), Clock::System, Entropy::seeded(1), keys).unwrap();
     let open = Open { conversation: "c".into(), tenant: "acme".into(), agent: "a".into(), user_id: "u".into(), user: Arc::new(json!({})) };
     let key = runtime.open(open).await.unwrap();
