@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::{Mutex as AsyncMutex, Notify};
 use tokio::task::JoinSet;
 
 use super::cache::States;
@@ -18,7 +18,7 @@ use crate::engine::effect::EffectId;
 use crate::engine::input::Open;
 use crate::engine::{
     Actor, Answer, CallEffect, CallFailure, CallResult, Claim, Command, Effect, Event, Expects, Input, InputBody, Keys, Machine, Phase,
-    Principal, State,
+    Principal, State, Status,
 };
 use crate::model::Workspace;
 use crate::model::action::ErrorKind;
@@ -32,6 +32,8 @@ const CLAIMS: usize = 16;
 const INPUTS: usize = 10_000;
 /// How long after its time a sender is given up.
 const TAKE_OVER: Duration = Duration::from_secs(1);
+/// How often the workspace's texts are put into the store again.
+const SAVE_EVERY: Duration = Duration::from_hours(12);
 /// Timers handled in one call.
 const WAKES: usize = 10_000;
 
@@ -107,7 +109,7 @@ struct Inner<S, P> {
     keys: Keys,
     workspace: Arc<Workspace>,
     versions: RwLock<Versions>,
-    saved: OnceCell<()>,
+    saved: AsyncMutex<Option<Timestamp>>,
     // A turn holds the first until it is answered; each input holds the second from its load to its commit.
     turns: Locks,
     inputs: Locks,
@@ -163,7 +165,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             keys,
             workspace,
             versions: RwLock::new(Versions { machine, present: loaded, older: Vec::new() }),
-            saved: OnceCell::new(),
+            saved: AsyncMutex::default(),
             turns: Locks::default(),
             inputs: Locks::default(),
             states: States::default(),
@@ -455,7 +457,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
             InputBody::Open(open) => Some(Owner { agent: open.agent.clone(), user: open.user_id.clone() }),
             _ => None,
         };
-        self.saved.get_or_try_init(|| texts::save(&self.store, &self.workspace)).await?;
+        self.save_texts().await?;
         for _ in 0..CONFLICTS {
             let (state, version) = self.load(&turning.key).await?;
             let state = match state {
@@ -489,13 +491,17 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 let wake_at = landed.chain(progress.wake_at).min();
                 // What is recorded under the message's id is what the turn comes to, not how far it is.
                 let ended = progress.effects.is_empty() && !working;
+                let finished = after.status() == Status::Abandoned;
                 let reply = turning.message.as_ref().filter(|_| ended);
                 let commit = Commit {
                     key: turning.key.clone(),
                     expected: version,
                     now,
                     owner: opening.clone(),
-                    snapshot: (after.version / SNAPSHOT_EVERY > version / SNAPSHOT_EVERY).then(|| after.clone()),
+                    snapshot: match finished {
+                        true => Some(after.remains()),
+                        false => (after.version / SNAPSHOT_EVERY > version / SNAPSHOT_EVERY).then(|| after.clone()),
+                    },
                     events: progress.events,
                     claims: progress.claims,
                     wake_at,
@@ -504,6 +510,11 @@ impl<S: Store, P: Perform> Inner<S, P> {
                         digest: digest.clone(),
                         answer: result.answer.clone(),
                     }),
+                    audit: Vec::new(),
+                    holds: Vec::new(),
+                    pinned: (finished || !after.pinned().eq(state.pinned()))
+                        .then(|| after.pinned().filter(|_| !finished).cloned().collect()),
+                    finished,
                 };
                 match self.store.commit(commit).await? {
                     Committed::Done { .. } => {
@@ -527,6 +538,17 @@ impl<S: Store, P: Perform> Inner<S, P> {
             }
         }
         Err(DriverError::Busy)
+    }
+
+    /// Keeps the texts of the workspace in the store, again and again, for the store drops those of which it hears nothing.
+    async fn save_texts(&self) -> Result<(), DriverError> {
+        let now = self.clock.now();
+        let mut saved = self.saved.lock().await;
+        if saved.is_none_or(|at| later(at, SAVE_EVERY) <= now) {
+            texts::save(&self.store, &self.workspace, now).await?;
+            *saved = Some(now);
+        }
+        Ok(())
     }
 
     async fn answered_elsewhere(&self, turning: &Turning, id: &str) -> Result<Stepped, DriverError> {

@@ -4,15 +4,16 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::DriverError;
 use crate::check::{self, Loaded};
 use crate::model::{ContentHash, Workspace};
-use crate::store::Store;
+use crate::store::{Store, Version};
 
 /// Everything that a workspace's runs need to be loaded again.
-pub(super) async fn save<S: Store>(store: &S, workspace: &Workspace) -> Result<(), DriverError> {
+pub(super) async fn save<S: Store>(store: &S, workspace: &Workspace, at: Timestamp) -> Result<(), DriverError> {
     let mut texts = Vec::new();
     let mut files = Vec::new();
     for (_, file) in workspace.sources.files() {
@@ -23,7 +24,7 @@ pub(super) async fn save<S: Store>(store: &S, workspace: &Workspace) -> Result<(
     let list = serde_json::to_string(&files).map_err(|e| DriverError::Unrunnable(e.to_string()))?;
     texts.push((workspace.hash.clone(), list.into()));
     texts.extend(workspace.journeys.values().map(|j| (j.hash.clone(), workspace.hash.0.clone())));
-    Ok(store.put_texts(texts).await?)
+    Ok(store.put_texts(Version { hash: workspace.hash.clone(), at, texts }).await?)
 }
 
 /// The workspace that holds the journey with that hash.

@@ -230,6 +230,27 @@ pub enum EventBody {
     },
 }
 
+impl EventBody {
+    /// Whether it is part of the transcript: who said what, which journeys ran and how they ended. All that is kept of a conversation
+    /// that has ended for good, beside its audit.
+    #[must_use]
+    pub fn is_transcript(&self) -> bool {
+        matches!(
+            self,
+            Self::Turn(_)
+                | Self::Offered { .. }
+                | Self::Began(_)
+                | Self::Said { .. }
+                | Self::Question(_)
+                | Self::Ended(_)
+                | Self::Escalated(_)
+                | Self::TakenOver
+                | Self::HandedBack
+                | Self::Abandoned
+        )
+    }
+}
+
 /// A turn began.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct TurnBegun {

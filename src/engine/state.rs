@@ -275,6 +275,22 @@ impl State {
         self.escalation.as_deref()
     }
 
+    /// What is left of it once nobody can come back: enough to say so. Variables, answers, grants and what was heard are gone.
+    #[must_use]
+    pub fn remains(&self) -> Self {
+        Self {
+            version: self.version,
+            turn: self.turn,
+            last_at: self.last_at,
+            opened: self.opened.as_ref().map(|o| Arc::new(Open { user: Arc::default(), ..(**o).clone() })),
+            status: self.status,
+            begun: self.begun,
+            last: self.last.clone(),
+            escalation: self.escalation.clone(),
+            ..Self::default()
+        }
+    }
+
     /// What is in flight or to be tried again.
     pub fn pending(&self) -> impl Iterator<Item = Pending> {
         self.flight.iter().map(|f| Pending { effect: f.effect.clone(), action: f.action.clone(), until: f.until, retry_at: f.retry_at })

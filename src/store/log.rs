@@ -60,12 +60,15 @@ pub(super) struct Packed {
 pub(super) enum Kind {
     /// One that the conversation is made of: numbered from 0.
     Event,
-    /// One beside them.
+    /// One beside them, found by its number.
     Beside,
+    /// A row of the audit.
+    Audit,
 }
 
-/// A line that is no event begins with this; an event is a JSON object.
+/// A line that is no event begins with a mark; an event is a JSON object.
 const BESIDE: u8 = b'+';
+const AUDIT: u8 = b'#';
 
 #[derive(Debug)]
 struct Chunk {
@@ -92,14 +95,15 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Adds a line.
-    pub(super) fn push(&mut self, kind: Kind, line: &impl serde::Serialize) -> Result<(), StoreError> {
+    /// Adds a line that `write` writes, without a line break in it.
+    pub(super) fn push(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>) -> Result<(), StoreError>) -> Result<(), StoreError> {
         match kind {
             Kind::Event => self.events += 1,
             Kind::Beside => self.raw.push(BESIDE),
+            Kind::Audit => self.raw.push(AUDIT),
         }
         self.count += 1;
-        serde_json::to_writer(&mut self.raw, line).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        write(&mut self.raw)?;
         self.raw.push(b'\n');
         Ok(())
     }
@@ -109,6 +113,11 @@ impl Log {
     /// How many events there are.
     pub(super) fn events(&self) -> u64 {
         self.chunks.last().map_or(0, |c| u64::from(c.first_event) + u64::from(c.events))
+    }
+
+    /// How many bytes it takes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.chunks.iter().map(|c| u64::try_from(c.packed.bytes.len()).unwrap_or(u64::MAX)).sum()
     }
 
     /// How many lines there are.
@@ -156,11 +165,27 @@ impl Log {
         for chunk in self.chunks.iter().skip(start) {
             let raw = dictionary.unpack(&chunk.packed)?;
             let skip = usize::try_from(from.saturating_sub(u64::from(chunk.first_event))).unwrap_or(usize::MAX);
-            let events = raw.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !l.starts_with(&[BESIDE]));
+            let events = raw.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !l.starts_with(&[BESIDE]) && !l.starts_with(&[AUDIT]));
             for line in events.skip(skip) {
                 if out.len() == limit {
                     return Ok(out);
                 }
+                out.push(parse(line)?);
+            }
+        }
+        Ok(out)
+    }
+
+    /// The rows of the audit, without their marks.
+    pub(super) fn read_audit<T>(
+        &self,
+        dictionary: &Dictionary,
+        mut parse: impl FnMut(&[u8]) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut out = Vec::new();
+        for chunk in &self.chunks {
+            let raw = dictionary.unpack(&chunk.packed)?;
+            for line in raw.split(|b| *b == b'\n').filter_map(|l| l.strip_prefix(&[AUDIT])) {
                 out.push(parse(line)?);
             }
         }

@@ -5,18 +5,24 @@ use std::future::ready;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::claims::Ledger;
 use super::log::{Dictionary, Kind, Lines, Log, Packed};
-use super::{Commit, Committed, ConversationKey, Listed, MESSAGE_IDS_KEPT, Owner, Reply, Store, StoreError, Stored};
-use crate::engine::{Answer, Claim, Event, Refused};
+use super::{
+    AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Held, Listed, MESSAGE_IDS_KEPT, Owner, Reply, Seals, Stat,
+    Store, StoreError, Stored, VERSIONS_KEPT, Version,
+};
+use crate::engine::{Claim, Event, HoldChange, Refused};
 use crate::model::workspace::ContentHash;
 
 /// A store in memory. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct MemoryStore(Arc<Mutex<Inner>>);
+pub struct MemoryStore {
+    inner: Arc<Mutex<Inner>>,
+    seals: Seals,
+}
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -26,7 +32,12 @@ struct Inner {
     conversations: BTreeMap<ConversationKey, Box<Conversation>>,
     ledgers: BTreeMap<Arc<str>, Ledger>,
     timers: BTreeSet<(Timestamp, ConversationKey)>,
+    // By tenant and id.
+    holds: BTreeMap<(Arc<str>, Arc<str>), Held>,
     texts: BTreeMap<ContentHash, Arc<str>>,
+    versions: BTreeMap<ContentHash, Kept>,
+    secrets: BTreeMap<Arc<str>, [u8; 32]>,
+    commits: u64,
 }
 
 #[derive(Debug)]
@@ -34,10 +45,29 @@ struct Conversation {
     owner: Owner,
     updated: Timestamp,
     wake_at: Option<Timestamp>,
+    life: Life,
+    // Events that are not in the log any more: those of before its end, but for the transcript.
+    gone: u64,
     // Replies stand beside the events that say the same words, which makes them small.
     log: Log,
     snapshot: Option<(u64, Packed)>,
     messages: Vec<Message>,
+    audit: AuditHead,
+    pinned: Box<[ContentHash]>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Open,
+    Finished,
+    Erased,
+}
+
+/// A version of a workspace whose texts are kept.
+#[derive(Debug)]
+struct Kept {
+    at: Timestamp,
+    hashes: Vec<ContentHash>,
 }
 
 /// A message id that was used: its digest, to be small.
@@ -51,13 +81,8 @@ struct Message {
 /// In place of the number of a line.
 const NO_REPLY: u32 = u32::MAX;
 
-/// A reply as it lies in the log.
-#[derive(serde::Serialize, serde::Deserialize)]
-struct ReplyLine {
-    id: Arc<str>,
-    digest: Arc<str>,
-    answer: Answer,
-}
+/// A reply as it lies in the log, before its answer.
+type ReplyHead = (Arc<str>, Arc<str>);
 
 impl MemoryStore {
     /// An empty store.
@@ -66,9 +91,36 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// An empty store that seals what it keeps.
+    #[must_use]
+    pub fn with(seals: Seals) -> Self {
+        Self { seals, ..Self::default() }
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // INVARIANT: `commit` changes nothing before all that can fail is done, so a poisoned lock holds whole data.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Conversation {
+    fn new(owner: Owner, now: Timestamp) -> Self {
+        Self {
+            owner,
+            updated: now,
+            wake_at: None,
+            life: Life::Open,
+            gone: 0,
+            log: Log::default(),
+            snapshot: None,
+            messages: Vec::new(),
+            audit: AuditHead::default(),
+            pinned: Box::default(),
+        }
+    }
+
+    fn version(&self) -> u64 {
+        self.gone + self.log.events()
     }
 }
 
@@ -81,24 +133,33 @@ impl Inner {
         name.clone()
     }
 
-    fn load(&self, key: &ConversationKey, known: u64) -> Result<Option<Stored>, StoreError> {
+    fn load(&self, seals: &Seals, key: &ConversationKey, known: u64) -> Result<Option<Stored>, StoreError> {
         let Some(conversation) = self.conversations.get(key) else { return Ok(None) };
+        if conversation.life == Life::Erased {
+            return Err(StoreError::Erased(key.id.clone()));
+        }
         let mut from = known;
         let mut snapshot = None;
         if let Some((version, packed)) = &conversation.snapshot
             && *version > known
         {
-            let raw = self.dictionary.unpack(packed)?;
-            snapshot = Some(serde_json::from_slice(&raw).map_err(corrupt)?);
+            snapshot = Some(seals.read_state(key, &self.dictionary.unpack(packed)?)?);
             from = *version;
         }
-        let events = conversation.log.read_events(&self.dictionary, from, usize::MAX, parse_event)?;
-        Ok(Some(Stored { owner: conversation.owner.clone(), version: conversation.log.events(), snapshot, events }))
+        let from = from.saturating_sub(conversation.gone);
+        let events = conversation.log.read_events(&self.dictionary, from, usize::MAX, |line| seals.read_event(key, line))?;
+        let (owner, audit) = (conversation.owner.clone(), conversation.audit.clone());
+        Ok(Some(Stored { owner, version: conversation.version(), snapshot, events, audit }))
     }
 
-    fn commit(&mut self, commit: Commit) -> Result<Committed, StoreError> {
-        let Commit { key, expected, now, owner, events, claims, wake_at, snapshot, reply } = commit;
-        let version = self.conversations.get(&key).map_or(0, |c| c.log.events());
+    fn commit(&mut self, seals: &Seals, commit: Commit) -> Result<Committed, StoreError> {
+        let Commit { key, expected, now, owner, events, claims, wake_at, snapshot, reply, audit, holds, pinned, finished } = commit;
+        self.commits += 1;
+        let standing = self.conversations.get(&key);
+        if standing.is_some_and(|c| c.life == Life::Erased) {
+            return Err(StoreError::Erased(key.id));
+        }
+        let version = standing.map_or(0, |c| c.version());
         if version != expected {
             return Ok(Committed::Conflict { version });
         }
@@ -107,18 +168,39 @@ impl Inner {
             return Ok(Committed::ClaimRefused { refused });
         }
         let mut lines = Lines::default();
-        for event in &events {
-            lines.push(Kind::Event, event)?;
+        // What came before is rewritten when all but the transcript goes.
+        let mut log = None;
+        let mut gone = 0;
+        if finished {
+            let (kept, dropped) = self.transcript(seals, &key, &events)?;
+            gone = dropped;
+            log = Some(Log::default());
+            lines = kept;
+        } else {
+            for event in &events {
+                lines.push(Kind::Event, |out| seals.write_event(&key, event, out))?;
+            }
         }
-        let replied = match reply {
+        for row in &audit {
+            lines.push(Kind::Audit, |out| serde_json::to_writer(out, row).map_err(corrupt))?;
+        }
+        let replied = match reply.filter(|_| !finished) {
             Some(r) => {
-                lines.push(Kind::Beside, &ReplyLine { id: r.message_id.clone(), digest: r.digest, answer: r.answer })?;
+                lines.push(Kind::Beside, |out| {
+                    let head: ReplyHead = (r.message_id.clone(), r.digest);
+                    serde_json::to_writer(&mut *out, &head).map_err(corrupt)?;
+                    seals.write_answer(&key, &r.answer, out)
+                })?;
                 Some(digest(&r.message_id))
             }
             None => None,
         };
         let snapshot = match snapshot {
-            Some(state) => Some(self.dictionary.pack(&serde_json::to_vec(&state).map_err(corrupt)?)),
+            Some(state) => {
+                let mut raw = Vec::new();
+                seals.write_state(&key, &state, &mut raw)?;
+                Some(self.dictionary.pack(&raw))
+            }
             None => None,
         };
 
@@ -127,19 +209,29 @@ impl Inner {
             Some(o) => Some(Owner { agent: self.name(&o.agent), user: o.user }),
             None => None,
         };
+        let pinned = pinned.map(|hashes| hashes.into_iter().map(|h| ContentHash(self.name(&h.0))).collect());
         let conversation = match (self.conversations.get_mut(&key), owner) {
             (Some(c), _) => c,
-            (None, Some(owner)) => self.conversations.entry(key.clone()).or_insert_with(|| {
-                let (log, messages) = (Log::default(), Vec::new());
-                Box::new(Conversation { owner, updated: now, wake_at: None, log, snapshot: None, messages })
-            }),
-            (None, None) => return Err(StoreError::Corrupt("a conversation begins without an owner".into())),
+            (None, Some(owner)) => self.conversations.entry(key.clone()).or_insert_with(|| Box::new(Conversation::new(owner, now))),
+            (None, None) => return Err(no_owner()),
         };
+        if let Some(log) = log {
+            conversation.log = log;
+            conversation.gone = gone;
+            conversation.life = Life::Finished;
+            conversation.messages = Vec::new();
+        }
         conversation.log.append(&mut self.dictionary, &lines)?;
-        let version = conversation.log.events();
+        let version = conversation.version();
         conversation.updated = now;
         if let Some(packed) = snapshot {
             conversation.snapshot = Some((version, packed));
+        }
+        if let Some(last) = audit.last() {
+            conversation.audit = AuditHead { seq: last.seq, mac: last.mac.clone() };
+        }
+        if let Some(pinned) = pinned {
+            conversation.pinned = pinned;
         }
         conversation.messages.retain(|m| !m.is_outdated(now));
         for claim in &claims {
@@ -152,6 +244,7 @@ impl Inner {
         if let Some(message) = replied.and_then(|id| conversation.messages.iter_mut().find(|m| m.id == id)) {
             message.reply = line;
         }
+        let wake_at = wake_at.filter(|_| !finished);
         if conversation.wake_at != wake_at {
             if let Some(old) = conversation.wake_at.take() {
                 self.timers.remove(&(old, key.clone()));
@@ -161,6 +254,16 @@ impl Inner {
                 self.timers.insert((at, key.clone()));
             }
         }
+        for change in holds {
+            match change {
+                HoldChange::Opened(row) => {
+                    self.holds.insert((key.tenant.clone(), row.id.clone()), Held { key: key.clone(), row });
+                }
+                HoldChange::Closed { id } => {
+                    self.holds.remove(&(key.tenant.clone(), id));
+                }
+            }
+        }
         if !claims.is_empty() {
             let ledger = self.ledgers.entry(key.tenant.clone()).or_default();
             for claim in claims {
@@ -168,6 +271,32 @@ impl Inner {
             }
         }
         Ok(Committed::Done { version })
+    }
+
+    /// The lines that stay of a conversation that ends, and how many of its events do not.
+    fn transcript(&self, seals: &Seals, key: &ConversationKey, events: &[Event]) -> Result<(Lines, u64), StoreError> {
+        let mut lines = Lines::default();
+        let mut before = Vec::new();
+        let mut gone = 0;
+        if let Some(c) = self.conversations.get(key) {
+            gone = c.gone;
+            before = c.log.read_events(&self.dictionary, 0, usize::MAX, |line| seals.read_event(key, line))?;
+            for row in self.audit(c)? {
+                lines.push(Kind::Audit, |out| serde_json::to_writer(out, &row).map_err(corrupt))?;
+            }
+        }
+        for event in before.iter().chain(events) {
+            if event.body.is_transcript() {
+                lines.push(Kind::Event, |out| seals.write_event(key, event, out))?;
+            } else {
+                gone += 1;
+            }
+        }
+        Ok((lines, gone))
+    }
+
+    fn audit(&self, conversation: &Conversation) -> Result<Vec<AuditRow>, StoreError> {
+        conversation.log.read_audit(&self.dictionary, |line| serde_json::from_slice(line).map_err(corrupt))
     }
 
     fn refuse(&self, key: &ConversationKey, claims: &[Claim], now: Timestamp) -> Vec<Refused> {
@@ -189,13 +318,63 @@ impl Inner {
         claims.iter().enumerate().filter_map(refuse).collect()
     }
 
-    fn reply(&self, key: &ConversationKey, message_id: &str) -> Result<Option<Reply>, StoreError> {
+    fn reply(&self, seals: &Seals, key: &ConversationKey, message_id: &str) -> Result<Option<Reply>, StoreError> {
         let Some(conversation) = self.conversations.get(key) else { return Ok(None) };
         let id = digest(message_id);
         let Some(message) = conversation.messages.iter().find(|m| m.id == id && m.reply != NO_REPLY) else { return Ok(None) };
-        let line =
-            conversation.log.line(&self.dictionary, message.reply, |line| serde_json::from_slice::<ReplyLine>(line).map_err(corrupt))?;
-        Ok(line.map(|l| Reply { message_id: l.id, digest: l.digest, answer: l.answer }))
+        conversation.log.line(&self.dictionary, message.reply, |line| {
+            let mut parts = serde_json::Deserializer::from_slice(line).into_iter::<ReplyHead>();
+            let Some(head) = parts.next() else { return Err(StoreError::Corrupt("a reply is empty".into())) };
+            let (message_id, digest) = head.map_err(corrupt)?;
+            let answer = seals.read_answer(key, line.get(parts.byte_offset()..).unwrap_or_default())?;
+            Ok(Reply { message_id, digest, answer })
+        })
+    }
+
+    /// Drops versions that nobody stands on and that were not put for long.
+    fn drop_versions(&mut self, now: Timestamp) {
+        let old: Vec<_> = self.versions.iter().filter(|(_, v)| v.at < before(now, VERSIONS_KEPT)).map(|(h, _)| h.clone()).collect();
+        if old.is_empty() {
+            return;
+        }
+        let pinned: BTreeSet<_> = self.conversations.values().flat_map(|c| c.pinned.iter()).collect();
+        for hash in old {
+            if self.versions.get(&hash).is_some_and(|v| !v.hashes.iter().any(|h| pinned.contains(h))) {
+                self.versions.remove(&hash);
+            }
+        }
+        let kept: BTreeSet<_> = self.versions.values().flat_map(|v| v.hashes.iter()).collect();
+        self.texts.retain(|hash, _| kept.contains(hash));
+    }
+
+    fn erase_user(&mut self, tenant: &str, user: &str, digest: &DigestText) -> Result<Erased, StoreError> {
+        let mut erased = Erased::default();
+        let of_user =
+            |(k, c): &(&ConversationKey, &Box<Conversation>)| &*k.tenant == tenant && &*c.owner.user == user && c.life != Life::Erased;
+        let keys: Vec<_> = self.conversations.iter().filter(of_user).map(|(k, _)| k.clone()).collect();
+        for key in keys {
+            let Some(conversation) = self.conversations.get(&key) else { continue };
+            let mut lines = Lines::default();
+            for row in self.audit(conversation)? {
+                erased.audit += u64::from(!row.erased);
+                let text = if row.erased { row.text.clone() } else { digest(&row.text) };
+                lines.push(Kind::Audit, |out| serde_json::to_writer(out, &AuditRow { text, erased: true, ..row }).map_err(corrupt))?;
+            }
+            let Some(conversation) = self.conversations.get_mut(&key) else { continue };
+            let (version, audit) = (conversation.version(), std::mem::take(&mut conversation.audit));
+            let owner = Owner { agent: conversation.owner.agent.clone(), user: "".into() };
+            if let Some(at) = conversation.wake_at {
+                self.timers.remove(&(at, key.clone()));
+            }
+            **conversation = Conversation { life: Life::Erased, gone: version, audit, ..Conversation::new(owner, conversation.updated) };
+            conversation.log.append(&mut self.dictionary, &lines)?;
+            self.holds.retain(|_, held| held.key != key);
+            if let Some(ledger) = self.ledgers.get_mut(&key.tenant) {
+                ledger.forget(&key.id);
+            }
+            erased.conversations += 1;
+        }
+        Ok(erased)
     }
 
     fn conversations(&self, tenant: &str, agent: &str, user: Option<&str>, after: Option<&str>, limit: usize) -> Vec<Listed> {
@@ -203,39 +382,43 @@ impl Inner {
         self.conversations
             .range((Bound::Excluded(start), Bound::Unbounded))
             .take_while(|(k, _)| &*k.tenant == tenant)
-            .filter(|(_, c)| &*c.owner.agent == agent && user.is_none_or(|u| &*c.owner.user == u))
+            .filter(|(_, c)| c.life != Life::Erased && &*c.owner.agent == agent && user.is_none_or(|u| &*c.owner.user == u))
             .take(limit)
-            .map(|(key, c)| Listed { key: key.clone(), owner: c.owner.clone(), version: c.log.events(), updated: c.updated })
+            .map(|(key, c)| Listed { key: key.clone(), owner: c.owner.clone(), version: c.version(), updated: c.updated })
             .collect()
     }
 }
 
 impl Store for MemoryStore {
     fn load(&self, key: &ConversationKey, known: u64) -> impl Future<Output = Result<Option<Stored>, StoreError>> + Send {
-        ready(self.inner().load(key, known))
+        ready(self.inner().load(&self.seals, key, known))
     }
 
     fn events(&self, key: &ConversationKey, from: u64, limit: usize) -> impl Future<Output = Result<Vec<Event>, StoreError>> + Send {
         let inner = self.inner();
         ready(match inner.conversations.get(key) {
-            Some(c) => c.log.read_events(&inner.dictionary, from, limit, parse_event),
+            Some(c) => c.log.read_events(&inner.dictionary, from, limit, |line| self.seals.read_event(key, line)),
             None => Ok(Vec::new()),
         })
     }
 
     fn commit(&self, commit: Commit) -> impl Future<Output = Result<Committed, StoreError>> + Send {
-        ready(self.inner().commit(commit))
+        ready(self.inner().commit(&self.seals, commit))
     }
 
     fn reply(&self, key: &ConversationKey, message_id: &str) -> impl Future<Output = Result<Option<Reply>, StoreError>> + Send {
-        ready(self.inner().reply(key, message_id))
+        ready(self.inner().reply(&self.seals, key, message_id))
     }
 
-    fn put_texts(&self, texts: Vec<(ContentHash, Arc<str>)>) -> impl Future<Output = Result<(), StoreError>> + Send {
+    fn put_texts(&self, version: Version) -> impl Future<Output = Result<(), StoreError>> + Send {
         let mut inner = self.inner();
+        let Version { hash, at, texts } = version;
+        let kept = Kept { at, hashes: texts.iter().map(|(h, _)| h.clone()).collect() };
         for (hash, text) in texts {
             inner.texts.entry(hash).or_insert(text);
         }
+        inner.versions.insert(hash, kept);
+        inner.drop_versions(at);
         ready(Ok(()))
     }
 
@@ -258,10 +441,74 @@ impl Store for MemoryStore {
         let due = self.inner().timers.iter().take_while(|(at, _)| *at <= by).take(limit).cloned().collect();
         ready(Ok(due))
     }
+
+    fn audit(&self, key: &ConversationKey, from: u64, limit: usize) -> impl Future<Output = Result<Vec<AuditRow>, StoreError>> + Send {
+        let inner = self.inner();
+        let rows = inner.conversations.get(key).map_or(Ok(Vec::new()), |c| inner.audit(c));
+        ready(rows.map(|rows| rows.into_iter().filter(|r| r.seq >= from).take(limit).collect()))
+    }
+
+    fn heads(
+        &self,
+        after: Option<&ConversationKey>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<(ConversationKey, AuditHead)>, StoreError>> + Send {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let inner = self.inner();
+        let heads = inner.conversations.range((from, Bound::Unbounded)).take(limit);
+        ready(Ok(heads.map(|(k, c)| (k.clone(), c.audit.clone())).collect()))
+    }
+
+    fn holds(
+        &self,
+        tenant: &str,
+        agent: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Held>, StoreError>> + Send {
+        let start = (Arc::from(tenant), Arc::from(after.unwrap_or("")));
+        let inner = self.inner();
+        let held = inner.holds.range((Bound::Excluded(start), Bound::Unbounded)).take_while(|((t, _), _)| &**t == tenant);
+        ready(Ok(held.map(|(_, h)| h).filter(|h| &*h.row.agent == agent).take(limit).cloned().collect()))
+    }
+
+    fn hold(&self, tenant: &str, id: &str) -> impl Future<Output = Result<Option<Held>, StoreError>> + Send {
+        ready(Ok(self.inner().holds.get(&(tenant.into(), id.into())).cloned()))
+    }
+
+    fn secret(&self, name: &str, fresh: [u8; 32]) -> impl Future<Output = Result<[u8; 32], StoreError>> + Send {
+        ready(Ok(*self.inner().secrets.entry(name.into()).or_insert(fresh)))
+    }
+
+    fn stat(&self) -> impl Future<Output = Result<Stat, StoreError>> + Send {
+        let inner = self.inner();
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        ready(Ok(Stat {
+            kind: "memory",
+            schema: 0,
+            conversations: count(inner.conversations.len()),
+            unfinished: count(inner.conversations.values().filter(|c| c.life == Life::Open).count()),
+            audit: inner.conversations.values().map(|c| c.audit.seq).sum(),
+            holds: count(inner.holds.len()),
+            timers: count(inner.timers.len()),
+            versions: count(inner.versions.len()),
+            bytes: inner.conversations.values().map(|c| c.log.bytes()).sum(),
+            commits: inner.commits,
+            transactions: inner.commits,
+        }))
+    }
+
+    fn erase_user(&self, tenant: &str, user: &str, digest: DigestText) -> impl Future<Output = Result<Erased, StoreError>> + Send {
+        ready(self.inner().erase_user(tenant, user, &digest))
+    }
 }
 
-fn parse_event(line: &[u8]) -> Result<Event, StoreError> {
-    serde_json::from_slice(line).map_err(corrupt)
+fn no_owner() -> StoreError {
+    StoreError::Corrupt("a conversation begins without an owner".into())
+}
+
+fn before(now: Timestamp, by: SignedDuration) -> Timestamp {
+    now.checked_sub(by).unwrap_or(Timestamp::MIN)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]

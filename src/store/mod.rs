@@ -5,19 +5,25 @@
 mod claims;
 mod log;
 mod memory;
+pub mod seal;
 
 use std::future::Future;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::engine::{Answer, Claim, Event, Refused, State};
+use crate::engine::{Answer, Claim, Event, HoldChange, HoldRow, Refused, State};
 use crate::model::workspace::ContentHash;
 
 pub use memory::MemoryStore;
+pub use seal::Seals;
 
 /// How many events lie between two snapshots, so that a load folds less than twice as many.
 pub const SNAPSHOT_EVERY: u64 = 128;
+/// How long a message's id and its answer are kept.
+pub const MESSAGE_IDS_KEPT: SignedDuration = SignedDuration::from_hours(24);
+/// How long the texts of a version are kept that no unfinished conversation stands on. A process that runs puts its own again before.
+pub const VERSIONS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Names a conversation. Everything in a store stands under a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -69,7 +75,93 @@ pub struct Stored {
     pub snapshot: Option<State>,
     /// The events after the snapshot, or else after the known version.
     pub events: Vec<Event>,
+    /// The last row of its audit, which the next one follows.
+    pub audit: AuditHead,
 }
+
+/// The end of a conversation's audit; of none, number 0 and no code.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct AuditHead {
+    /// The number of the last row.
+    pub seq: u64,
+    /// Its code.
+    pub mac: Arc<str>,
+}
+
+/// A row of a conversation's audit. A store keeps rows, and knows nothing of what is in them or of how they are chained.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct AuditRow {
+    /// Its number in the conversation, from 1.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// What it says; if that was erased, the digest that the chain was made over.
+    pub text: Arc<str>,
+    /// What chains it to the row before.
+    pub mac: Arc<str>,
+    /// Whether its text was erased.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
+}
+
+/// A held action, and whose conversation it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The conversation.
+    pub key: ConversationKey,
+    /// The action.
+    pub row: HoldRow,
+}
+
+/// The texts of one version of a workspace: kept together, and dropped together once no unfinished conversation stands on any of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// The workspace's hash.
+    pub hash: ContentHash,
+    /// When it is put.
+    pub at: Timestamp,
+    /// Its texts, by their hashes.
+    pub texts: Vec<(ContentHash, Arc<str>)>,
+}
+
+/// What a store holds and what it has done.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Stat {
+    /// What it is: `memory`, `sqlite` or `postgres`.
+    pub kind: &'static str,
+    /// The version of its tables.
+    pub schema: u32,
+    /// Conversations.
+    pub conversations: u64,
+    /// Those of them that may go on.
+    pub unfinished: u64,
+    /// Rows of audits.
+    pub audit: u64,
+    /// Actions that are held.
+    pub holds: u64,
+    /// Conversations that want to be woken.
+    pub timers: u64,
+    /// Versions of workspaces.
+    pub versions: u64,
+    /// Bytes that all of it takes, as far as the store can tell.
+    pub bytes: u64,
+    /// Commits that this process asked for since it opened the store.
+    pub commits: u64,
+    /// Transactions that they took: fewer, where several share one.
+    pub transactions: u64,
+}
+
+/// What an erasure took away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Erased {
+    /// Conversations of the user.
+    pub conversations: u64,
+    /// Rows of their audits whose texts are gone.
+    pub audit: u64,
+}
+
+/// The digest of an audit row's text, by whoever has the key of the chain.
+pub type DigestText = Arc<dyn Fn(&str) -> Arc<str> + Send + Sync>;
 
 /// What is recorded under a message's id, to be given again when it comes again.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,6 +195,36 @@ pub struct Commit {
     pub snapshot: Option<State>,
     /// The answer so far of the turn that this belongs to; replaces what stood under its id.
     pub reply: Option<Reply>,
+    /// Rows that follow on its audit.
+    pub audit: Vec<AuditRow>,
+    /// Actions that are held now, and such as are no more.
+    pub holds: Vec<HoldChange>,
+    /// The journeys that its runs stand on, if they are others than before.
+    pub pinned: Option<Vec<ContentHash>>,
+    /// It has ended for good: the snapshot is all that its state is, and of its events only the transcript stays.
+    pub finished: bool,
+}
+
+impl Commit {
+    /// A transaction in which nothing happens, to be filled.
+    #[must_use]
+    pub fn new(key: ConversationKey, expected: u64, now: Timestamp) -> Self {
+        Self {
+            key,
+            expected,
+            now,
+            owner: None,
+            events: Vec::new(),
+            claims: Vec::new(),
+            wake_at: None,
+            snapshot: None,
+            reply: None,
+            audit: Vec::new(),
+            holds: Vec::new(),
+            pinned: None,
+            finished: false,
+        }
+    }
 }
 
 /// What came of a commit. Anything but `Done` changed nothing.
@@ -134,6 +256,15 @@ pub enum StoreError {
     /// What it holds cannot be read.
     #[error("the store holds something that cannot be read: {0}")]
     Corrupt(String),
+    /// It has no room for more, or may only be read.
+    #[error("the store cannot be written to: {0}")]
+    Unwritable(String),
+    /// The conversation was erased with its user.
+    #[error("the conversation `{0}` was erased with its user")]
+    Erased(Arc<str>),
+    /// It cannot be opened, or cannot do this.
+    #[error("{0}")]
+    Unsupported(String),
 }
 
 /// Keeps conversations. Every method is one transaction.
@@ -141,7 +272,8 @@ pub trait Store: Send + Sync + 'static {
     /// The conversation from the version `known` on; `None` if there is none of that key.
     fn load(&self, key: &ConversationKey, known: u64) -> impl Future<Output = Result<Option<Stored>, StoreError>> + Send;
 
-    /// All events of a conversation from a version on, at most `limit`, for histories.
+    /// All events of a conversation from a version on, at most `limit`, for histories. Of one that has ended for good, those of its
+    /// transcript, counted by themselves.
     fn events(&self, key: &ConversationKey, from: u64, limit: usize) -> impl Future<Output = Result<Vec<Event>, StoreError>> + Send;
 
     /// Appends events if the version is the expected one and every claim can be had: all of it or nothing.
@@ -150,8 +282,9 @@ pub trait Store: Send + Sync + 'static {
     /// What was recorded under a message's id, for as long as message ids are kept.
     fn reply(&self, key: &ConversationKey, message_id: &str) -> impl Future<Output = Result<Option<Reply>, StoreError>> + Send;
 
-    /// Keeps texts by their hash; one that is there already stays.
-    fn put_texts(&self, texts: Vec<(ContentHash, Arc<str>)>) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Keeps the texts of a version; one that is there already stays. Versions that nobody stands on and that were not put for
+    /// [`VERSIONS_KEPT`] go.
+    fn put_texts(&self, version: Version) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The text with that hash.
     fn text(&self, hash: &ContentHash) -> impl Future<Output = Result<Option<Arc<str>>, StoreError>> + Send;
@@ -168,7 +301,36 @@ pub trait Store: Send + Sync + 'static {
 
     /// Conversations that wanted to be woken by then, earliest first.
     fn due(&self, by: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<(Timestamp, ConversationKey)>, StoreError>> + Send;
-}
 
-/// How long a message's id and its answer are kept.
-pub const MESSAGE_IDS_KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+    /// Rows of a conversation's audit from a number on, at most `limit`.
+    fn audit(&self, key: &ConversationKey, from: u64, limit: usize) -> impl Future<Output = Result<Vec<AuditRow>, StoreError>> + Send;
+
+    /// Every conversation of every tenant with the end of its audit, in order, after `after`.
+    fn heads(
+        &self,
+        after: Option<&ConversationKey>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<(ConversationKey, AuditHead)>, StoreError>> + Send;
+
+    /// A tenant's held actions of an agent, by id, after `after`.
+    fn holds(
+        &self,
+        tenant: &str,
+        agent: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Held>, StoreError>> + Send;
+
+    /// A tenant's held action of that id.
+    fn hold(&self, tenant: &str, id: &str) -> impl Future<Output = Result<Option<Held>, StoreError>> + Send;
+
+    /// The secret of that name, as long as the store lasts: `fresh` if there was none before.
+    fn secret(&self, name: &str, fresh: [u8; 32]) -> impl Future<Output = Result<[u8; 32], StoreError>> + Send;
+
+    /// What it holds.
+    fn stat(&self) -> impl Future<Output = Result<Stat, StoreError>> + Send;
+
+    /// Takes away everything that a user said and that was kept of them. Of their conversations only the audit stays, its texts replaced
+    /// by their digests, so that the chain still holds.
+    fn erase_user(&self, tenant: &str, user: &str, digest: DigestText) -> impl Future<Output = Result<Erased, StoreError>> + Send;
+}

@@ -307,17 +307,8 @@ async fn a_run_whose_version_is_lost_says_so() {
     say(&first, &key, "where is my order?").await;
     let bare = MemoryStore::new();
     let stored = store.load(&key, 0).await.unwrap().unwrap();
-    let commit = waypost::store::Commit {
-        key: key.clone(),
-        expected: 0,
-        now: clock.now(),
-        owner: Some(stored.owner),
-        events: stored.events,
-        claims: Vec::new(),
-        wake_at: None,
-        snapshot: None,
-        reply: None,
-    };
+    let empty = waypost::store::Commit::new(key.clone(), 0, clock.now());
+    let commit = waypost::store::Commit { owner: Some(stored.owner), events: stored.events, ..empty };
     bare.commit(commit).await.unwrap();
     let newer = workspace_with("queues: {default: care, names: [care]}", &ORDER.replace("is {{ variables.order.status }}", "has moved"));
     let second = runtime(newer, &bare, |_| async { shipped() }, &clock);

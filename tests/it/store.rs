@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use waypost::engine::{Answer, CallResult, Claim, Event, EventBody, Recorded, State};
+use waypost::engine::{Answer, CallResult, Claim, Event, EventBody, HoldChange, HoldRow, Recorded, State};
 use waypost::model::ContentHash;
-use waypost::store::{Commit, Committed, ConversationKey, MemoryStore, Owner, Reply, SNAPSHOT_EVERY, Store, StoreError};
+use waypost::store::{
+    AuditHead, AuditRow, Commit, Committed, ConversationKey, Held, MemoryStore, Owner, Reply, SNAPSHOT_EVERY, Store, StoreError,
+    VERSIONS_KEPT, Version,
+};
 
 /// Runs the whole contract against a kind of store.
 macro_rules! contract {
@@ -35,6 +38,13 @@ contract!(
         a_key_is_settled_by_what_came_of_its_request,
         another_claim_is_used_once,
         texts_are_kept_by_hash,
+        texts_go_when_nobody_stands_on_them,
+        an_audit_is_appended_to_and_its_end_known,
+        holds_are_found_until_they_are_closed,
+        a_secret_lasts,
+        what_has_ended_keeps_its_transcript_and_audit,
+        a_user_is_erased_and_the_audit_keeps_its_codes,
+        what_is_held_is_counted,
         conversations_are_listed_by_tenant_agent_and_user,
         timers_come_due_in_order,
         a_tenant_sees_nothing_of_another,
@@ -56,15 +66,9 @@ fn event(text: &str) -> Event {
 
 fn commit(id: &str, expected: u64, texts: &[&str]) -> Commit {
     Commit {
-        key: key(id),
-        expected,
-        now: at(0),
         owner: (expected == 0).then(|| Owner { agent: "shop".into(), user: "u-1".into() }),
         events: texts.iter().map(|t| event(t)).collect(),
-        claims: Vec::new(),
-        wake_at: None,
-        snapshot: None,
-        reply: None,
+        ..Commit::new(key(id), expected, at(0))
     }
 }
 
@@ -234,12 +238,190 @@ async fn another_claim_is_used_once<S: Store>(store: &S) {
     done(store, Commit { claims: claim("approval"), ..commit("d", 0, &["a"]) }).await;
 }
 
+fn hash(h: &str) -> ContentHash {
+    ContentHash(h.into())
+}
+
+fn version(name: &str, at: Timestamp, texts: &[(&str, &str)]) -> Version {
+    Version { hash: hash(name), at, texts: texts.iter().map(|(h, t)| (hash(h), (*t).into())).collect() }
+}
+
 async fn texts_are_kept_by_hash<S: Store>(store: &S) {
-    let hash = |h: &str| ContentHash(h.into());
-    store.put_texts(vec![(hash("a"), "one".into()), (hash("b"), "two".into())]).await.unwrap();
-    store.put_texts(vec![(hash("a"), "another".into())]).await.unwrap();
+    store.put_texts(version("v", at(0), &[("a", "one"), ("b", "two")])).await.unwrap();
+    store.put_texts(version("w", at(1), &[("a", "another")])).await.unwrap();
     assert_eq!(store.text(&hash("a")).await.unwrap(), Some(Arc::from("one")));
     assert_eq!(store.text(&hash("c")).await.unwrap(), None);
+}
+
+async fn texts_go_when_nobody_stands_on_them<S: Store>(store: &S) {
+    let week = |n: i32| at(0) + VERSIONS_KEPT * n + SignedDuration::from_secs(i64::from(n));
+    let has = async |h: &str| store.text(&hash(h)).await.unwrap().is_some();
+    store.put_texts(version("v1", at(0), &[("shared", "s"), ("j1", "v1"), ("one", "1")])).await.unwrap();
+    store.put_texts(version("v2", at(0), &[("shared", "s"), ("j2", "v2"), ("two", "2")])).await.unwrap();
+    done(store, Commit { pinned: Some(vec![hash("j1"), hash("j1")]), ..commit("c", 0, &["begin"]) }).await;
+    done(store, Commit { pinned: Some(vec![hash("j2"), hash("j1")]), ..commit("d", 0, &["begin"]) }).await;
+    store.put_texts(version("v3", week(1), &[("shared", "s"), ("three", "3")])).await.unwrap();
+    assert!(has("one").await && has("two").await && has("three").await);
+    done(store, Commit { pinned: Some(vec![hash("j1")]), ..commit("d", 1, &["end"]) }).await;
+    done(store, commit("c", 1, &["stays where it is"])).await;
+    store.put_texts(version("v3", week(1), &[("shared", "s"), ("three", "3")])).await.unwrap();
+    assert!(has("one").await && !has("two").await && has("shared").await);
+    for id in ["c", "d"] {
+        let version = store.load(&key(id), 0).await.unwrap().unwrap().version;
+        done(store, Commit { pinned: Some(Vec::new()), ..commit(id, version, &["end"]) }).await;
+    }
+    store.put_texts(version("v4", week(1) + SignedDuration::from_hours(1), &[("four", "4")])).await.unwrap();
+    assert!(!has("one").await && has("three").await && has("shared").await, "what was put lately stays");
+    store.put_texts(version("v4", week(3), &[("four", "4")])).await.unwrap();
+    assert!(!has("three").await && !has("shared").await && has("four").await);
+}
+
+fn row(seq: u64, text: &str) -> AuditRow {
+    AuditRow { seq, at: at(i64::try_from(seq).unwrap()), text: text.into(), mac: format!("mac-{seq}").into(), erased: false }
+}
+
+async fn an_audit_is_appended_to_and_its_end_known<S: Store>(store: &S) {
+    assert_eq!(store.audit(&key("c"), 0, 10).await.unwrap(), []);
+    done(store, Commit { audit: vec![row(1, "a"), row(2, "line\nend")], ..commit("c", 0, &["a"]) }).await;
+    done(store, Commit { audit: vec![], ..commit("c", 1, &["b"]) }).await;
+    done(store, Commit { audit: vec![row(3, "c")], ..commit("c", 2, &["c"]) }).await;
+    done(store, commit("b", 0, &["a"])).await;
+    assert_eq!(store.audit(&key("c"), 0, 10).await.unwrap(), [row(1, "a"), row(2, "line\nend"), row(3, "c")]);
+    assert_eq!(store.audit(&key("c"), 2, 1).await.unwrap(), [row(2, "line\nend")]);
+    let head = AuditHead { seq: 3, mac: "mac-3".into() };
+    assert_eq!(store.load(&key("c"), 0).await.unwrap().unwrap().audit, head);
+    assert_eq!(store.heads(None, 10).await.unwrap(), [(key("b"), AuditHead::default()), (key("c"), head.clone())]);
+    assert_eq!(store.heads(Some(&key("b")), 10).await.unwrap(), [(key("c"), head)]);
+    assert_eq!(store.heads(None, 1).await.unwrap().len(), 1);
+}
+
+fn hold(id: &str, agent: &str) -> HoldRow {
+    HoldRow {
+        id: id.into(),
+        agent: agent.into(),
+        action: "shop.refund".into(),
+        role: Some("supervisor".into()),
+        queue: None,
+        asked_by: "u-1".into(),
+        at: at(1),
+        until: at(2),
+    }
+}
+
+async fn holds_are_found_until_they_are_closed<S: Store>(store: &S) {
+    let open = |id: &str, agent: &str| HoldChange::Opened(hold(id, agent));
+    done(store, Commit { holds: vec![open("h1", "shop"), open("h2", "bank")], ..commit("c", 0, &["a"]) }).await;
+    done(store, Commit { holds: vec![open("h3", "shop")], ..commit("d", 0, &["a"]) }).await;
+    let held = |id: &str, of: &str| Held { key: key(of), row: hold(id, "shop") };
+    assert_eq!(store.holds("acme", "shop", None, 10).await.unwrap(), [held("h1", "c"), held("h3", "d")]);
+    assert_eq!(store.holds("acme", "shop", Some("h1"), 10).await.unwrap(), [held("h3", "d")]);
+    assert_eq!(store.holds("acme", "shop", None, 1).await.unwrap(), [held("h1", "c")]);
+    assert_eq!(store.holds("other", "shop", None, 10).await.unwrap(), []);
+    assert_eq!(store.hold("acme", "h3").await.unwrap(), Some(held("h3", "d")));
+    assert_eq!(store.hold("other", "h3").await.unwrap(), None);
+    done(store, Commit { holds: vec![HoldChange::Closed { id: "h3".into() }], ..commit("d", 1, &["b"]) }).await;
+    assert_eq!(store.hold("acme", "h3").await.unwrap(), None);
+    assert_eq!(store.holds("acme", "shop", None, 10).await.unwrap(), [held("h1", "c")]);
+}
+
+async fn a_secret_lasts<S: Store>(store: &S) {
+    assert_eq!(store.secret("one", [1; 32]).await.unwrap(), [1; 32]);
+    assert_eq!(store.secret("two", [2; 32]).await.unwrap(), [2; 32]);
+    assert_eq!(store.secret("one", [3; 32]).await.unwrap(), [1; 32]);
+}
+
+fn said(text: &str) -> Event {
+    Event { v: 1, at: at(0), body: EventBody::Said { text: text.into(), redacted: None } }
+}
+
+/// A state of so many events.
+fn state(version: u64) -> State {
+    let mut state = State::default();
+    state.version = version;
+    state
+}
+
+async fn what_has_ended_keeps_its_transcript_and_audit<S: Store>(store: &S) {
+    let claims = vec![Claim::Message { id: "m".into() }];
+    let first =
+        Commit { claims, reply: Some(reply("m", "an answer")), audit: vec![row(1, "a")], wake_at: Some(at(5)), ..commit("c", 0, &["a"]) };
+    done(store, first).await;
+    done(store, Commit { events: vec![said("hello"), event("b"), said("bye")], ..commit("c", 1, &[]) }).await;
+    let abandoned = Event { v: 1, at: at(9), body: EventBody::Abandoned };
+    let last = |snapshot: u64, events: Vec<Event>, rows: Vec<AuditRow>| Commit {
+        events,
+        snapshot: Some(state(snapshot)),
+        finished: true,
+        audit: rows,
+        wake_at: Some(at(7)),
+        ..commit("c", snapshot - 1, &[])
+    };
+    assert_eq!(done(store, last(5, vec![abandoned.clone()], vec![row(2, "b")])).await, 5);
+    assert!(store.due(Timestamp::MAX, 10).await.unwrap().is_empty());
+    assert_eq!(store.reply(&key("c"), "m").await.unwrap(), None);
+    let transcript = [said("hello"), said("bye"), abandoned];
+    assert_eq!(store.events(&key("c"), 0, 10).await.unwrap(), transcript);
+    assert_eq!(store.events(&key("c"), 1, 1).await.unwrap(), transcript[1..2]);
+    let stored = store.load(&key("c"), 2).await.unwrap().unwrap();
+    assert_eq!((stored.version, stored.snapshot, stored.events), (5, Some(state(5)), vec![]));
+    let stored = store.load(&key("c"), 5).await.unwrap().unwrap();
+    assert_eq!((stored.version, stored.snapshot, stored.events), (5, None, vec![]));
+    assert_eq!(store.audit(&key("c"), 0, 10).await.unwrap(), [row(1, "a"), row(2, "b")]);
+    assert_eq!(done(store, last(6, vec![event("too late")], vec![row(3, "c")])).await, 6);
+    assert_eq!(store.events(&key("c"), 0, 10).await.unwrap(), transcript);
+    let stored = store.load(&key("c"), 0).await.unwrap().unwrap();
+    assert_eq!((stored.version, stored.snapshot, stored.audit.seq), (6, Some(state(6)), 3));
+    let stat = store.stat().await.unwrap();
+    assert_eq!((stat.conversations, stat.unfinished), (1, 0));
+}
+
+async fn a_user_is_erased_and_the_audit_keeps_its_codes<S: Store>(store: &S) {
+    let theirs = |id: &str, user: &str| Commit {
+        owner: Some(Owner { agent: "shop".into(), user: user.into() }),
+        claims: vec![Claim::Message { id: "m".into() }],
+        reply: Some(reply("m", "an answer")),
+        audit: vec![row(1, "a"), row(2, "b")],
+        holds: vec![HoldChange::Opened(hold(&format!("h-{id}"), "shop"))],
+        wake_at: Some(at(5)),
+        snapshot: Some(state(1)),
+        pinned: Some(vec![hash("j")]),
+        ..commit(id, 0, &["personal"])
+    };
+    for (id, user) in [("c", "u-1"), ("d", "u-2"), ("e", "u-1")] {
+        done(store, theirs(id, user)).await;
+    }
+    done(store, Commit { key: ConversationKey::new("other", "c"), ..theirs("c", "u-1") }).await;
+    let digest: waypost::store::DigestText = Arc::new(|text| format!("digest of {text}").into());
+    let erased = store.erase_user("acme", "u-1", digest.clone()).await.unwrap();
+    assert_eq!((erased.conversations, erased.audit), (2, 4));
+    for id in ["c", "e"] {
+        assert_eq!(store.load(&key(id), 0).await.unwrap_err(), StoreError::Erased(id.into()));
+        assert!(matches!(store.commit(theirs(id, "u-1")).await, Err(StoreError::Erased(_))));
+        assert!(store.events(&key(id), 0, 10).await.unwrap().is_empty());
+        assert_eq!(store.reply(&key(id), "m").await.unwrap(), None);
+        assert_eq!(store.hold("acme", &format!("h-{id}")).await.unwrap(), None);
+        let gone = |seq: u64, text: &str| AuditRow { erased: true, ..row(seq, text) };
+        assert_eq!(store.audit(&key(id), 0, 10).await.unwrap(), [gone(1, "digest of a"), gone(2, "digest of b")]);
+    }
+    let head = AuditHead { seq: 2, mac: "mac-2".into() };
+    assert_eq!(store.heads(None, 1).await.unwrap(), [(key("c"), head)]);
+    let listed = store.conversations("acme", "shop", None, None, 10).await.unwrap();
+    assert_eq!(listed.iter().map(|l| &*l.key.id).collect::<Vec<_>>(), ["d"]);
+    assert_eq!(store.due(Timestamp::MAX, 10).await.unwrap(), [(at(5), key("d")), (at(5), ConversationKey::new("other", "c"))]);
+    assert_eq!(store.audit(&key("d"), 0, 1).await.unwrap(), [row(1, "a")]);
+    let again = store.erase_user("acme", "u-1", digest).await.unwrap();
+    assert_eq!((again.conversations, again.audit), (0, 0));
+}
+
+async fn what_is_held_is_counted<S: Store>(store: &S) {
+    let commit = Commit { audit: vec![row(1, "a")], wake_at: Some(at(5)), ..commit("c", 0, &["a"]) };
+    let holds = vec![HoldChange::Opened(hold("h", "shop"))];
+    done(store, Commit { holds, ..commit }).await;
+    store.put_texts(version("v", at(0), &[("a", "one")])).await.unwrap();
+    let stat = store.stat().await.unwrap();
+    assert_eq!((stat.conversations, stat.unfinished, stat.audit, stat.holds, stat.timers, stat.versions), (1, 1, 1, 1, 1, 1));
+    assert_eq!((stat.commits, stat.transactions), (1, 1));
+    assert!(stat.bytes > 0);
 }
 
 async fn conversations_are_listed_by_tenant_agent_and_user<S: Store>(store: &S) {

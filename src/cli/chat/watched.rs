@@ -7,7 +7,10 @@ use jiff::Timestamp;
 
 use crate::engine::{Event, TraceLine, trace};
 use crate::model::ContentHash;
-use crate::store::{Commit, Committed, ConversationKey, Listed, MemoryStore, Reply, Store, StoreError, Stored};
+use crate::store::{
+    AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Held, Listed, MemoryStore, Reply, Stat, Store, StoreError,
+    Stored, Version,
+};
 
 /// Shows lines of the trace.
 pub(in crate::cli) type Watch = Arc<dyn Fn(&TraceLine) + Send + Sync>;
@@ -48,8 +51,8 @@ impl Store for Watched {
         self.store.reply(key, message_id)
     }
 
-    fn put_texts(&self, texts: Vec<(ContentHash, Arc<str>)>) -> impl Future<Output = Result<(), StoreError>> + Send {
-        self.store.put_texts(texts)
+    fn put_texts(&self, version: Version) -> impl Future<Output = Result<(), StoreError>> + Send {
+        self.store.put_texts(version)
     }
 
     fn text(&self, hash: &ContentHash) -> impl Future<Output = Result<Option<Arc<str>>, StoreError>> + Send {
@@ -69,5 +72,43 @@ impl Store for Watched {
 
     fn due(&self, by: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<(Timestamp, ConversationKey)>, StoreError>> + Send {
         self.store.due(by, limit)
+    }
+
+    fn audit(&self, key: &ConversationKey, from: u64, limit: usize) -> impl Future<Output = Result<Vec<AuditRow>, StoreError>> + Send {
+        self.store.audit(key, from, limit)
+    }
+
+    fn heads(
+        &self,
+        after: Option<&ConversationKey>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<(ConversationKey, AuditHead)>, StoreError>> + Send {
+        self.store.heads(after, limit)
+    }
+
+    fn holds(
+        &self,
+        tenant: &str,
+        agent: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Held>, StoreError>> + Send {
+        self.store.holds(tenant, agent, after, limit)
+    }
+
+    fn hold(&self, tenant: &str, id: &str) -> impl Future<Output = Result<Option<Held>, StoreError>> + Send {
+        self.store.hold(tenant, id)
+    }
+
+    fn secret(&self, name: &str, fresh: [u8; 32]) -> impl Future<Output = Result<[u8; 32], StoreError>> + Send {
+        self.store.secret(name, fresh)
+    }
+
+    fn stat(&self) -> impl Future<Output = Result<Stat, StoreError>> + Send {
+        self.store.stat()
+    }
+
+    fn erase_user(&self, tenant: &str, user: &str, digest: DigestText) -> impl Future<Output = Result<Erased, StoreError>> + Send {
+        self.store.erase_user(tenant, user, digest)
     }
 }
