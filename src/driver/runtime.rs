@@ -397,6 +397,10 @@ impl<S: Store, P: Perform> Inner<S, P> {
     async fn run(self: &Arc<Self>, turning: &Turning, body: InputBody) -> Result<(), DriverError> {
         let mut calls: JoinSet<(EffectId, CallResult)> = JoinSet::new();
         let mut ids = BTreeMap::new();
+        if self.is_lost(&turning.key).await? {
+            let stepped = self.input(turning, InputBody::Unsealed).await?;
+            self.perform(&turning.key, stepped.effects, &mut calls, &mut ids);
+        }
         for effect in self.take_overs(&turning.key).await? {
             let stepped = self.input(turning, InputBody::TakeOver(effect)).await?;
             self.perform(&turning.key, stepped.effects, &mut calls, &mut ids);
@@ -415,6 +419,13 @@ impl<S: Store, P: Perform> Inner<S, P> {
             }
         }
         Err(DriverError::Broken("a turn did not come to an end"))
+    }
+
+    /// Whether sensitive values are missing that no key opens, and nobody who may have the key has an action under way.
+    async fn is_lost(&self, key: &ConversationKey) -> Result<bool, DriverError> {
+        let (Some(state), _) = self.load(key).await? else { return Ok(false) };
+        let now = self.clock.now();
+        Ok(state.is_lost() && !state.pending().any(|p| p.effect.is_some() && p.retry_at.is_none() && p.until >= now))
     }
 
     /// Effects in flight whose sender is gone, or past its time.
@@ -617,7 +628,8 @@ impl Turning {
         let mut result = lock(&self.standing).clone();
         let mut messages = std::mem::take(&mut result.answer.messages);
         messages.extend(answer.messages.iter().cloned());
-        result.answer = Answer { messages, ..answer.clone() };
+        let sensitive = result.answer.sensitive || answer.sensitive;
+        result.answer = Answer { messages, sensitive, ..answer.clone() };
         result.events.extend(events.iter().cloned());
         result
     }
@@ -642,7 +654,7 @@ async fn landing(
 fn is_sent(body: &InputBody) -> bool {
     match body {
         InputBody::Message(_) | InputBody::Command(_) => true,
-        InputBody::Open(_) | InputBody::Result(..) | InputBody::Wake | InputBody::TakeOver(_) => false,
+        InputBody::Open(_) | InputBody::Result(..) | InputBody::Wake | InputBody::TakeOver(_) | InputBody::Unsealed => false,
     }
 }
 

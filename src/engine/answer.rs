@@ -32,6 +32,9 @@ pub struct Answer {
     /// What a read that an investigation asked for answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<ReadResult>,
+    /// Whether it says anything that only its caller may see.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sensitive: bool,
 }
 
 impl Answer {

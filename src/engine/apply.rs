@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::answer::Status;
 use super::effect::CallResult;
-use super::event::{Assigned, Began, Class, Decided, Ended, Event, EventBody, Filled, Finished, Kept, Purpose};
+use super::event::{Assigned, Began, Class, Decided, Ended, Event, EventBody, Filled, Finished, Kept, Lost, Purpose};
 use super::state::{Flight, Run, Stand, State, cut};
 use crate::supervise::{Grant, Origin, Variable};
-use crate::value::{Json, Name, Value};
+use crate::value::{Json, Name, Taint, Value};
 
 impl Run {
     fn note_asked(&mut self, fields: &[Name]) {
@@ -22,11 +24,15 @@ impl State {
     /// Folds one event in. Total: an event that makes no sense here changes nothing but the version.
     pub fn apply(&mut self, event: &Event) {
         self.version += 1;
-        let seq = self.version;
-        match &event.body {
+        self.sensitive |= event.is_sensitive();
+        self.fold(&event.body, event.at, self.version);
+    }
+
+    fn fold(&mut self, body: &EventBody, at: Timestamp, seq: u64) {
+        match body {
             EventBody::Opened(open) => {
                 self.opened = Some(Arc::new((**open).clone()));
-                self.last_at = event.at;
+                self.last_at = at;
             }
             EventBody::Turn(turn) => {
                 self.turn += 1;
@@ -35,7 +41,7 @@ impl State {
                     self.ids.push(id.clone());
                 }
                 if turn.is_of_a_person() {
-                    self.last_at = event.at;
+                    self.last_at = at;
                     self.instant = 0;
                 }
                 if let Some(text) = &turn.text
@@ -147,7 +153,7 @@ impl State {
                     flight.retry_at = None;
                     flight.result = None;
                     if *attempt == 1 {
-                        flight.began = event.at;
+                        flight.began = at;
                     }
                 }
                 self.lock();
@@ -177,6 +183,13 @@ impl State {
                         run.stand.calls += 1;
                         run.stand.each.push(body);
                     }
+                }
+            }
+            EventBody::Lost(lost) => self.lose(lost, seq),
+            EventBody::Sealed { body, .. } => {
+                if !matches!(**body, EventBody::Sealed { .. }) {
+                    self.fold(body, at, seq);
+                    self.mark_lost(body);
                 }
             }
             EventBody::Settled { digest } => {
@@ -297,6 +310,7 @@ impl State {
             asked: Arc::default(),
             grants: Vec::new(),
             locked: Arc::default(),
+            wrote: false,
             paused: false,
             stand: Stand::default(),
         };
@@ -313,6 +327,8 @@ impl State {
     }
 
     fn fill(&mut self, filled: &Filled, seq: u64) {
+        let id = filled.run.or(self.runs.last().map(|r| r.id)).unwrap_or(0);
+        self.lost.remove(&(id, filled.name.clone()));
         let run = match filled.run {
             Some(id) => self.runs.iter_mut().find(|r| r.id == id),
             None => self.runs.last_mut(),
@@ -325,22 +341,72 @@ impl State {
 
     fn set(&mut self, assigned: &Assigned, seq: u64) {
         let Some(run) = self.top_mut() else { return };
+        let id = run.id;
         let step = run.at.as_ref().map(|s| s.0.clone()).unwrap_or_default();
         let variables = Arc::make_mut(&mut run.variables);
         let variable = Variable { value: assigned.value.clone(), seq, origin: assigned.origin, from: assigned.from.clone(), step };
         variables.set.insert(assigned.name.clone(), Arc::new(variable));
+        self.lost.remove(&(id, assigned.name.clone()));
     }
 
     /// The body of the answer that the action in flight got.
     fn answer(&self) -> Option<Value> {
-        match &**self.flight.as_ref()?.result.as_ref()? {
-            CallResult::Answered(answer) => Some(Value::clean(answer.body.clone())),
+        let flight = self.flight.as_ref()?;
+        match &**flight.result.as_ref()? {
+            CallResult::Answered(answer) => Some(Value { json: answer.body.clone(), taint: flight.taint.clone() }),
             CallResult::Failed(_) => None,
         }
     }
 
+    /// What an event holds that no key opens.
+    fn mark_lost(&mut self, body: &EventBody) {
+        let top = self.runs.last().map_or(0, |r| r.id);
+        match body {
+            EventBody::Filled(filled) => {
+                self.lost.insert((filled.run.unwrap_or(top), filled.name.clone()));
+            }
+            EventBody::Set(set) => {
+                self.lost.insert((top, set.name.clone()));
+            }
+            EventBody::Began(began) => {
+                let sensitive = began.with.iter().filter(|(_, v)| !v.taint.is_clean());
+                self.lost.extend(sensitive.map(|(name, _)| (began.run, name.clone())));
+            }
+            EventBody::Decided(_) | EventBody::ActionFinished(_) => {
+                if let Some(flight) = &mut self.flight {
+                    Arc::make_mut(flight).lost = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// From here on what was lost is gone, whether or not its key comes back.
+    fn lose(&mut self, lost: &Lost, seq: u64) {
+        for (id, name) in &lost.variables {
+            if let Some(run) = self.runs.iter_mut().find(|r| r.id == *id).map(Arc::make_mut) {
+                let variables = Arc::make_mut(&mut run.variables);
+                variables.set.remove(name);
+                variables.gone.insert(name.clone(), seq);
+            }
+        }
+        if lost.flight {
+            self.flight = None;
+        }
+        self.lost.clear();
+        self.heard = super::recent::Recent::default();
+        self.queue.retain(|message| !message.sensitive);
+    }
+
     fn keep(&mut self, kept: &Kept, seq: u64) {
         let Some(answer) = self.answer() else { return };
+        let opened = !self.flight.as_ref().is_some_and(|f| f.lost);
+        let top = self.runs.last().map_or(0, |r| r.id);
+        if opened {
+            self.lost.remove(&(top, kept.name.clone()));
+        } else {
+            self.lost.insert((top, kept.name.clone()));
+        }
         let cut_answer = Value { json: cut(&answer.json, &kept.fields), taint: kept.taint.clone() };
         let Some(run) = self.top_mut() else { return };
         let step = run.at.as_ref().map(|s| s.0.clone()).unwrap_or_default();
@@ -348,7 +414,8 @@ impl State {
         let value = if kept.each {
             let mut list: Vec<Json> = run.stand.each.iter().map(|v| (*cut(&v.json, &kept.fields)).clone()).collect();
             list.push((*cut_answer.json).clone());
-            Value { json: Arc::new(Json::Array(list)), taint: kept.taint.under(None) }
+            let taint = run.stand.each.iter().fold(kept.taint.clone(), |taint, v| taint.join(&v.taint));
+            Value { json: Arc::new(Json::Array(list)), taint: taint.under(None) }
         } else if let Some(key) = &kept.under {
             let mut map = match before.map(|v| &*v.value.json) {
                 Some(Json::Object(map)) => map.clone(),
@@ -390,6 +457,8 @@ impl State {
                 retry_at: None,
                 reconcile: false,
                 result: None,
+                taint: Taint::default(),
+                lost: false,
                 settles,
             })),
             _ => settles,
@@ -403,6 +472,7 @@ impl State {
             return;
         }
         if let Some(run) = self.top_mut() {
+            run.wrote = true;
             let mut names: Vec<Name> = flight.sources.iter().map(|s| Name::new(s.root())).collect();
             let locked = Arc::make_mut(&mut run.locked);
             while let Some(name) = names.pop() {
@@ -421,6 +491,7 @@ impl State {
         }
         let flight = Arc::make_mut(flight);
         flight.result = Some(Arc::new(finished.result.clone()));
+        flight.taint = finished.taint.clone();
         let (Some(digest), Some(class)) = (flight.digest.clone(), finished.class) else { return };
         let action = flight.action.clone();
         let write = Arc::make_mut(&mut self.writes).entry(digest).or_default();
@@ -456,6 +527,13 @@ impl State {
             return;
         }
         if let Some(run) = self.runs.pop() {
+            self.lost.retain(|(id, _)| *id != run.id);
+            if run.called
+                && run.wrote
+                && let Some(caller) = self.top_mut()
+            {
+                caller.wrote = true;
+            }
             self.last = Some((run.journey.clone(), ended.outcome.clone(), self.turn));
             if self.flight.as_ref().is_some_and(|f| f.run == run.id) {
                 self.flight = None;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::effect::{CallEffect, CallResult, Effect, EffectId};
 use super::event::{Class, Decided, EventBody, Finished, Purpose};
 use super::inputs::{self, Resolved};
+use super::redact;
 use super::request;
 use super::scope::{self, View};
 use super::state::{Flight, Run};
@@ -15,7 +16,7 @@ use crate::model::action::{Effects, ErrorKind, Idempotency, Reconcile};
 use crate::model::step::Input;
 use crate::model::{Action, StepKey};
 use crate::supervise::{Decision, Intent, Ledger, Source, Verdict, decide};
-use crate::value::Value;
+use crate::value::{Taint, Value};
 
 /// Past an action's timeout, until its sender is given up.
 const MARGIN_MS: u64 = 2_000;
@@ -203,8 +204,14 @@ impl Turn<'_> {
     }
 
     /// Records what came of a request, and what that means for a write.
-    pub fn finish(&mut self, effect: &EffectId, result: CallResult, class: Option<Class>) {
-        self.emit(EventBody::ActionFinished(Box::new(Finished { effect: effect.clone(), result, class })));
+    pub fn finish(&mut self, action: Option<&Action>, effect: &EffectId, result: CallResult, class: Option<Class>) {
+        let taint = match (action, &result) {
+            (Some(action), CallResult::Answered(answer)) => redact::of_response(&action.safety, &answer.body),
+            // What cannot be known to be harmless is not.
+            (None, CallResult::Answered(_)) => Taint::whole(),
+            (_, CallResult::Failed(_)) => Taint::default(),
+        };
+        self.emit(EventBody::ActionFinished(Box::new(Finished { effect: effect.clone(), result, class, taint })));
     }
 
     /// Whether what is in flight may be sent again after this result (supervision, 7).

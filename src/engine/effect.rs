@@ -83,6 +83,9 @@ pub struct Request {
     pub idempotency_key: Option<Arc<str>>,
     /// Whether it changes anything.
     pub effects: Effects,
+    /// Whether it holds anything that may not be shown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sensitive: bool,
 }
 
 /// What came of a request.

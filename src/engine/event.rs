@@ -228,6 +228,15 @@ pub enum EventBody {
         /// What.
         text: Arc<str>,
     },
+    /// Sensitive values were sealed with a key that is gone.
+    Lost(Box<Lost>),
+    /// An event whose sensitive parts are sealed: at rest, and where no key opens it.
+    Sealed {
+        /// The event with `[redacted]` in their place.
+        body: Box<EventBody>,
+        /// What was taken out: the id of its key and, after a dot, what only that key opens.
+        sealed: Arc<str>,
+    },
 }
 
 impl EventBody {
@@ -267,13 +276,16 @@ pub struct TurnBegun {
     /// A message's text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<Arc<str>>,
+    /// Whether the text filled a sensitive field, or may have been meant to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sensitive: bool,
 }
 
 impl TurnBegun {
     /// Whether somebody did it, not a timer or an answer from outside.
     #[must_use]
     pub fn is_of_a_person(&self) -> bool {
-        !matches!(&*self.what, "result" | "wake" | "take_over_effect" | "claim_refused")
+        !matches!(&*self.what, "result" | "wake" | "take_over_effect" | "unsealed" | "claim_refused")
     }
 
     /// Whether its text is the user's own.
@@ -294,6 +306,9 @@ pub struct Queued {
     pub actor: Actor,
     /// The channel that it came by.
     pub channel: Arc<str>,
+    /// Whether the text may be meant for a sensitive field.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sensitive: bool,
 }
 
 /// A run began.
@@ -426,6 +441,20 @@ pub struct Finished {
     /// Of a write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<Class>,
+    /// What of the answer's body is sensitive.
+    #[serde(default, skip_serializing_if = "Taint::is_clean")]
+    pub taint: Taint,
+}
+
+/// What of a conversation is gone with the key that sealed it. From here on it makes no difference whether the key comes back.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Lost {
+    /// Variables, each with its run: they are unset.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variables: Vec<(u32, Name)>,
+    /// Whether the action in flight is among it: nobody waits for it any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flight: bool,
 }
 
 /// What an answer means for a write (supervision, 7).

@@ -34,6 +34,7 @@ impl Turn<'_> {
                 self.drain();
             }
             InputBody::Wake => self.wake(),
+            InputBody::Unsealed => self.unsealed(),
             InputBody::TakeOver(effect) => {
                 self.begin("take_over_effect", None);
                 let go = self.take_over_effect(&effect);
@@ -81,7 +82,8 @@ impl Turn<'_> {
         self.begin("message", Some(text.clone()));
         let heard = Heard { text, turn: self.state.turn, actor: self.actor, channel: self.channel() };
         if self.state.flight.is_some() {
-            let queued = Queued { text: heard.text, turn: heard.turn, actor: heard.actor, channel: heard.channel };
+            let sensitive = self.machine.asks_for_sensitive;
+            let queued = Queued { text: heard.text, turn: heard.turn, actor: heard.actor, channel: heard.channel, sensitive };
             return self.emit(EventBody::Queued(Box::new(queued)));
         }
         self.hear(&heard);
@@ -89,7 +91,7 @@ impl Turn<'_> {
     }
 
     /// Takes up the messages that waited, as long as nothing is in flight.
-    fn drain(&mut self) {
+    pub fn drain(&mut self) {
         for _ in 0..QUEUE {
             if self.state.flight.is_some() {
                 return;

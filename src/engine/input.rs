@@ -69,6 +69,8 @@ pub enum InputBody {
     Wake,
     /// The process that had an effect in flight is gone, or past its time.
     TakeOver(EffectId),
+    /// Sensitive values were loaded that no key opens.
+    Unsealed,
 }
 
 /// How a conversation begins.

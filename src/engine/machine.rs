@@ -28,6 +28,8 @@ pub struct Machine {
     pub(super) locale: Locale,
     /// Whether the workspace has policies: until they can be enforced, they deny.
     pub(super) policies: bool,
+    /// Whether any field is sensitive: a message that waits may be meant for it.
+    pub(super) asks_for_sensitive: bool,
     plans: BTreeMap<ContentHash, Arc<Plan>>,
 }
 
@@ -69,7 +71,8 @@ impl Machine {
         let router = Router::new(&workspace);
         let locale = Locale::new(&workspace.settings);
         let policies = workspace.has_policies();
-        Self { workspace, keys, router, locale, policies, plans }
+        let asks_for_sensitive = workspace.datapoints.values().any(|d| d.sensitive);
+        Self { workspace, keys, router, locale, policies, asks_for_sensitive, plans }
     }
 
     /// Keeps the journeys of another version of the workspace, for the runs that are pinned to them.
@@ -78,6 +81,7 @@ impl Machine {
         for journey in loaded.workspace().journeys.values() {
             self.plans.entry(journey.hash.clone()).or_insert_with(|| Arc::new(Plan::new(journey.clone())));
         }
+        self.asks_for_sensitive |= loaded.workspace().datapoints.values().any(|d| d.sensitive);
         self
     }
 

@@ -16,7 +16,7 @@ use crate::model::step::StepKind;
 use crate::template::Undefined;
 
 /// The answer that says how things stand; without `said`, it says again what is asked.
-pub(super) fn standing(machine: &Machine, state: &State, actor: Actor, now: Timestamp, said: Option<Vec<Arc<str>>>) -> Answer {
+pub(super) fn standing(machine: &Machine, state: &State, actor: Actor, now: Timestamp, said: Option<&[Saying]>) -> Answer {
     let plan = state.top().and_then(|run| machine.plan(run));
     let mut answer = Answer { at: state.version, status: state.status, phase: phase(state, plan), ..Answer::default() };
     answer.journey = match (state.top(), &state.last) {
@@ -33,7 +33,11 @@ pub(super) fn standing(machine: &Machine, state: &State, actor: Actor, now: Time
         answer.options.clone_from(&state.offered);
     }
     let again = said.is_none();
-    answer.messages = said.unwrap_or_default();
+    let tell = |answer: &mut Answer, said: &[Saying]| {
+        answer.messages = said.iter().map(|s| s.to(actor)).collect();
+        answer.sensitive = actor != Actor::Agent && said.iter().any(|s| s.redacted.is_some());
+    };
+    tell(&mut answer, said.unwrap_or_default());
     let Some(run) = state.top().filter(|r| answer.phase != Phase::Working && !r.paused && r.stand.waits) else {
         return answer;
     };
@@ -42,10 +46,11 @@ pub(super) fn standing(machine: &Machine, state: &State, actor: Actor, now: Time
     if let (Some(step), false) = (step, state.status == Status::Escalated) {
         let view = View::new(state, Some(run), now);
         if again {
-            answer.messages = sayings(step, run, &view).iter().map(|s| s.to(actor)).collect();
+            tell(&mut answer, &sayings(step, run, &view));
         }
         answer.options = options(step, run, &view);
         answer.question = question(run, actor);
+        answer.sensitive |= answer.question.is_some() && run.stand.question.as_ref().is_some_and(|q| q.redacted.is_some());
     }
     answer
 }

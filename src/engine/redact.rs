@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::turn::REDACTED;
 use crate::model::action::{RedactPath, Safety};
-use crate::value::{Json, Path, Segment, Taint, Value};
+use crate::value::{Json, Name, Path, Segment, Taint, Value};
 
 /// How deep a bare name is looked for; below it everything counts as sensitive.
 const DEPTH: usize = 64;
@@ -20,33 +20,56 @@ pub(super) fn of_response(safety: &Safety, body: &Json) -> Taint {
 }
 
 fn of(safety: &Safety, json: &Json, pick: impl Fn(&RedactPath) -> Option<&Path>) -> Taint {
-    if safety.redact.is_empty() {
-        return Taint::default();
+    let mut paths = Vec::new();
+    let mut names: Vec<&Arc<str>> = Vec::new();
+    for rule in &safety.redact {
+        match (pick(rule), rule) {
+            (Some(path), _) => written(json, &path.0, &mut Vec::new(), &mut paths),
+            (None, RedactPath::Anywhere(name)) => names.push(name),
+            (None, RedactPath::Inputs(_) | RedactPath::Response(_)) => {}
+        }
     }
-    let mut paths: Vec<Path> = safety.redact.iter().filter_map(pick).map(|p| through_lists(p, json)).collect();
-    let names: Vec<&Arc<str>> = safety.redact.iter().filter_map(|p| if let RedactPath::Anywhere(n) = p { Some(n) } else { None }).collect();
     if !names.is_empty() {
         find(json, &names, &mut Vec::new(), &mut paths);
     }
     Taint::of(paths)
 }
 
-/// A written path names keys only; where the value has a list, every element is meant.
-fn through_lists(path: &Path, json: &Json) -> Path {
-    let mut out = Vec::with_capacity(path.0.len());
-    let mut here = Some(json);
-    for segment in &path.0 {
-        while let Some(Json::Array(items)) = here {
-            out.push(Segment::Any);
-            here = items.first();
-        }
-        here = match segment {
-            Segment::Key(key) => here.and_then(|j| j.get(&**key)),
-            Segment::Any => here.and_then(|j| j.as_object().and_then(|m| m.values().next())),
-        };
-        out.push(segment.clone());
+/// A written path names keys only; where the value has a list, every element is meant. What is neither a map nor a list has none of
+/// the keys that it should have: all of it counts.
+fn written(json: &Json, path: &[Segment], at: &mut Vec<Segment>, paths: &mut Vec<Path>) {
+    let Some((first, rest)) = path.split_first() else { return paths.push(Path(at.clone())) };
+    if at.len() > DEPTH {
+        return paths.push(Path(at.clone()));
     }
-    Path(out)
+    match json {
+        Json::Array(items) => {
+            at.push(Segment::Any);
+            items.iter().for_each(|item| written(item, path, at, paths));
+            at.pop();
+        }
+        Json::Object(map) => {
+            for (key, value) in map.iter().filter(|(key, _)| is_meant(first, key)) {
+                at.push(Segment::Key(key.as_str().into()));
+                written(value, rest, at, paths);
+                at.pop();
+            }
+        }
+        Json::String(_) | Json::Number(_) | Json::Bool(_) => paths.push(Path(at.clone())),
+        Json::Null => {}
+    }
+}
+
+/// `-` and `_` are the same letter in a name.
+fn is_meant(segment: &Segment, key: &str) -> bool {
+    match segment {
+        Segment::Any => true,
+        Segment::Key(name) => is_named(name, key),
+    }
+}
+
+fn is_named(name: &str, key: &str) -> bool {
+    name == key || Name::new(name) == Name::new(key)
 }
 
 fn find(json: &Json, names: &[&Arc<str>], at: &mut Vec<Segment>, paths: &mut Vec<Path>) {
@@ -58,7 +81,7 @@ fn find(json: &Json, names: &[&Arc<str>], at: &mut Vec<Segment>, paths: &mut Vec
         Json::Object(map) => {
             for (key, value) in map {
                 at.push(Segment::Key(key.as_str().into()));
-                if names.iter().any(|n| ***n == **key) {
+                if names.iter().any(|n| is_named(n, key)) {
                     paths.push(Path(at.clone()));
                 } else {
                     find(value, names, at, paths);
@@ -80,28 +103,55 @@ fn find(json: &Json, names: &[&Arc<str>], at: &mut Vec<Segment>, paths: &mut Vec
 /// A value as it may be shown: what is sensitive in it as `[redacted]`.
 pub(super) fn shown(value: &Value) -> Json {
     let mut json = (*value.json).clone();
-    for path in value.taint.paths() {
-        hide(&mut json, &path.0);
-    }
+    take(&mut json, &value.taint, &mut Vec::new());
     json
 }
 
-fn hide(json: &mut Json, path: &[Segment]) {
-    let Some((first, rest)) = path.split_first() else {
-        if !json.is_null() {
-            *json = Json::String(REDACTED.into());
-        }
-        return;
-    };
-    match (first, json) {
-        (Segment::Key(key), Json::Object(map)) => {
-            if let Some(inner) = map.get_mut(&**key) {
-                hide(inner, rest);
+/// Hides what is sensitive, and keeps what was there, in order.
+pub(super) fn take(json: &mut Json, taint: &Taint, taken: &mut Vec<Json>) {
+    for path in taint.paths() {
+        visit(json, &path.0, &mut |place| {
+            if !place.is_null() {
+                taken.push(std::mem::replace(place, Json::String(REDACTED.into())));
             }
-        }
-        (Segment::Any, Json::Object(map)) => map.values_mut().for_each(|v| hide(v, rest)),
-        (Segment::Any, Json::Array(items)) => items.iter_mut().for_each(|v| hide(v, rest)),
-        (Segment::Key(_), Json::Array(items)) => items.iter_mut().for_each(|v| hide(v, path)),
-        (_, Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_)) => {}
+            true
+        });
+    }
+}
+
+/// The inverse of [`take`]; `false` if this was not taken from there.
+pub(super) fn put_back(json: &mut Json, taint: &Taint, mut taken: Vec<Json>) -> bool {
+    let paths: Vec<&Path> = taint.paths().collect();
+    // What was hidden first may lie in what was hidden after it: backwards, every place is as it was left.
+    let whole = paths.into_iter().rev().all(|path| {
+        let mut places = 0_usize;
+        visit(json, &path.0, &mut |place| {
+            places += usize::from(!place.is_null());
+            true
+        });
+        let Some(from) = taken.len().checked_sub(places) else { return false };
+        let mut before = taken.split_off(from).into_iter();
+        visit(json, &path.0, &mut |place| {
+            if !place.is_null() {
+                match before.next() {
+                    Some(json) => *place = json,
+                    None => return false,
+                }
+            }
+            true
+        })
+    });
+    whole && taken.is_empty()
+}
+
+/// Every place that a path leads to; until one says `false`.
+fn visit(json: &mut Json, path: &[Segment], at: &mut dyn FnMut(&mut Json) -> bool) -> bool {
+    let Some((first, rest)) = path.split_first() else { return at(json) };
+    match (first, json) {
+        (Segment::Key(key), Json::Object(map)) => map.get_mut(&**key).is_none_or(|inner| visit(inner, rest, at)),
+        (Segment::Any, Json::Object(map)) => map.values_mut().all(|v| visit(v, rest, at)),
+        (Segment::Any, Json::Array(items)) => items.iter_mut().all(|v| visit(v, rest, at)),
+        (Segment::Key(_), Json::Array(items)) => items.iter_mut().all(|v| visit(v, path, at)),
+        (_, Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_)) => true,
     }
 }

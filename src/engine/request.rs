@@ -20,10 +20,11 @@ const RESERVED: [&str; 3] = ["host", "authorization", "idempotency-key"];
 
 /// Builds the request, without an idempotency key. `view` sees the inputs.
 pub(super) fn build(action: &Action, inputs: &Value, view: &dyn Scope) -> Result<Request, String> {
+    let mut sensitive = !inputs.taint.is_clean();
     let path = path(action, inputs)?;
-    let query = query(action, view)?;
-    let headers = headers(action, view)?;
-    let body = body(action, inputs, view)?;
+    let query = query(action, view, &mut sensitive)?;
+    let headers = headers(action, view, &mut sensitive)?;
+    let body = body(action, inputs, view, &mut sensitive)?;
     let body = body.map(|json| Arc::from(json.to_string()));
     Ok(Request {
         action: action.id.clone(),
@@ -34,6 +35,7 @@ pub(super) fn build(action: &Action, inputs: &Value, view: &dyn Scope) -> Result
         body,
         idempotency_key: None,
         effects: action.effects,
+        sensitive,
     })
 }
 
@@ -86,10 +88,11 @@ fn scalar(json: &Json) -> Option<String> {
 
 type Pairs = Vec<(Arc<str>, Arc<str>)>;
 
-fn query(action: &Action, view: &dyn Scope) -> Result<Pairs, String> {
+fn query(action: &Action, view: &dyn Scope, sensitive: &mut bool) -> Result<Pairs, String> {
     let mut pairs = Vec::new();
     for (key, operand) in &action.invocation.query {
         let value = operand::value(operand, view, Missing::Error).map_err(|e| format!("the query `{key}` failed: {e}"))?;
+        *sensitive |= !value.taint.is_clean();
         match &*value.json {
             Json::Null => {}
             Json::Array(items) => {
@@ -104,13 +107,14 @@ fn query(action: &Action, view: &dyn Scope) -> Result<Pairs, String> {
     Ok(pairs)
 }
 
-fn headers(action: &Action, view: &dyn Scope) -> Result<Pairs, String> {
+fn headers(action: &Action, view: &dyn Scope, sensitive: &mut bool) -> Result<Pairs, String> {
     let mut pairs = Vec::new();
     for (name, operand) in &action.invocation.headers {
         if RESERVED.iter().any(|r| r.eq_ignore_ascii_case(name)) {
             return Err(format!("the header `{name}` cannot be set by an action"));
         }
         let value = operand::value(operand, view, Missing::Error).map_err(|e| format!("the header `{name}` failed: {e}"))?;
+        *sensitive |= !value.taint.is_clean();
         if value.is_null() {
             continue;
         }
@@ -123,11 +127,12 @@ fn headers(action: &Action, view: &dyn Scope) -> Result<Pairs, String> {
     Ok(pairs)
 }
 
-fn body(action: &Action, inputs: &Value, view: &dyn Scope) -> Result<Option<Json>, String> {
+fn body(action: &Action, inputs: &Value, view: &dyn Scope, sensitive: &mut bool) -> Result<Option<Json>, String> {
     let written = match &action.invocation.body {
         Some(body) => Some(operand::value(body, view, Missing::Error).map_err(|e| format!("the body failed: {e}"))?),
         None => None,
     };
+    *sensitive |= written.as_ref().is_some_and(|v| !v.taint.is_clean());
     if action.integration.kind == IntegrationType::Graphql {
         return Ok(Some(match written.map(|v| (*v.json).clone()) {
             Some(Json::String(query)) => serde_json::json!({"query": query, "variables": &*inputs.json}),

@@ -40,11 +40,11 @@ impl Turn<'_> {
             return Go::Wait;
         };
         let Some(action) = self.action_in_flight(&flight) else {
-            self.finish(effect, result, None);
+            self.finish(None, effect, result, None);
             return self.trouble(Trouble::new(ErrorKind::Internal, "the action is not in this version of the workspace"));
         };
         let judged = self.judge(&action, &flight, &result);
-        self.finish(effect, result, judged.class);
+        self.finish(Some(&action), effect, result, judged.class);
         for note in judged.notes {
             self.note(note);
         }

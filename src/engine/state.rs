@@ -12,7 +12,7 @@ use super::input::Open;
 use super::recent::Recent;
 use crate::model::{ActionId, ContentHash, StepKey};
 use crate::supervise::{Grant, Identity, Question, Source, Variables};
-use crate::value::{Json, Name, Value};
+use crate::value::{Json, Name, Taint, Value};
 
 /// A conversation's state.
 #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -78,6 +78,12 @@ pub struct State {
     /// The last thing that should not be.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) fault: Option<Arc<str>>,
+    /// Whether anything sensitive was ever in it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) sensitive: bool,
+    /// Variables that no key opens, each with its run.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) lost: BTreeSet<(u32, Name)>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -114,6 +120,9 @@ pub(super) struct Run {
     /// What started writes have read.
     #[serde(default, skip_serializing_if = "is_default")]
     pub locked: Arc<BTreeSet<Name>>,
+    /// Whether it, or a run that it called, started a write.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub wrote: bool,
     /// Whether it waits for a message after its `done`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub paused: bool,
@@ -204,6 +213,12 @@ pub(super) struct Flight {
     /// What came of it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub result: Option<Arc<CallResult>>,
+    /// What of the answer's body is sensitive.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub taint: Taint,
+    /// Whether no key opens what it sends, or what it was answered.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub lost: bool,
     /// The write whose doubt this read settles.
     #[serde(default, skip_serializing_if = "is_default")]
     pub settles: Option<Arc<Flight>>,
@@ -286,9 +301,21 @@ impl State {
             status: self.status,
             begun: self.begun,
             last: self.last.clone(),
-            escalation: self.escalation.clone(),
+            escalation: self.escalation.as_ref().map(|e| Arc::new(Escalated { include: Vec::new(), ..(**e).clone() })),
             ..Self::default()
         }
+    }
+
+    /// Whether anything sensitive was ever in it.
+    #[must_use]
+    pub fn is_sensitive(&self) -> bool {
+        self.sensitive
+    }
+
+    /// Whether something that it needs was sealed with a key that is gone.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        !self.lost.is_empty() || self.flight.as_ref().is_some_and(|f| f.lost || f.settles.as_ref().is_some_and(|w| w.lost))
     }
 
     /// What is in flight or to be tried again.

@@ -1,6 +1,5 @@
 //! Events as lines that a person reads: who, what and why, with sensitive values as `[redacted]`.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::answer::TraceLine;
@@ -15,26 +14,11 @@ use crate::value::{Value, display};
 /// The lines of a list of events. Pure: a part of a conversation's events gives that part's lines.
 #[must_use]
 pub fn trace(events: &[Event]) -> Vec<TraceLine> {
-    let secret = secret_turns(events);
     let mut tracer = Tracer { step: None, lines: Vec::new() };
-    for (i, event) in events.iter().enumerate() {
-        tracer.line(&event.body, secret.contains(&i));
+    for event in events {
+        tracer.line(&event.body);
     }
     tracer.lines
-}
-
-/// The messages that filled a sensitive field: by the index of their event.
-fn secret_turns(events: &[Event]) -> BTreeSet<usize> {
-    let mut found = BTreeSet::new();
-    let mut turn = None;
-    for (i, event) in events.iter().enumerate() {
-        match &event.body {
-            EventBody::Turn(_) => turn = Some(i),
-            EventBody::Filled(filled) if !filled.value.taint.is_clean() => found.extend(turn),
-            _ => {}
-        }
-    }
-    found
 }
 
 struct Tracer {
@@ -47,11 +31,11 @@ impl Tracer {
         self.lines.push(TraceLine { kind: kind.into(), step: self.step.clone(), text: text.into() });
     }
 
-    fn line(&mut self, body: &EventBody, secret: bool) {
+    fn line(&mut self, body: &EventBody) {
         match body {
             EventBody::Opened(open) => self.push("open", format!("conversation {} of {}", open.conversation, open.user_id)),
             EventBody::Turn(turn) => {
-                let text = match (&turn.text, secret) {
+                let text = match (&turn.text, turn.sensitive) {
                     (None, _) => String::new(),
                     (Some(_), true) => format!(": {REDACTED}"),
                     (Some(text), false) => format!(": {text}"),
@@ -146,6 +130,8 @@ impl Tracer {
             EventBody::Abandoned => self.push("run", "nobody came back in time"),
             EventBody::Fault { code, text } => self.push("fault", format!("{code}: {text}")),
             EventBody::Noted { text } => self.push("note", text.clone()),
+            EventBody::Sealed { body, .. } => self.line(body),
+            EventBody::Lost(_) => self.push("note", "sensitive values cannot be opened any more: what can be is asked for again"),
         }
     }
 }

@@ -152,6 +152,7 @@ impl<'m> Turn<'m> {
         if let Some(body) = self.body.take() {
             self.handle(body);
         }
+        self.mark_sensitive();
         let wake_at = self.wake_at();
         let answer = self.answer(before);
         Progress { state: self.state, events: self.events, claims: self.claims, effects: self.effects, wake_at, answer }
@@ -159,7 +160,7 @@ impl<'m> Turn<'m> {
 
     fn answer(&mut self, before: u64) -> Answer {
         let told = self.state.version != before && !(self.refused.is_some() && self.said.is_empty());
-        let said = told.then(|| self.said.iter().map(|s| s.to(self.actor)).collect());
+        let said = told.then(|| self.said.as_slice());
         let mut answer = present::standing(self.machine, &self.state, self.actor, self.at, said);
         answer.errors = std::mem::take(&mut self.errors);
         answer.refused = self.refused.take();
@@ -201,13 +202,36 @@ impl<'m> Turn<'m> {
         if let Some(id) = &id {
             self.claims.push(Claim::Message { id: id.clone() });
         }
-        let turn = TurnBegun { actor: self.actor, by: self.principal.id.clone(), id, what: what.into(), text };
+        let sensitive = text.is_some() && (self.is_asked_for_sensitive() || self.machine.asks_for_sensitive && self.state.flight.is_some());
+        let turn = TurnBegun { actor: self.actor, by: self.principal.id.clone(), id, what: what.into(), text, sensitive };
         self.emit(EventBody::Turn(Box::new(turn)));
     }
 
     /// How a claim was refused when this input was handled before.
     pub fn refusal(&self, claim: &Claim) -> Option<&Refused> {
         self.refused_claims.iter().find(|r| r.claim == *claim)
+    }
+
+    /// Whether a sensitive field is asked for: what is said now is meant for it, even if it does not fill it.
+    fn is_asked_for_sensitive(&self) -> bool {
+        let Some((run, plan)) = self.top() else { return false };
+        run.stand.asked.iter().any(|f| plan.field(f).is_some_and(|d| d.sensitive))
+    }
+
+    /// A message that filled a sensitive field is as sensitive as the field.
+    fn mark_sensitive(&mut self) {
+        let mut turn = None;
+        for i in 0..self.events.len() {
+            match self.events.get(i).map(|e| &e.body) {
+                Some(EventBody::Turn(begun)) => turn = begun.text.is_some().then_some(i),
+                Some(EventBody::Filled(filled)) if !filled.value.taint.is_clean() => {
+                    if let Some(EventBody::Turn(begun)) = turn.and_then(|t| self.events.get_mut(t)).map(|e| &mut e.body) {
+                        begun.sensitive = true;
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Whether this message or command was taken in before.

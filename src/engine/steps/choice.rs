@@ -7,7 +7,8 @@ use crate::engine::answer::AnswerOption;
 use crate::engine::event::EventBody;
 use crate::engine::hear::Heard;
 use crate::engine::input::Actor;
-use crate::engine::turn::{Go, Saying, Turn, lenient};
+use crate::engine::redact;
+use crate::engine::turn::{Go, REDACTED, Saying, Turn, lenient};
 use crate::expr::Scope;
 use crate::model::Step;
 use crate::model::step::{Choice, ChoiceFrom};
@@ -35,7 +36,7 @@ pub(in crate::engine) fn enter(turn: &mut Turn<'_>, step: &Step, choice: &Choice
         }
         Some(ChoiceFrom::Expr(program)) => {
             let list = lenient(program, &turn.view());
-            match list.map(|l| offered(&l)) {
+            match list.map(|l| offered(&shown_list(&l))) {
                 Ok(Some(found)) => options = found,
                 Ok(None) => return Go::Fall("the options are not a list of `{id, label}`".into()),
                 Err(fault) => return Go::Fall(format!("the options could not be computed: {fault}")),
@@ -50,14 +51,19 @@ pub(in crate::engine) fn enter(turn: &mut Turn<'_>, step: &Step, choice: &Choice
     Go::Wait
 }
 
-/// A list of `{id, label}` as options: plain text, capped.
+/// The list with sensitive labels hidden: an option is shown to whoever asks.
+fn shown_list(list: &Value) -> Value {
+    if list.taint.is_clean() { list.clone() } else { Value::clean(redact::shown(list)) }
+}
+
+/// A list of `{id, label}` as options: plain text, capped. An id is sent and kept as it is, so a sensitive one is none.
 fn offered(list: &Value) -> Option<Vec<AnswerOption>> {
     let items = list.json.as_array()?;
     items
         .iter()
         .take(OPTIONS)
         .map(|item| {
-            let id = item.get("id").map(display).filter(|t| !t.is_empty())?;
+            let id = item.get("id").map(display).filter(|t| !t.is_empty() && *t != REDACTED)?;
             let label = item.get("label").map_or_else(|| id.clone(), display);
             let label: String = label.chars().filter(|c| !c.is_control()).take(LABEL).collect();
             Some(AnswerOption { id: id.into(), label: label.into() })
