@@ -143,8 +143,8 @@ impl Inner {
         if let Some((version, packed)) = &conversation.snapshot
             && *version > known
         {
-            snapshot = Some(seals.read_state(key, &self.dictionary.unpack(packed)?)?);
-            from = *version;
+            snapshot = seals.read_state(key, &self.dictionary.unpack(packed)?)?;
+            from = if snapshot.is_some() { *version } else { known };
         }
         let from = from.saturating_sub(conversation.gone);
         let events = conversation.log.read_events(&self.dictionary, from, usize::MAX, |line| seals.read_event(key, line))?;
@@ -322,13 +322,16 @@ impl Inner {
         let Some(conversation) = self.conversations.get(key) else { return Ok(None) };
         let id = digest(message_id);
         let Some(message) = conversation.messages.iter().find(|m| m.id == id && m.reply != NO_REPLY) else { return Ok(None) };
-        conversation.log.line(&self.dictionary, message.reply, |line| {
-            let mut parts = serde_json::Deserializer::from_slice(line).into_iter::<ReplyHead>();
-            let Some(head) = parts.next() else { return Err(StoreError::Corrupt("a reply is empty".into())) };
-            let (message_id, digest) = head.map_err(corrupt)?;
-            let answer = seals.read_answer(key, line.get(parts.byte_offset()..).unwrap_or_default())?;
-            Ok(Reply { message_id, digest, answer })
-        })
+        conversation
+            .log
+            .line(&self.dictionary, message.reply, |line| {
+                let mut parts = serde_json::Deserializer::from_slice(line).into_iter::<ReplyHead>();
+                let Some(head) = parts.next() else { return Err(StoreError::Corrupt("a reply is empty".into())) };
+                let (message_id, digest) = head.map_err(corrupt)?;
+                let answer = seals.read_answer(key, line.get(parts.byte_offset()..).unwrap_or_default())?;
+                Ok(answer.map(|answer| Reply { message_id, digest, answer }))
+            })
+            .map(Option::flatten)
     }
 
     /// Drops versions that nobody stands on and that were not put for long.

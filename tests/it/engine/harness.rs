@@ -102,6 +102,11 @@ impl Talk {
             let text = serde_json::to_string(event).unwrap();
             let read: Event = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
             assert_eq!(read, *event, "{text}");
+            let mut shown = event.clone();
+            let taken = shown.take_sensitive();
+            assert_eq!(event.is_sensitive(), !taken.is_empty(), "{event:?}");
+            assert!(shown.put_back(taken), "{event:?}");
+            assert_eq!(shown, *event);
             self.state.apply(event);
             self.folded.apply(&read);
         }
