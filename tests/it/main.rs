@@ -20,6 +20,7 @@ mod fuzzed;
 mod marked;
 mod outbound;
 mod properties;
+mod sound;
 mod spec;
 mod store;
 mod syntax;

@@ -1,0 +1,328 @@
+//! A conversation over a random workspace: mostly somebody who does what is asked, and now and then somebody who does not.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+use waypost::engine::{Actor, Answer, CallResult, Command, EventBody, InputBody, Machine, Phase, Status};
+use waypost::model::ErrorKind;
+use waypost::value::Name;
+
+use super::journeys::{FIELDS, Made};
+use super::oracle::{NO, Oracle, Put, Tally, YES};
+use crate::engine::harness::{Talk, answered, failed};
+
+/// Seconds in which a caller waits for what its input leads to.
+const PATIENCE: i64 = 30;
+
+/// Messages that are no plain yes, whatever they look like.
+const NEARLY: [&str; 6] = ["yes?", "yes, and also a0001", "not yes", "yes and no", "maybe", "ok but not now"];
+const WORDS: [&str; 4] = ["cancel", "talk to a person", "do beta", "change it"];
+
+/// Who does something, and by which channel.
+const WHO: [(Actor, &str); 5] =
+    [(Actor::User, ""), (Actor::User, "telephone"), (Actor::Operator, "op-1"), (Actor::Runtime, "host"), (Actor::Agent, "")];
+
+#[derive(Debug, Clone)]
+pub enum Move {
+    /// What is asked for, by the one who is at it: a value, a yes, an option, an answer of the service.
+    Go {
+        by: usize,
+        pick: usize,
+        agent: bool,
+    },
+    /// A yes, by anybody, in words or to the newest question or an older one.
+    Yes {
+        by: usize,
+        how: usize,
+    },
+    No {
+        by: usize,
+        how: usize,
+    },
+    Nearly(usize),
+    Word(usize),
+    /// A value for a field: new, or one that was given before.
+    Give {
+        by: usize,
+        how: usize,
+        field: usize,
+        old: bool,
+    },
+    Tell {
+        by: usize,
+        field: usize,
+        old: bool,
+    },
+    Start {
+        by: usize,
+        journey: usize,
+        with: Option<usize>,
+    },
+    Land {
+        back: usize,
+        result: usize,
+    },
+    Wait(i64),
+    Gone,
+    Command {
+        by: usize,
+        which: usize,
+    },
+    /// The last input once more, with the id that it had.
+    Again,
+}
+
+pub fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let by = || prop_oneof![6 => Just(0_usize), 1 => 1..WHO.len()];
+    let anybody = || 0..WHO.len();
+    let one = prop_oneof![
+        34 => (by(), 0..8_usize, prop::bool::weighted(0.3)).prop_map(|(by, pick, agent)| Move::Go { by, pick, agent }),
+        2 => (anybody(), 0..4_usize).prop_map(|(by, how)| Move::Yes { by, how }),
+        1 => (anybody(), 0..3_usize).prop_map(|(by, how)| Move::No { by, how }),
+        1 => (0..NEARLY.len()).prop_map(Move::Nearly),
+        1 => (0..WORDS.len()).prop_map(Move::Word),
+        4 => (anybody(), 0..3_usize, 0..FIELDS.len(), any::<bool>()).prop_map(|(by, how, field, old)| Move::Give { by, how, field, old }),
+        1 => (0..4_usize, 0..FIELDS.len(), any::<bool>()).prop_map(|(by, field, old)| Move::Tell { by, field, old }),
+        1 => (anybody(), 0..3_usize, prop::option::of(0..FIELDS.len())).prop_map(|(by, journey, with)| Move::Start { by, journey, with }),
+        1 => (0..3_usize, 0..8_usize).prop_map(|(back, result)| Move::Land { back, result }),
+        2 => prop::sample::select(vec![1_i64, 20, 70, 400, 700, 950]).prop_map(Move::Wait),
+        1 => Just(Move::Gone),
+        1 => (anybody(), 0..8_usize).prop_map(|(by, which)| Move::Command { by, which }),
+        1 => Just(Move::Again),
+    ];
+    prop::collection::vec(one, 4..40)
+}
+
+pub struct Play<'f> {
+    talk: Talk,
+    pub oracle: Oracle<'f>,
+    marks: u32,
+    given: Vec<[String; 3]>,
+    asked: Vec<usize>,
+    last: Timestamp,
+    caller: (Actor, String),
+    /// The last input that had an id: it may come again.
+    repeatable: Option<(usize, String, InputBody)>,
+    n: u32,
+    pub log: Vec<String>,
+}
+
+type Verdict = Result<(), String>;
+
+impl<'f> Play<'f> {
+    pub fn new(machine: &Arc<Machine>, made: &'f Made, proves: bool, vip: bool) -> Self {
+        let user = json!({"identity": {"user_id": "u-1"}, "tag": "u0001", "vip": vip});
+        let mut talk = Talk::with(machine.clone(), user);
+        talk.held = true;
+        let last = talk.now;
+        Self {
+            talk,
+            oracle: Oracle::new(&made.facts, proves),
+            marks: 0,
+            given: vec![["a0000".to_owned(), "b0000".to_owned(), "c0000".to_owned()]],
+            asked: Vec::new(),
+            last,
+            caller: (Actor::User, String::new()),
+            repeatable: None,
+            n: 0,
+            log: Vec::new(),
+        }
+    }
+
+    pub fn tally(&self) -> &Tally {
+        &self.oracle.tally
+    }
+
+    fn put(&mut self, actor: Actor, principal: &str, id: Option<&str>, body: InputBody) -> Result<Answer, String> {
+        let (events, calls) = (self.talk.events.len(), self.talk.calls.len());
+        let now = self.talk.now;
+        let follows = matches!(body, InputBody::Result(..));
+        if !follows && actor != Actor::System {
+            self.last = now;
+            self.caller = (actor, principal.to_owned());
+        }
+        self.log.push(format!("{:>6} {actor:?} {principal} {id:?} {body:?}", now.as_second() - 1_767_603_600));
+        let answer = self.talk.input(actor, principal, id, body.clone());
+        for event in &self.talk.events[events..] {
+            if !matches!(event.body, EventBody::Turn(_) | EventBody::Said { .. }) {
+                self.log.push(format!("         {}", short(&serde_json::to_string(&event.body).unwrap_or_default())));
+            }
+            if let EventBody::Asked { fields, .. } = &event.body {
+                self.asked = fields.iter().filter_map(|f| FIELDS.iter().position(|n| *n == f.as_str())).collect();
+            }
+        }
+        let heard = actor != Actor::System && (!follows || now.as_second() - self.last.as_second() <= PATIENCE);
+        let put = Put { at: now, actor, principal, body: &body, heard };
+        let sent: Vec<_> = self.talk.calls.drain(calls..).collect();
+        let verdict = self.oracle.watch(&put, &self.talk.events[events..], &answer, &sent);
+        self.talk.calls.extend(sent);
+        verdict.map(|()| answer)
+    }
+
+    fn by(&mut self, who: usize, body: InputBody) -> Verdict {
+        let (actor, principal) = WHO[who % WHO.len()];
+        self.n += 1;
+        let id = format!("i{}", self.n);
+        self.repeatable = Some((who, id.clone(), body.clone()));
+        self.put(actor, principal, Some(&id), body).map(drop)
+    }
+
+    fn say(&mut self, who: usize, text: &str) -> Verdict {
+        self.by(who, InputBody::Message(text.into()))
+    }
+
+    fn command(&mut self, who: usize, command: Command) -> Verdict {
+        self.by(who, InputBody::Command(command))
+    }
+
+    fn mark(&mut self, letter: char) -> String {
+        self.marks += 1;
+        format!("{letter}{:04}", self.marks)
+    }
+
+    /// A value for a field: the first one ever, the last one, or a new one.
+    fn value(&mut self, field: usize, old: bool) -> String {
+        if old && let Some(known) = self.given.get(self.n as usize % self.given.len()) {
+            return known[field].clone();
+        }
+        let mark = self.mark(['a', 'b', 'c'][field]);
+        let mut known = self.given.last().cloned().unwrap_or_default();
+        known[field].clone_from(&mark);
+        self.given.push(known);
+        mark
+    }
+
+    /// An answer of the service: done, mostly.
+    fn result(&mut self, which: usize) -> CallResult {
+        let body = json!({"v": self.mark('r'), "who": if which == 7 { "s0002" } else { "s0001" }});
+        match which {
+            1 => answered(409, body),
+            2 => answered(503, body),
+            3 => failed(ErrorKind::Timeout, true),
+            4 => failed(ErrorKind::Connect, false),
+            _ => answered(200, body),
+        }
+    }
+
+    fn land(&mut self, back: usize, which: usize) -> Verdict {
+        let Some(effect) = self.talk.calls.iter().rev().nth(back).map(|c| c.id.clone()) else { return Ok(()) };
+        let result = self.result(which);
+        let (actor, principal) = self.caller.clone();
+        self.put(actor, &principal, None, InputBody::Result(effect, result)).map(drop)
+    }
+
+    fn wake(&mut self) -> Verdict {
+        match self.talk.wake_at {
+            Some(at) if at <= self.talk.now => self.put(Actor::System, "", None, InputBody::Wake).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    pub fn play(&mut self, step: &Move) -> Verdict {
+        match step {
+            Move::Go { by, pick, agent } => self.go(*by, *pick, *agent),
+            Move::Yes { by, how } => match how {
+                0 => self.say(*by, YES[self.n as usize % YES.len()]),
+                how => {
+                    let question = self.oracle.question(how - 1).map(Arc::from);
+                    self.command(*by, Command::Confirm { question })
+                }
+            },
+            Move::No { by, how } => match how {
+                0 => self.say(*by, NO[self.n as usize % NO.len()]),
+                how => {
+                    let question = self.oracle.question(how - 1).map(Arc::from);
+                    self.command(*by, Command::Reject { question })
+                }
+            },
+            Move::Nearly(n) => self.say(0, NEARLY[*n]),
+            Move::Word(n) => self.say(0, WORDS[*n]),
+            Move::Give { by, how, field, old } => {
+                let values = vec![(Name::new(FIELDS[*field]), Json::from(self.value(*field, *old)))];
+                let command = [Command::Fill, Command::Correct, Command::Change][*how](values);
+                self.command(*by, command)
+            }
+            Move::Tell { by, field, old } => {
+                let text = format!("make it {}", self.value(*field, *old));
+                self.say(*by, &text)
+            }
+            Move::Start { by, journey, with } => {
+                let variables = with.map(|f| (Name::new(FIELDS[f]), Json::from(self.value(f, false))));
+                let journey = Name::new(["alpha", "beta", "gamma"][*journey]);
+                self.command(*by, Command::Start { journey, variables: variables.into_iter().collect() })
+            }
+            Move::Land { back, result } => self.land(*back, *result),
+            Move::Wait(seconds) => {
+                self.talk.now += jiff::SignedDuration::from_secs(*seconds);
+                self.wake()
+            }
+            Move::Gone => {
+                let Some(effect) = self.talk.calls.last().map(|c| c.id.clone()) else { return Ok(()) };
+                self.put(Actor::System, "", None, InputBody::TakeOver(effect)).map(drop)
+            }
+            Move::Command { by, which } => {
+                let command = match which {
+                    0 => Command::Cancel,
+                    1 => Command::Resume,
+                    2 => Command::TakeOver,
+                    3 | 4 => Command::HandBack,
+                    5 => Command::Choose("o0001".into()),
+                    6 => Command::Change(Vec::new()),
+                    _ => Command::Next,
+                };
+                self.command(*by, command)
+            }
+            Move::Again => {
+                let Some((who, id, body)) = self.repeatable.clone() else { return Ok(()) };
+                let (actor, principal) = WHO[who % WHO.len()];
+                self.put(actor, principal, Some(&id), body).map(drop)
+            }
+        }
+    }
+
+    /// What is asked for.
+    fn go(&mut self, by: usize, pick: usize, agent: bool) -> Verdict {
+        let helper = if agent { WHO.len() - 1 } else { by };
+        let now = self.talk.machine.present(&self.talk.state, Actor::User, self.talk.now);
+        match (now.status, now.phase) {
+            (Status::Escalated, _) => self.command(2, Command::HandBack),
+            (Status::Abandoned, _) => Ok(()),
+            (_, Phase::Working) => match self.talk.wake_at.filter(|at| *at > self.talk.now) {
+                Some(at) if self.talk.state.pending().any(|p| p.retry_at.is_some()) => {
+                    self.talk.now = at;
+                    self.wake()
+                }
+                _ => self.land(0, if pick == 1 { by + 1 } else { 0 }),
+            },
+            (_, Phase::Collect) => {
+                let field = self.asked.first().copied().unwrap_or(0);
+                let value = self.value(field, false);
+                if agent {
+                    return self.command(helper, Command::Fill(vec![(Name::new(FIELDS[field]), value.into())]));
+                }
+                self.say(by.min(3), &value)
+            }
+            (_, Phase::Choice) => match now.options.get(pick % now.options.len().max(1)) {
+                Some(option) => self.command(helper, Command::Choose(option.id.clone())),
+                None => Ok(()),
+            },
+            (_, Phase::Confirm) if pick < 6 => self.say(by.min(3), YES[pick % YES.len()]),
+            (_, Phase::Confirm) => {
+                let question = self.oracle.question(0).map(Arc::from);
+                self.command(by.min(3), Command::Confirm { question })
+            }
+            (_, Phase::Guide) => self.command(helper, Command::Next),
+            (Status::Paused, _) => self.say(by.min(3), "go on"),
+            _ => {
+                let journey = if pick == 7 { "beta" } else { "alpha" };
+                self.command(helper, Command::Start { journey: Name::new(journey), variables: Vec::new() })
+            }
+        }
+    }
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(300).collect()
+}
