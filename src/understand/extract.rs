@@ -67,8 +67,19 @@ pub fn extract(
 /// Whether a text stands in what was heard, as whole words.
 #[must_use]
 pub fn stands_in(heard: &str, text: &str) -> bool {
-    let (heard, text) = (heard.to_lowercase(), text.trim().to_lowercase());
-    !text.is_empty() && heard.match_indices(&text).any(|(i, found)| is_apart(&heard, &(i..i + found.len())))
+    stand_in_order(heard, std::iter::once(text))
+}
+
+/// Whether all these texts stand in what was heard, as whole words, each behind the one before it.
+pub fn stand_in_order<'t>(heard: &str, texts: impl IntoIterator<Item = &'t str>) -> bool {
+    let heard = heard.to_lowercase();
+    let mut from = 0;
+    texts.into_iter().all(|text| {
+        let text = text.trim().to_lowercase();
+        let behind = heard.match_indices(&text).map(|(i, _)| i..i + text.len()).find(|at| at.start >= from && is_apart(&heard, at));
+        from = behind.as_ref().map_or(from, |at| at.end);
+        !text.is_empty() && behind.is_some()
+    })
 }
 
 /// How much a datapoint says of its values' form.

@@ -17,7 +17,7 @@ mod words;
 
 pub use ask::question_for;
 pub use choice::pick;
-pub use extract::{extract, stands_in};
+pub use extract::{extract, stand_in_order, stands_in};
 pub use locale::Locale;
 pub use normalise::{FieldProblem, normalise};
 pub use reply::{Reply, classify};

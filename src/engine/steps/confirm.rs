@@ -78,10 +78,11 @@ fn text(
     }
     for field in &confirm.fields {
         let variable = variables.set.get(&field.name);
-        let value = variable.map_or_else(String::new, |v| display(&v.value.json));
+        let parts = variable.map_or_else(Vec::new, |v| parts(&v.value.json));
+        let value = parts.join(", ");
         let source = Source { path: Arc::new([field.name.shared()]), seq: variables.seq(field.name.as_str()) };
         push(&mut shown, source);
-        if confirm.message.is_some() && !value.is_empty() && understand::stands_in(&full, &value) {
+        if confirm.message.is_some() && !value.is_empty() && understand::stand_in_order(&full, parts.iter().map(String::as_str)) {
             continue;
         }
         let sensitive = variable.is_some_and(|v| !v.value.taint.is_clean());
@@ -102,6 +103,14 @@ fn text(
         }
     }
     Ok((Saying { text: full.into(), redacted: tainted.then(|| hidden.into()), unset }, shown))
+}
+
+/// A value as a person reads it: a list by its elements.
+fn parts(json: &Json) -> Vec<String> {
+    match json {
+        Json::Array(items) => items.iter().map(display).collect(),
+        other => vec![display(other)],
+    }
 }
 
 /// What of its reads a rendered text depends on: another value there gives another text. So a path that is read in a branch
