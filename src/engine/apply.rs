@@ -143,7 +143,7 @@ impl State {
                     Arc::make_mut(run).grants.retain(|g| step.as_ref().is_some_and(|s| *s != g.step));
                 }
             }
-            EventBody::Decided(decided) => self.decided(decided),
+            EventBody::Decided(decided) => self.decided(decided, event.at),
             EventBody::ActionStarted { effect, attempt, until, .. } => {
                 if let Some(flight) = &mut self.flight {
                     let flight = Arc::make_mut(flight);
@@ -159,6 +159,11 @@ impl State {
                 self.lock();
             }
             EventBody::ActionFinished(finished) => self.finished(finished),
+            EventBody::Replayed(recorded) => {
+                if let Some(flight) = &mut self.flight {
+                    Arc::make_mut(flight).result = Some(Arc::new(recorded.result.clone()));
+                }
+            }
             EventBody::RetryAt { when, reconcile } => {
                 if let Some(flight) = &mut self.flight {
                     let flight = Arc::make_mut(flight);
@@ -254,7 +259,7 @@ impl State {
             }
             EventBody::Abandoned => {
                 self.status = Status::Abandoned;
-                self.flight = None;
+                self.drop_flight();
                 self.queue.clear();
             }
             EventBody::Fault { text, .. } => self.fault = Some(text.clone()),
@@ -431,7 +436,7 @@ impl State {
         Arc::make_mut(&mut run.variables).set.insert(kept.name.clone(), Arc::new(variable));
     }
 
-    fn decided(&mut self, decided: &Decided) {
+    fn decided(&mut self, decided: &Decided, at: jiff::Timestamp) {
         if decided.again {
             return;
         }
@@ -451,9 +456,10 @@ impl State {
                 inputs: inputs.clone(),
                 sources: decided.sources.clone(),
                 digest: decided.digest.clone(),
+                reserves: decided.reserves,
                 attempt: 0,
                 until: jiff::Timestamp::default(),
-                began: jiff::Timestamp::default(),
+                began: at,
                 retry_at: None,
                 reconcile: false,
                 result: None,
@@ -493,17 +499,31 @@ impl State {
         flight.result = Some(Arc::new(finished.result.clone()));
         flight.taint = finished.taint.clone();
         let (Some(digest), Some(class)) = (flight.digest.clone(), finished.class) else { return };
-        let action = flight.action.clone();
+        let flight = flight.clone();
         let write = Arc::make_mut(&mut self.writes).entry(digest).or_default();
-        write.action = Some(action);
+        write.action = Some(flight.action);
         match class {
             Class::NotSent => {}
             Class::Refused | Class::Applied => {
                 write.n += 1;
                 write.doubt = None;
             }
-            Class::InDoubt => write.doubt = Some(finished.effect.clone()),
+            Class::InDoubt => {
+                write.key = flight.request.idempotency_key.clone().filter(|_| flight.reserves);
+                write.doubt = Some(finished.effect.clone());
+            }
         }
+    }
+
+    /// A write that nobody waits for any more, and of which no answer came, is in doubt.
+    fn drop_flight(&mut self) {
+        let Some(flight) = self.flight.take() else { return };
+        let write = flight.settles.as_ref().unwrap_or(&flight);
+        let (Some(digest), Some(effect), None) = (&write.digest, &write.effect, &write.result) else { return };
+        let entry = Arc::make_mut(&mut self.writes).entry(digest.clone()).or_default();
+        entry.action = Some(write.action.clone());
+        entry.key = write.request.idempotency_key.clone().filter(|_| write.reserves);
+        entry.doubt = Some(effect.clone());
     }
 
     /// The action in flight came to its end: a yes that it needed is used at this step.
@@ -536,7 +556,7 @@ impl State {
             }
             self.last = Some((run.journey.clone(), ended.outcome.clone(), self.turn));
             if self.flight.as_ref().is_some_and(|f| f.run == run.id) {
-                self.flight = None;
+                self.drop_flight();
             }
         }
         if self.escalation.is_none() && !self.taken {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::effect::{CallEffect, CallResult, Effect, EffectId};
+use super::claims::{AuthorsKey, Taking};
+use super::effect::{CallEffect, CallResult, Claim, Effect, EffectId};
 use super::event::{Class, Decided, EventBody, Finished, Purpose};
 use super::inputs::{self, Resolved};
 use super::redact;
@@ -15,13 +16,15 @@ use super::turn::{Go, Turn, later};
 use crate::model::action::{Effects, ErrorKind, Idempotency, Reconcile};
 use crate::model::step::Input;
 use crate::model::{Action, StepKey};
-use crate::supervise::{Decision, Intent, Ledger, Source, Verdict, decide};
+use crate::supervise::{Intent, KeyStanding, Ledger, Permit, Source, Verdict, decide};
 use crate::value::{Taint, Value};
 
 /// Past an action's timeout, until its sender is given up.
 const MARGIN_MS: u64 = 2_000;
 /// A delay between tries, at most.
 const LONGEST_DELAY_MS: u64 = 300_000;
+/// A wait for an idempotency key that is taken elsewhere: at first, and at most.
+const KEY_WAIT_MS: (u64, u64) = (100, 2_000);
 /// How long a method that is idempotent by nature may be sent again.
 const NATURAL_MS: i64 = 30_000;
 
@@ -54,56 +57,93 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Turn<'_> {
-    /// Decides on a call and starts it. What it comes to comes as an input of its own.
-    pub fn call(&mut self, wanted: &Wanted<'_>) -> Result<(), Trouble> {
+    /// Decides on a call and starts it. What it comes to comes as an input of its own, unless it was done before under the same key.
+    pub fn call(&mut self, wanted: &Wanted<'_>) -> Result<Go, Trouble> {
         let Some((run, _)) = self.top() else { return Err(Trouble::new(ErrorKind::Internal, "there is no run")) };
         let Some(step) = run.at.clone() else { return Err(Trouble::new(ErrorKind::Internal, "there is no step")) };
         let action = wanted.action;
         let built = self.build(wanted, run);
-        let (inputs, mut request, sources) = match built {
+        let (inputs, mut request, sources, key) = match built {
             Ok(built) => built,
             Err(detail) => return Err(Trouble::new(ErrorKind::InvalidInput, detail)),
         };
         let digest = (action.effects == Effects::Write).then(|| self.write_digest(action, &request::canonical(&request)));
+        let mut reserve = None;
         if let Some(digest) = &digest {
-            request.idempotency_key = Some(self.idempotency_key(action, digest));
+            request.idempotency_key = Some(match &key {
+                AuthorsKey::Made(key) => {
+                    reserve = Some(Claim::Key { key: key.clone(), digest: digest.clone() });
+                    key.clone()
+                }
+                AuthorsKey::Unwritten | AuthorsKey::Incomplete(_) => self.idempotency_key(action, digest),
+            });
+        }
+        let reserves = reserve.is_some();
+        let mut taking = self.taking(action, reserve);
+        if let AuthorsKey::Incomplete(path) = key {
+            taking.key_stands = KeyStanding::Incomplete(path);
         }
         let until = later(self.at, action.settings.timeout_ms.saturating_add(MARGIN_MS));
         let placed = self.state.flight.is_none() || wanted.purpose == Purpose::Reconcile;
-        let (verdict, permit) = self.decide(run, &step, action, &sources, digest.as_ref(), until, placed);
-        let allowed = permit.is_some();
+        let (verdict, permit) = self.decide(run, &step, action, &sources, digest.as_ref(), &taking, until, placed);
         let trouble = denied(&verdict);
+        // What waits for its key stays as it was decided.
+        let frozen = permit.is_some() || trouble.kind == ErrorKind::Busy;
         let request = Arc::new(request);
         self.emit(EventBody::Decided(Box::new(Decided {
             action: action.id.clone(),
             purpose: wanted.purpose,
             verdict,
-            request: allowed.then(|| request.clone()),
-            inputs: allowed.then(|| inputs.clone()),
-            sources: if allowed { sources.into() } else { Arc::default() },
+            request: frozen.then(|| request.clone()),
+            inputs: frozen.then(|| inputs.clone()),
+            sources: if frozen { sources.into() } else { Arc::default() },
             digest,
+            reserves: frozen && reserves,
             again: false,
         })));
         match permit {
-            Some(permit) => {
-                self.send(action, permit, request, &inputs, 1, until);
-                Ok(())
-            }
+            Some(permit) => Ok(self.proceed(action, permit, taking, until)),
+            None if trouble.kind == ErrorKind::Busy => self.wait_for_key(action, trouble),
             None => Err(trouble),
         }
     }
 
-    fn build(&self, wanted: &Wanted<'_>, run: &Run) -> Result<(Value, super::effect::Request, Vec<Source>), String> {
+    /// Sends what was decided, or takes the answer that it had before under its key.
+    fn proceed(&mut self, action: &Arc<Action>, permit: Permit, mut taking: Taking, until: Timestamp) -> Go {
+        let Some(flight) = self.state.flight.clone() else { return Go::Wait };
+        if let Some(recorded) = taking.recorded.take() {
+            return self.replay(action, recorded);
+        }
+        self.claim(taking);
+        self.send(action, permit, flight.request.clone(), &flight.inputs, flight.attempt + 1, until);
+        Go::Wait
+    }
+
+    /// The same request is under way elsewhere: asks again a little later, for as long as the action itself may take.
+    fn wait_for_key(&mut self, action: &Action, busy: Trouble) -> Result<Go, Trouble> {
+        let Some(flight) = self.state.flight.clone() else { return Err(busy) };
+        let waited = u64::try_from(self.at.as_millisecond() - flight.began.as_millisecond()).unwrap_or(0);
+        let left = action.settings.timeout_ms.saturating_sub(waited);
+        if left == 0 {
+            return Err(busy);
+        }
+        let wait = waited.clamp(KEY_WAIT_MS.0, KEY_WAIT_MS.1).min(left);
+        self.emit(EventBody::RetryAt { when: later(self.at, wait), reconcile: false });
+        Ok(Go::Wait)
+    }
+
+    fn build(&self, wanted: &Wanted<'_>, run: &Run) -> Result<(Value, super::effect::Request, Vec<Source>, AuthorsKey), String> {
         let action = wanted.action;
         let view = View::new(&self.state, Some(run), self.at).each(wanted.each);
         let resolved = inputs::resolve(action, wanted.inputs, &view, &self.state, run)?;
         let view = View::new(&self.state, Some(run), self.at).each(wanted.each).inputs(&resolved.value);
         let request = request::build(action, &resolved.value, &view)?;
+        let key = self.authors_key(action, &view);
         let Resolved { value, mut sources } = resolved;
         for source in request::sources(action, &run.variables) {
             scope::push(&mut sources, source);
         }
-        Ok((value, request, sources))
+        Ok((value, request, sources, key))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the facts of one decision, each of another origin")]
@@ -114,9 +154,10 @@ impl Turn<'_> {
         action: &Action,
         sources: &[Source],
         digest: Option<&Arc<str>>,
+        taking: &Taking,
         until: Timestamp,
         placed: bool,
-    ) -> (Verdict, Option<crate::supervise::Permit>) {
+    ) -> (Verdict, Option<Permit>) {
         let doubtful = digest.and_then(|d| self.state.writes.get(d)).is_some_and(|w| w.doubt.is_some());
         let in_doubt = doubtful && action.settings.idempotency != Idempotency::Key;
         let intent = Intent { action, step, placed, sources, until };
@@ -127,6 +168,8 @@ impl Turn<'_> {
             policies: self.machine.policies,
             in_doubt,
             grant_ttl_s: self.machine.workspace.settings.limits.grant_ttl_s,
+            rate: taking.rate_stands,
+            key: taking.key_stands.clone(),
         };
         decide(&intent, &ledger, self.at)
     }
@@ -134,7 +177,7 @@ impl Turn<'_> {
     fn send(
         &mut self,
         action: &Arc<Action>,
-        permit: crate::supervise::Permit,
+        permit: Permit,
         request: Arc<super::effect::Request>,
         inputs: &Value,
         attempt: u32,
@@ -174,15 +217,19 @@ impl Turn<'_> {
     }
 
     /// Decides once more on what is in flight, and sends the same bytes again.
-    pub fn call_again(&mut self, action: &Arc<Action>) -> Result<(), Trouble> {
+    pub fn call_again(&mut self, action: &Arc<Action>) -> Result<Go, Trouble> {
         let (Some(flight), Some((run, _))) = (self.state.flight.clone(), self.top()) else {
             return Err(Trouble::new(ErrorKind::Internal, "nothing is in flight"));
         };
         let Some(step) = run.at.clone() else { return Err(Trouble::new(ErrorKind::Internal, "there is no step")) };
         let until = later(self.at, action.settings.timeout_ms.saturating_add(MARGIN_MS));
         let placed = run.id == flight.run;
+        let unsent = flight.attempt == 0;
+        let reserve = flight.digest.clone().zip(flight.request.idempotency_key.clone()).filter(|_| unsent && flight.reserves);
+        let taking = self.taking(action, reserve.map(|(digest, key)| Claim::Key { key, digest }));
         // Whether it may be sent again in spite of doubt was settled before it came here.
-        let (verdict, permit) = self.decide(run, &step, action, &flight.sources, None, until, placed);
+        let doubted = flight.digest.as_ref().filter(|_| unsent);
+        let (verdict, permit) = self.decide(run, &step, action, &flight.sources, doubted, &taking, until, placed);
         let trouble = denied(&verdict);
         self.emit(EventBody::Decided(Box::new(Decided {
             action: action.id.clone(),
@@ -192,13 +239,12 @@ impl Turn<'_> {
             inputs: None,
             sources: Arc::default(),
             digest: None,
+            reserves: false,
             again: true,
         })));
         match permit {
-            Some(permit) => {
-                self.send(action, permit, flight.request.clone(), &flight.inputs, flight.attempt + 1, until);
-                Ok(())
-            }
+            Some(permit) => Ok(self.proceed(action, permit, taking, until)),
+            None if trouble.kind == ErrorKind::Busy => self.wait_for_key(action, trouble),
             None => Err(trouble),
         }
     }
@@ -253,7 +299,7 @@ impl Turn<'_> {
         }
         let wanted = Wanted { action: &action, inputs: &inputs, each: None, purpose: Purpose::Reconcile };
         match self.call(&wanted) {
-            Ok(()) => Go::Wait,
+            Ok(go) => go,
             Err(trouble) => self.doubt_remains(&trouble.detail),
         }
     }
@@ -261,10 +307,12 @@ impl Turn<'_> {
 
 fn denied(verdict: &Verdict) -> Trouble {
     let detail = verdict.why().cloned().unwrap_or_else(|| "it was not allowed".into());
-    match (verdict.decision, verdict.code()) {
-        (Decision::Allow | Decision::Hold | Decision::Deny, Some(code)) if &**code == "in_doubt" => {
-            Trouble { kind: ErrorKind::InDoubt, code: Some(code.clone()), detail, exhausted: false }
-        }
-        (_, code) => Trouble { kind: ErrorKind::Denied, code: code.cloned(), detail, exhausted: false },
-    }
+    let code = verdict.code().cloned();
+    let kind = match code.as_deref() {
+        Some("in_doubt") => ErrorKind::InDoubt,
+        Some("rate_limited") => ErrorKind::RateLimited,
+        Some("busy") => ErrorKind::Busy,
+        _ => ErrorKind::Denied,
+    };
+    Trouble { kind, code, detail, exhausted: false }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::answer::AnswerOption;
-use super::effect::{CallResult, EffectId, Request};
+use super::effect::{CallResult, EffectId, Recorded, Request};
 use super::input::{Actor, Open};
 use crate::model::action::ErrorKind;
 use crate::model::step::Priority;
@@ -154,6 +154,8 @@ pub enum EventBody {
     },
     /// A request came to something.
     ActionFinished(Box<Finished>),
+    /// The answer of an earlier request under the same idempotency key is taken, and nothing is sent.
+    Replayed(Box<Recorded>),
     /// It is tried again later.
     RetryAt {
         /// When.
@@ -426,6 +428,9 @@ pub struct Decided {
     /// Of a write: digest of the request, by which doubt is remembered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Arc<str>>,
+    /// Whether its idempotency key is an author's, and taken for this request alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reserves: bool,
     /// A new attempt of what is in flight, which keeps its request.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub again: bool,

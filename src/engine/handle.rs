@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::answer::{AnswerOption, Status};
-use super::event::{EventBody, Queued};
+use super::event::{Class, EventBody, Queued};
 use super::hear::Heard;
 use super::input::{Actor, Command, InputBody, Open};
-use super::state::State;
+use super::state::{Flight, State};
 use super::steps::{self, Answered, choice, collect, confirm, guide, investigate};
 use super::turn::{Go, Turn};
 use crate::engine::effect::{CallFailure, CallResult, EffectId};
@@ -247,10 +247,7 @@ impl Turn<'_> {
             let rule = action.safety.reconcile.clone().filter(|_| flight.reconcile);
             let go = match rule {
                 Some(rule) => self.reconcile(&rule),
-                None => match self.call_again(&action) {
-                    Ok(()) => Go::Wait,
-                    Err(trouble) => self.trouble(trouble),
-                },
+                None => self.resend(&action, &flight),
             };
             self.walk(go);
             return self.drain();
@@ -269,19 +266,10 @@ impl Turn<'_> {
         }
     }
 
-    /// The sender of an effect is gone. A read is decided again and sent; a write is sent again only where that is safe, and is
-    /// in doubt otherwise.
+    /// The sender of an effect is gone. A read is decided again and sent; a write is in doubt, and sent again only where that is safe.
     fn take_over_effect(&mut self, effect: &EffectId) -> Go {
         let flight = self.state.flight.clone().filter(|f| f.effect.as_ref() == Some(effect) && f.result.is_none());
         let Some(flight) = flight else { return Go::Wait };
-        let Some(action) = self.action_in_flight(&flight) else { return Go::Wait };
-        let safe = action.effects == Effects::Read || action.settings.idempotency == Idempotency::Key;
-        if safe && flight.attempt <= action.settings.retries.saturating_add(1) {
-            return match self.call_again(&action) {
-                Ok(()) => Go::Wait,
-                Err(trouble) => self.trouble(trouble),
-            };
-        }
         let failure = CallFailure {
             kind: ErrorKind::Timeout,
             code: "sender_gone".into(),
@@ -289,7 +277,23 @@ impl Turn<'_> {
             detail: "whoever sent it is gone".into(),
             retry_after_ms: None,
         };
-        self.result(effect, CallResult::Failed(failure))
+        let gone = CallResult::Failed(failure);
+        let Some(action) = self.action_in_flight(&flight) else { return self.result(effect, gone) };
+        let safe = action.effects == Effects::Read || action.settings.idempotency == Idempotency::Key;
+        if !safe || flight.attempt > action.settings.retries.saturating_add(1) {
+            return self.result(effect, gone);
+        }
+        self.finish(effect, gone, (action.effects == Effects::Write).then_some(Class::InDoubt));
+        self.resend(&action, &flight)
+    }
+
+    /// Decides again on what is in flight, and sends it again. A write in doubt that may not be sent stays in doubt.
+    fn resend(&mut self, action: &Arc<crate::model::Action>, flight: &Flight) -> Go {
+        match self.call_again(action) {
+            Ok(go) => go,
+            Err(_) if self.is_doubtful(flight) => self.in_doubt(action, flight),
+            Err(trouble) => self.failed_call(action, flight, trouble),
+        }
     }
 
     fn command(&mut self, command: Command) {

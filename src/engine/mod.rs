@@ -6,6 +6,7 @@
 pub mod answer;
 mod apply;
 mod call;
+mod claims;
 pub mod effect;
 pub mod event;
 mod expects;

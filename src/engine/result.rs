@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::answer::ReadResult;
 use super::call::Trouble;
-use super::effect::{CallResult, EffectId, HttpAnswer};
+use super::effect::{CallResult, Claim, EffectId, HttpAnswer, Recorded};
 use super::event::{Class, EventBody, Kept, Purpose};
 use super::inputs::coerce;
 use super::redact;
@@ -44,6 +44,9 @@ impl Turn<'_> {
             return self.trouble(Trouble::new(ErrorKind::Internal, "the action is not in this version of the workspace"));
         };
         let judged = self.judge(&action, &flight, &result);
+        if let (Some(Class::Applied), true, Some(key)) = (judged.class, flight.reserves, &flight.request.idempotency_key) {
+            self.key_applied(&action, key.clone(), result.clone(), None);
+        }
         self.finish(Some(&action), effect, result, judged.class);
         for note in judged.notes {
             self.note(note);
@@ -66,16 +69,41 @@ impl Turn<'_> {
         }
     }
 
+    /// Takes the answer of an earlier request under the same key: nothing was sent.
+    pub fn replay(&mut self, action: &Arc<Action>, recorded: Recorded) -> Go {
+        self.emit(EventBody::Replayed(Box::new(recorded.clone())));
+        let Some(flight) = self.state.flight.clone() else { return Go::Wait };
+        let Recorded { result, outcome } = recorded;
+        let judged = self.judge(action, &flight, &result);
+        match outcome.map_or(judged.outcome, Ok) {
+            Ok(outcome) => self.matched(action, &flight, &outcome),
+            Err(trouble) => self.failed_call(action, &flight, trouble),
+        }
+    }
+
+    /// A result that nobody waits for: recorded, and if it is definite, it settles the doubt of its write.
     fn late(&mut self, effect: &EffectId, result: &CallResult) {
         let doubtful = self.state.writes.iter().find(|(_, w)| w.doubt.as_ref() == Some(effect));
-        let Some(digest) = doubtful.map(|(d, _)| d.clone()) else {
+        let Some((digest, write)) = doubtful.map(|(d, w)| (d.clone(), w.clone())) else {
             return self.note("a result came that nothing waits for");
         };
         let class = classify(result, false, false);
         self.note("a late result of a write came");
-        if matches!(class, Class::Applied | Class::Refused) {
-            self.emit(EventBody::Settled { digest });
+        if !matches!(class, Class::Applied | Class::Refused) {
+            return;
         }
+        self.emit(EventBody::Settled { digest });
+        let action = write.action.and_then(|a| self.machine.workspace.action(&a.to_string()).cloned());
+        match (write.key, action) {
+            (Some(key), Some(action)) if class == Class::Applied => self.key_applied(&action, key, result.clone(), None),
+            (Some(key), _) if class == Class::Refused => self.claims.push(Claim::KeyFreed { key }),
+            _ => {}
+        }
+    }
+
+    /// Whether nobody knows what came of an earlier attempt of this write.
+    pub fn is_doubtful(&self, flight: &Flight) -> bool {
+        flight.digest.as_ref().and_then(|d| self.state.writes.get(d)).is_some_and(|w| w.doubt.is_some())
     }
 
     /// The action that is in flight.
@@ -110,7 +138,7 @@ impl Turn<'_> {
 
     fn judge(&self, action: &Action, flight: &Flight, result: &CallResult) -> Judged {
         let write = action.effects == Effects::Write;
-        let doubted = flight.digest.as_ref().and_then(|d| self.state.writes.get(d)).is_some_and(|w| w.doubt.is_some());
+        let doubted = self.is_doubtful(flight);
         match result {
             CallResult::Failed(failure) => {
                 let trouble = Trouble::coded(failure.kind, &failure.code, failure.detail.clone());
@@ -241,7 +269,7 @@ impl Turn<'_> {
     }
 
     /// Nobody knows whether a write was done: the read that settles it, if there is one, a while later.
-    fn in_doubt(&mut self, action: &Action, flight: &Flight) -> Go {
+    pub fn in_doubt(&mut self, action: &Action, flight: &Flight) -> Go {
         match &action.safety.reconcile {
             Some(rule) => {
                 let when = later(flight.until.max(self.at), rule.after_s.saturating_mul(1_000));
@@ -264,6 +292,9 @@ impl Turn<'_> {
             if let Some(digest) = digest {
                 self.emit(EventBody::Settled { digest });
             }
+            if let (true, Some(key), Some(result)) = (write.reserves, &write.request.idempotency_key, &write.result) {
+                self.key_applied(&action, key.clone(), (**result).clone(), Some(as_outcome.clone()));
+            }
             return self.matched(&action, &write, &as_outcome);
         }
         if rule.not_applied.iter().any(|r| r.name == name) {
@@ -280,7 +311,7 @@ impl Turn<'_> {
         self.trouble(Trouble::new(ErrorKind::InDoubt, why))
     }
 
-    fn failed_call(&mut self, action: &Action, flight: &Flight, trouble: Trouble) -> Go {
+    pub fn failed_call(&mut self, action: &Action, flight: &Flight, trouble: Trouble) -> Go {
         match flight.purpose {
             Purpose::Step => self.trouble(trouble),
             Purpose::Read => {
@@ -331,16 +362,21 @@ fn failed(trouble: &Trouble) -> EventBody {
 fn classify(result: &CallResult, doubted: bool, settles: bool) -> Class {
     let class = match result {
         CallResult::Failed(failure) if !failure.sent => return if doubted { Class::InDoubt } else { Class::NotSent },
+        // Only what was answered with success has an output that can be invalid.
+        CallResult::Failed(failure) if failure.kind == ErrorKind::InvalidOutput => return Class::Applied,
         CallResult::Failed(_) => return Class::InDoubt,
-        CallResult::Answered(_) if settles => return Class::Applied,
+        CallResult::Answered(answer) if settles && (doubted || !is_refusal(answer.status)) => return Class::Applied,
         CallResult::Answered(answer) => match answer.status {
             200..=299 => Class::Applied,
-            408 => Class::InDoubt,
-            400..=499 => Class::Refused,
+            status if is_refusal(status) => Class::Refused,
             _ => Class::InDoubt,
         },
     };
     if doubted && class == Class::Refused { Class::InDoubt } else { class }
+}
+
+fn is_refusal(status: u16) -> bool {
+    (400..500).contains(&status) && status != 408
 }
 
 /// Why an answer is not what the action's `output_schema` says.

@@ -195,13 +195,16 @@ pub(super) struct Flight {
     /// Of a write.
     #[serde(default, skip_serializing_if = "is_default")]
     pub digest: Option<Arc<str>>,
-    /// The attempt under way, from 1.
+    /// Whether its idempotency key is an author's, and taken for this request alone.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub reserves: bool,
+    /// The attempt under way, from 1; 0 while it waits for its key.
     #[serde(default, skip_serializing_if = "is_default")]
     pub attempt: u32,
     /// Until when it is waited for.
     #[serde(default, skip_serializing_if = "is_default")]
     pub until: Timestamp,
-    /// When the first attempt began.
+    /// When the first attempt began, or the wait for its key.
     #[serde(default, skip_serializing_if = "is_default")]
     pub began: Timestamp,
     /// When it is tried again, or its doubt looked into.
@@ -234,6 +237,9 @@ pub(super) struct Write {
     /// The effect of which nobody knows what came.
     #[serde(default, skip_serializing_if = "is_default")]
     pub doubt: Option<EffectId>,
+    /// The idempotency key that is taken for it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub key: Option<Arc<str>>,
 }
 
 /// What is pending: an action that started and has no result, or that is to be tried again. Only a new decision sends anything.

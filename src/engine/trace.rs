@@ -99,6 +99,7 @@ impl Tracer {
                 };
                 self.push("answer", text);
             }
+            EventBody::Replayed(_) => self.push("answer", "the one recorded under its idempotency key: nothing is sent"),
             EventBody::RetryAt { when, reconcile: false } => self.push("retry", format!("again at {when}")),
             EventBody::RetryAt { when, reconcile: true } => self.push("retry", format!("asks what came of it at {when}")),
             EventBody::Matched { outcome } => self.push("outcome", outcome.clone()),

@@ -149,10 +149,12 @@ impl<'m> Turn<'m> {
 
     pub fn run(mut self) -> Progress {
         let before = self.state.version;
+        let flight = self.state.flight.clone();
         if let Some(body) = self.body.take() {
             self.handle(body);
         }
         self.mark_sensitive();
+        self.free_key(flight.as_ref());
         let wake_at = self.wake_at();
         let answer = self.answer(before);
         Progress { state: self.state, events: self.events, claims: self.claims, effects: self.effects, wake_at, answer }

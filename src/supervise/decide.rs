@@ -41,6 +41,37 @@ pub struct Ledger<'a> {
     pub in_doubt: bool,
     /// Seconds that a grant lives.
     pub grant_ttl_s: u64,
+    /// How its rate stands.
+    pub rate: RateStanding,
+    /// How its idempotency key stands.
+    pub key: KeyStanding,
+}
+
+/// How the rate of an action stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateStanding {
+    /// It has none, or there is room.
+    Free,
+    /// It is used up.
+    Full {
+        /// When there is room again, if that is known.
+        retry_at: Option<Timestamp>,
+    },
+}
+
+/// How the idempotency key that an author wrote for an action stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyStanding {
+    /// There is none, or it can be had.
+    Free,
+    /// Something that it is made of has no value.
+    Incomplete(Arc<str>),
+    /// The same request is in flight under it elsewhere.
+    Busy,
+    /// It was used for another request.
+    OtherInputs,
+    /// The request was done under it: its answer is known, and nothing is to be sent.
+    Applied,
 }
 
 /// What was decided.
@@ -159,14 +190,32 @@ impl Docket {
         if safety.approval.is_some() {
             return self.unenforced(Rule::Approval, "requires_approval");
         }
-        if safety.rate_limit.is_some() {
-            return self.unenforced(Rule::Rate, "rate_limit");
+        // What is not sent does not count.
+        if ledger.key == KeyStanding::Applied {
+            return self.pass(Rule::Idempotency, "it was done before under the same key, and is not sent again");
         }
-        if safety.idempotency_key.is_some() {
-            return self.unenforced(Rule::Idempotency, "idempotency_key");
+        if let RateStanding::Full { retry_at } = ledger.rate {
+            let wait = retry_at.map(|at| at.as_second().saturating_sub(now.as_second()).max(1));
+            let again = wait.map_or_else(String::new, |s| format!(": there is room again in {s} s"));
+            return self.deny(Rule::Rate, "rate_limited", &format!("it ran as often as `rate_limit` allows{again}"));
         }
-        if intent.action.effects == Effects::Write && ledger.in_doubt {
-            self.deny(Rule::Idempotency, "in_doubt", "the same write was sent before, and nobody knows what came of it");
+        if intent.action.effects == Effects::Write {
+            self.idempotency(ledger);
+        }
+    }
+
+    fn idempotency(&mut self, ledger: &Ledger<'_>) {
+        let rule = Rule::Idempotency;
+        if ledger.in_doubt {
+            return self.deny(rule, "in_doubt", "the same write was sent before, and nobody knows what came of it");
+        }
+        match &ledger.key {
+            KeyStanding::Incomplete(path) => {
+                self.deny(rule, "incomplete_key", &format!("`{path}` has no value, and the idempotency key is made of it"));
+            }
+            KeyStanding::Busy => self.deny(rule, "busy", "the same request is under way elsewhere"),
+            KeyStanding::OtherInputs => self.deny(rule, "other_inputs", "the idempotency key was used with other inputs"),
+            KeyStanding::Free | KeyStanding::Applied => {}
         }
     }
 

@@ -6,7 +6,7 @@ mod identity;
 mod lineage;
 mod permit;
 
-pub use decide::{Decision, Intent, Ledger, Reason, Rule, Verdict, decide};
+pub use decide::{Decision, Intent, KeyStanding, Ledger, RateStanding, Reason, Rule, Verdict, decide};
 pub use grant::{Grant, Question, covers};
 pub use identity::Identity;
 pub use lineage::{Origin, Source, Variable, Variables, stale};

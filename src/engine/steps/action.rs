@@ -26,7 +26,7 @@ pub(in crate::engine) fn enter(turn: &mut Turn<'_>, step: &Step, call: &Call) ->
 fn send(turn: &mut Turn<'_>, call: &Call, action: &Arc<Action>, each: Option<&Value>) -> Go {
     let wanted = Wanted { action, inputs: &call.inputs, each, purpose: Purpose::Step };
     match turn.call(&wanted) {
-        Ok(()) => Go::Wait,
+        Ok(go) => go,
         Err(trouble) if trouble.code.as_deref() == Some("identity") => identify(turn, trouble),
         Err(trouble) => turn.trouble(trouble),
     }

@@ -47,7 +47,7 @@ pub(in crate::engine) fn read(turn: &mut Turn<'_>, search: &Investigate, referen
         .collect();
     let wanted = Wanted { action: &action, inputs: &given, each: None, purpose: Purpose::Read };
     match turn.call(&wanted) {
-        Ok(()) => Ok(Go::Wait),
+        Ok(go) => Ok(go),
         Err(trouble) => Err(trouble.detail.to_string()),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::engine::call::Wanted;
 use crate::engine::effect::CallResult;
 use crate::engine::event::{EventBody, Purpose};
+use crate::engine::inputs::{self, Resolved};
 use crate::engine::redact;
 use crate::engine::scope::View;
 use crate::engine::state::Flight;
@@ -26,10 +27,16 @@ pub(in crate::engine) fn enter(turn: &mut Turn<'_>, verify: &Verify) -> Go {
         turn.note(format!("`{name}` is an agent's word and stands in no message of the user's: it does not count"));
         return not_verified(verify);
     }
+    if let Ok(resolved) = resolved(turn, verify, action)
+        && !turn.count_try(action, &resolved.value, verify.max_tries)
+    {
+        turn.note("verification was tried too often with this input, in all conversations together");
+        return not_verified(verify);
+    }
     turn.emit(EventBody::VerifyTried);
     let wanted = Wanted { action, inputs: &verify.call.inputs, each: None, purpose: Purpose::Step };
     match turn.call(&wanted) {
-        Ok(()) => Go::Wait,
+        Ok(go) => go,
         Err(trouble) => turn.trouble(trouble),
     }
 }
@@ -41,11 +48,16 @@ fn not_verified(verify: &Verify) -> Go {
     }
 }
 
+fn resolved(turn: &Turn<'_>, verify: &Verify, action: &Action) -> Result<Resolved, String> {
+    let run = turn.state.top().ok_or("there is no run")?;
+    let view = View::new(&turn.state, Some(run), turn.at);
+    inputs::resolve(action, &verify.call.inputs, &view, &turn.state, run)
+}
+
 /// The first variable that the inputs come from which only an agent vouches for.
 fn agents_word(turn: &Turn<'_>, verify: &Verify, action: &Action) -> Option<Name> {
     let run = turn.state.top()?;
-    let view = View::new(&turn.state, Some(run), turn.at);
-    let resolved = crate::engine::inputs::resolve(action, &verify.call.inputs, &view, &turn.state, run).ok()?;
+    let resolved = resolved(turn, verify, action).ok()?;
     let mut sources: Vec<Source> = resolved.sources;
     let mut seen: Vec<Name> = Vec::new();
     while let Some(source) = sources.pop() {
