@@ -176,6 +176,11 @@ pub enum Claim {
         /// In how many seconds.
         per_s: u64,
     },
+    /// A rate is counted from nothing again.
+    RateCleared {
+        /// What is counted.
+        bucket: Arc<str>,
+    },
     /// A name that is used once, of whatever kind.
     Other {
         /// Its kind.

@@ -39,7 +39,7 @@ impl Ledger {
     /// Whether a conversation can have a claim; `taken` are those of the same rate that this transaction asks for before it.
     pub(super) fn check(&self, claim: &Claim, conversation: &str, now: Timestamp, taken: usize) -> Result<(), Refused> {
         match claim {
-            Claim::Message { .. } | Claim::KeyApplied { .. } | Claim::KeyFreed { .. } => Ok(()),
+            Claim::Message { .. } | Claim::KeyApplied { .. } | Claim::KeyFreed { .. } | Claim::RateCleared { .. } => Ok(()),
             Claim::Key { key, digest } => match self.keys.get(key).filter(|k| k.counts(now)) {
                 None => Ok(()),
                 Some(held) if held.digest != *digest => Err(refused(claim, "other_inputs")),
@@ -95,6 +95,9 @@ impl Ledger {
                     stamps.pop_front();
                 }
                 stamps.push_back(now);
+            }
+            Claim::RateCleared { bucket } => {
+                self.rates.remove(&bucket);
             }
             Claim::Other { kind, key } => {
                 self.others.insert((kind.as_str().into(), key), conversation.clone());

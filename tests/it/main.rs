@@ -18,6 +18,7 @@ mod expr;
 mod files;
 mod fuzzed;
 mod marked;
+mod once;
 mod outbound;
 mod properties;
 mod sound;

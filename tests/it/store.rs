@@ -199,6 +199,10 @@ async fn a_rate_holds_in_every_window<S: Store>(store: &S) {
     assert_eq!(refused(store, take(60, 3, 2)).await, ("rate_limited".into(), Some(at(80))));
     done(store, take(80, 3, 2)).await;
     assert_eq!(refused(store, take(81, 4, 4)).await.0, "rate_limited");
+    assert_eq!(refused(store, take(81, 4, 1)).await.0, "rate_limited");
+    let cleared = Claim::RateCleared { bucket: "b".into() };
+    done(store, Commit { now: at(81), claims: vec![cleared], ..commit("c", 4, &["a"]) }).await;
+    done(store, take(81, 5, 3)).await;
 }
 
 async fn a_key_is_settled_by_what_came_of_its_request<S: Store>(store: &S) {

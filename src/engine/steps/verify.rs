@@ -108,6 +108,7 @@ pub(in crate::engine) fn matched(
     let expires = later(turn.at, verify.ttl_s.saturating_mul(1_000));
     let identity = Identity { subject, level: verify.level, at: turn.at, expires };
     turn.emit(EventBody::Verified { identity: Box::new(identity) });
+    turn.clear_tries(action, &flight.inputs);
     Go::To(step.next, Some("verified".into()))
 }
 
