@@ -123,7 +123,7 @@ impl Turn<'_> {
     /// Counts a try to be verified, across all conversations of the tenant: by each input that does not have to be kept secret, for who
     /// guesses changes the secret and keeps the rest. `false` if there were too many.
     pub fn count_try(&mut self, action: &Action, inputs: &Value, max: u32) -> bool {
-        let buckets = self.tries(action, inputs).into_iter();
+        let buckets = self.tried(action, inputs).into_iter();
         let claims: Vec<Claim> = buckets.map(|bucket| Claim::Rate { bucket, max, per_s: TRIES_FOR_S }).collect();
         let free = claims.iter().all(|c| self.refusal(c).is_none());
         if free {
@@ -134,11 +134,11 @@ impl Turn<'_> {
 
     /// Somebody was verified with these inputs: what they tried before does not count against them.
     pub fn clear_tries(&mut self, action: &Action, inputs: &Value) {
-        let buckets = self.tries(action, inputs).into_iter();
+        let buckets = self.tried(action, inputs).into_iter();
         self.claims.extend(buckets.map(|bucket| Claim::RateCleared { bucket }));
     }
 
-    fn tries(&self, action: &Action, inputs: &Value) -> Vec<Arc<str>> {
+    fn tried(&self, action: &Action, inputs: &Value) -> Vec<Arc<str>> {
         let Some(map) = inputs.json.as_object() else { return Vec::new() };
         let secret = |name: &str| !inputs.taint.member(Some(name)).is_clean();
         let all_secret = map.keys().all(|name| secret(name));

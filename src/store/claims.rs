@@ -36,38 +36,32 @@ impl Key {
 }
 
 impl Ledger {
-    /// Whether a conversation can have a claim; `taken` are those of the same rate that this transaction asks for before it.
-    pub(super) fn check(&self, claim: &Claim, conversation: &str, now: Timestamp, taken: usize) -> Result<(), Refused> {
+    /// Why a conversation cannot have a claim, if it cannot; `taken` are those of the same rate that this transaction asks for before it.
+    pub(super) fn refuse(&self, claim: &Claim, conversation: &str, now: Timestamp, taken: usize) -> Option<Refused> {
         match claim {
-            Claim::Message { .. } | Claim::KeyApplied { .. } | Claim::KeyFreed { .. } | Claim::RateCleared { .. } => Ok(()),
-            Claim::Key { key, digest } => match self.keys.get(key).filter(|k| k.counts(now)) {
-                None => Ok(()),
-                Some(held) if held.digest != *digest => Err(refused(claim, "other_inputs")),
-                Some(Key { applied: Some((recorded, _)), .. }) => {
-                    Err(Refused { recorded: Some(recorded.clone()), ..refused(claim, "applied") })
+            Claim::Message { .. } | Claim::KeyApplied { .. } | Claim::KeyFreed { .. } | Claim::RateCleared { .. } => None,
+            Claim::Key { key, digest } => {
+                let held = self.keys.get(key).filter(|k| k.counts(now))?;
+                match &held.applied {
+                    _ if held.digest != *digest => Some(refused(claim, "other_inputs")),
+                    Some((recorded, _)) => Some(Refused { recorded: Some(recorded.clone()), ..refused(claim, "applied") }),
+                    None => (&*held.conversation != conversation).then(|| refused(claim, "busy")),
                 }
-                Some(held) if &*held.conversation != conversation => Err(refused(claim, "busy")),
-                Some(_) => Ok(()),
-            },
+            }
             Claim::Rate { bucket, max, per_s } => {
                 let since = window_start(now, *per_s);
                 let stamps = self.rates.get(bucket).into_iter().flatten().filter(|t| **t > since);
                 let used = stamps.clone().count() + taken;
-                let Some(over) = used.checked_sub(*max as usize) else { return Ok(()) };
+                let over = used.checked_sub(*max as usize)?;
                 // There is room again when this one, the last of those that are too many, has left the window.
                 let retry_at = stamps.clone().nth(over).map(|t| plus(*t, *per_s));
-                Err(Refused { retry_at, ..refused(claim, "rate_limited") })
+                Some(Refused { retry_at, ..refused(claim, "rate_limited") })
             }
-            Claim::Other { kind, key } => match self.others.get(&(kind.as_str().into(), key.clone())) {
-                Some(holder) if &**holder != conversation => Err(refused(claim, "used")),
-                _ => Ok(()),
-            },
+            Claim::Other { kind, key } => {
+                let holder = self.others.get(&(kind.as_str().into(), key.clone()))?;
+                (&**holder != conversation).then(|| refused(claim, "used"))
+            }
         }
-    }
-
-    /// Forgets what a conversation took for itself: what it was is gone.
-    pub(super) fn forget(&mut self, conversation: &str) {
-        self.keys.retain(|_, k| &*k.conversation != conversation);
     }
 
     /// Takes a claim that was checked in the same transaction. A key is settled only by the conversation that reserved it.

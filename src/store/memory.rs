@@ -313,7 +313,7 @@ impl Inner {
             let before = claims.iter().take(i);
             let taken =
                 before.filter(|c| matches!((c, claim), (Claim::Rate { bucket: a, .. }, Claim::Rate { bucket: b, .. }) if a == b)).count();
-            ledger.check(claim, &key.id, now, taken).err()
+            ledger.refuse(claim, &key.id, now, taken)
         };
         claims.iter().enumerate().filter_map(refuse).collect()
     }
