@@ -143,7 +143,7 @@ impl State {
                     Arc::make_mut(run).grants.retain(|g| step.as_ref().is_some_and(|s| *s != g.step));
                 }
             }
-            EventBody::Decided(decided) => self.decided(decided, event.at),
+            EventBody::Decided(decided) => self.decided(decided, at),
             EventBody::ActionStarted { effect, attempt, until, .. } => {
                 if let Some(flight) = &mut self.flight {
                     let flight = Arc::make_mut(flight);
@@ -161,7 +161,9 @@ impl State {
             EventBody::ActionFinished(finished) => self.finished(finished),
             EventBody::Replayed(recorded) => {
                 if let Some(flight) = &mut self.flight {
-                    Arc::make_mut(flight).result = Some(Arc::new(recorded.result.clone()));
+                    let flight = Arc::make_mut(flight);
+                    flight.result = Some(Arc::new(recorded.result.clone()));
+                    flight.taint = recorded.taint.clone();
                 }
             }
             EventBody::RetryAt { when, reconcile } => {

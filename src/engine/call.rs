@@ -17,7 +17,7 @@ use crate::model::action::{Effects, ErrorKind, Idempotency, Reconcile};
 use crate::model::step::Input;
 use crate::model::{Action, StepKey};
 use crate::supervise::{Intent, KeyStanding, Ledger, Permit, Source, Verdict, decide};
-use crate::value::{Taint, Value};
+use crate::value::Value;
 
 /// Past an action's timeout, until its sender is given up.
 const MARGIN_MS: u64 = 2_000;
@@ -251,12 +251,7 @@ impl Turn<'_> {
 
     /// Records what came of a request, and what that means for a write.
     pub fn finish(&mut self, action: Option<&Action>, effect: &EffectId, result: CallResult, class: Option<Class>) {
-        let taint = match (action, &result) {
-            (Some(action), CallResult::Answered(answer)) => redact::of_response(&action.safety, &answer.body),
-            // What cannot be known to be harmless is not.
-            (None, CallResult::Answered(_)) => Taint::whole(),
-            (_, CallResult::Failed(_)) => Taint::default(),
-        };
+        let taint = redact::of_result(action, &result);
         self.emit(EventBody::ActionFinished(Box::new(Finished { effect: effect.clone(), result, class, taint })));
     }
 

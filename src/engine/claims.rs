@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::effect::{CallResult, Claim, Recorded};
+use super::redact::of_result;
 use super::scope::View;
 use super::state::Flight;
 use super::turn::{Turn, later};
@@ -47,13 +48,14 @@ impl Turn<'_> {
             None => RateStanding::Free,
         };
         let refused = key.as_ref().and_then(|c| self.refusal(c));
+        let recorded = refused.and_then(|r| r.recorded.clone());
         let key_stands = match refused.map(|r| &*r.reason) {
             None => KeyStanding::Free,
-            Some("applied") => KeyStanding::Applied,
             Some("other_inputs") => KeyStanding::OtherInputs,
-            Some(_) => KeyStanding::Busy,
+            // Done, and what was answered is sealed with a key that is gone: neither sent again nor told.
+            Some(_) if recorded.is_none() => KeyStanding::Busy,
+            Some(_) => KeyStanding::Applied,
         };
-        let recorded = refused.and_then(|r| r.recorded.clone());
         Taking { rate, key, rate_stands, key_stands, recorded }
     }
 
@@ -104,7 +106,7 @@ impl Turn<'_> {
     /// The request of a key was done: from now on its answer is given to whoever asks for the same.
     pub fn key_applied(&mut self, action: &Action, key: Arc<str>, result: CallResult, outcome: Option<Arc<str>>) {
         let until = later(self.at, action.safety.idempotency_ttl_s.saturating_mul(1_000));
-        self.claims.push(Claim::KeyApplied { key, recorded: Recorded { result, outcome }, until });
+        self.claims.push(Claim::KeyApplied { key, recorded: Recorded { taint: of_result(Some(action), &result), result, outcome }, until });
     }
 
     /// Frees the key of a write that was under way before this turn, is not any more, and was not done.

@@ -9,7 +9,7 @@ use super::event::Event;
 use super::state::State;
 use crate::model::action::{Action, ActionId, Effects, ErrorKind, Method};
 use crate::supervise::Permit;
-use crate::value::{Json, Name};
+use crate::value::{Json, Name, Taint};
 
 /// Matches a result to its effect. Nothing else hangs on it: idempotency keys are made otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -198,6 +198,17 @@ pub struct Recorded {
     /// The outcome, where a later read told it and not the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Arc<str>>,
+    /// What of the answer's body is sensitive.
+    #[serde(rename = "t", default, skip_serializing_if = "Taint::is_clean")]
+    pub taint: Taint,
+}
+
+impl Recorded {
+    /// Whether anything in it is sensitive.
+    #[must_use]
+    pub fn is_sensitive(&self) -> bool {
+        !self.taint.is_clean()
+    }
 }
 
 /// A claim that could not be had.

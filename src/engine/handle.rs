@@ -283,7 +283,7 @@ impl Turn<'_> {
         if !safe || flight.attempt > action.settings.retries.saturating_add(1) {
             return self.result(effect, gone);
         }
-        self.finish(effect, gone, (action.effects == Effects::Write).then_some(Class::InDoubt));
+        self.finish(Some(&action), effect, gone, (action.effects == Effects::Write).then_some(Class::InDoubt));
         self.resend(&action, &flight)
     }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::effect::CallResult;
 use super::turn::REDACTED;
+use crate::model::Action;
 use crate::model::action::{RedactPath, Safety};
 use crate::value::{Json, Name, Path, Segment, Taint, Value};
 
@@ -17,6 +19,16 @@ pub(super) fn of_inputs(safety: &Safety, inputs: &Json) -> Taint {
 /// What of an answer's body is sensitive.
 pub(super) fn of_response(safety: &Safety, body: &Json) -> Taint {
     of(safety, body, |p| if let RedactPath::Response(path) = p { Some(path) } else { None })
+}
+
+/// What of what came of a call is sensitive.
+pub(super) fn of_result(action: Option<&Action>, result: &CallResult) -> Taint {
+    match (action, result) {
+        (Some(action), CallResult::Answered(answer)) => of_response(&action.safety, &answer.body),
+        // What cannot be known to be harmless is not.
+        (None, CallResult::Answered(_)) => Taint::whole(),
+        (_, CallResult::Failed(_)) => Taint::default(),
+    }
 }
 
 fn of(safety: &Safety, json: &Json, pick: impl Fn(&RedactPath) -> Option<&Path>) -> Taint {

@@ -73,7 +73,7 @@ impl Turn<'_> {
     pub fn replay(&mut self, action: &Arc<Action>, recorded: Recorded) -> Go {
         self.emit(EventBody::Replayed(Box::new(recorded.clone())));
         let Some(flight) = self.state.flight.clone() else { return Go::Wait };
-        let Recorded { result, outcome } = recorded;
+        let Recorded { result, outcome, .. } = recorded;
         let judged = self.judge(action, &flight, &result);
         match outcome.map_or(judged.outcome, Ok) {
             Ok(outcome) => self.matched(action, &flight, &outcome),

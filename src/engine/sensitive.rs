@@ -38,6 +38,7 @@ impl Event {
             EventBody::Question(question) => question.redacted.is_some(),
             EventBody::Decided(d) => d.inputs.as_ref().is_some_and(tainted) || d.request.as_ref().is_some_and(|r| r.sensitive),
             EventBody::ActionFinished(finished) => !finished.taint.is_clean(),
+            EventBody::Replayed(recorded) => recorded.is_sensitive(),
             EventBody::Ended(ended) => ended.result.as_ref().is_some_and(tainted),
             EventBody::Escalated(escalated) => escalated.include.iter().any(|(_, v)| tainted(v)),
             EventBody::Sealed { .. } => true,
@@ -114,13 +115,18 @@ fn parts(body: &mut EventBody) -> Vec<Part<'_>> {
             let request = decided.request.as_mut().filter(|r| r.sensitive).map(Part::Request);
             inputs.into_iter().chain(request).collect()
         }
-        EventBody::ActionFinished(finished) => match &mut finished.result {
-            CallResult::Answered(answer) if !finished.taint.is_clean() => vec![Part::Json(&mut answer.body, finished.taint.clone())],
-            CallResult::Answered(_) | CallResult::Failed(_) => Vec::new(),
-        },
+        EventBody::ActionFinished(finished) => answered(&mut finished.result, &finished.taint),
+        EventBody::Replayed(recorded) => answered(&mut recorded.result, &recorded.taint),
         EventBody::Ended(ended) => all(ended.result.iter_mut()),
         EventBody::Escalated(escalated) => all(escalated.include.iter_mut().map(|(_, v)| v)),
         _ => Vec::new(),
+    }
+}
+
+fn answered<'e>(result: &'e mut CallResult, taint: &Taint) -> Vec<Part<'e>> {
+    match result {
+        CallResult::Answered(answer) if !taint.is_clean() => vec![Part::Json(&mut answer.body, taint.clone())],
+        CallResult::Answered(_) | CallResult::Failed(_) => Vec::new(),
     }
 }
 

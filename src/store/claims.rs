@@ -64,6 +64,11 @@ impl Ledger {
         }
     }
 
+    /// Forgets what a conversation took for itself: what it was is gone.
+    pub(super) fn forget(&mut self, conversation: &str) {
+        self.keys.retain(|_, k| &*k.conversation != conversation);
+    }
+
     /// Takes a claim that was checked in the same transaction. A key is settled only by the conversation that reserved it.
     pub(super) fn take(&mut self, claim: Claim, conversation: &Arc<str>, now: Timestamp) {
         match claim {

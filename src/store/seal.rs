@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{ConversationKey, StoreError};
-use crate::engine::{Answer, Event, EventBody, State, Taken, derived};
+use crate::engine::{Answer, Event, EventBody, Recorded, State, Taken, derived};
 
 /// Bytes of a nonce.
 const NONCE: usize = 24;
@@ -107,6 +107,16 @@ impl Seals {
         self.read_whole(of, Kind::Answer, bytes)
     }
 
+    /// What came of the request of an idempotency key: `of` is the tenant and the key, for any conversation may ask for it.
+    pub fn write_recorded(&self, of: &ConversationKey, recorded: &Recorded, out: &mut Vec<u8>) -> Result<(), StoreError> {
+        self.write_whole(of, Kind::Recorded, recorded, recorded.is_sensitive(), out)
+    }
+
+    /// What was recorded under a key; `None` if no key of ours opens it.
+    pub fn read_recorded(&self, of: &ConversationKey, bytes: &[u8]) -> Result<Option<Recorded>, StoreError> {
+        self.read_whole(of, Kind::Recorded, bytes)
+    }
+
     fn write_whole(
         &self,
         of: &ConversationKey,
@@ -137,6 +147,7 @@ enum Kind {
     Event,
     State,
     Answer,
+    Recorded,
 }
 
 impl Kind {
@@ -145,6 +156,7 @@ impl Kind {
             Self::Event => "event",
             Self::State => "state",
             Self::Answer => "answer",
+            Self::Recorded => "recorded",
         }
     }
 }

@@ -214,7 +214,8 @@ impl Talk {
         match self.runtime.store().events(&self.key, self.state.version, EVENTS).await {
             Ok(events) => {
                 for event in &events {
-                    if let EventBody::Failed { kind: ErrorKind::Denied | ErrorKind::RateLimited | ErrorKind::Busy, code, .. } = &event.body {
+                    if let EventBody::Failed { kind: ErrorKind::Denied | ErrorKind::RateLimited | ErrorKind::Busy, code, .. } = &event.body
+                    {
                         self.denied.push(code.clone().unwrap_or_else(|| "denied".into()));
                     }
                     // A run takes its variables along when it ends.

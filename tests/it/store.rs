@@ -9,6 +9,7 @@ use waypost::store::{
     AuditHead, AuditRow, Commit, Committed, ConversationKey, Held, MemoryStore, Owner, Reply, SNAPSHOT_EVERY, Store, StoreError,
     VERSIONS_KEPT, Version,
 };
+use waypost::value::Taint;
 
 /// Runs the whole contract against a kind of store.
 macro_rules! contract {
@@ -217,7 +218,8 @@ async fn a_key_is_settled_by_what_came_of_its_request<S: Store>(store: &S) {
     assert_eq!(refused(store, reserve("d", 2, 1)).await.0, "busy");
     done(store, Commit { claims: vec![Claim::KeyFreed { key: "k".into() }], ..commit("c", 1, &["refused"]) }).await;
     done(store, reserve("d", 2, 2)).await;
-    let recorded = Recorded { result: CallResult::answered(201, serde_json::json!({"id": 7})), outcome: Some("made".into()) };
+    let recorded =
+        Recorded { result: CallResult::answered(201, serde_json::json!({"id": 7})), outcome: Some("made".into()), taint: Taint::whole() };
     let applied = |until: i64| vec![Claim::KeyApplied { key: "k".into(), recorded: recorded.clone(), until: at(until) }];
     done(store, Commit { claims: applied(60), ..commit("d", 3, &["applied"]) }).await;
     for (id, version) in [("c", 2), ("d", 4)] {
