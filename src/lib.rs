@@ -52,6 +52,8 @@ pub mod syntax;
 
 pub mod model;
 
+pub mod policy;
+
 pub mod check;
 
 pub mod understand;

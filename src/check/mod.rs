@@ -18,21 +18,26 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::model::{self, Workspace};
-use crate::source::Diagnostics;
+use crate::policy::{self, Policies};
 use crate::source::render::Report;
+use crate::source::{Diagnostic, Diagnostics, Severity};
 
 /// A workspace that was looked at.
 #[derive(Debug, Clone)]
 pub struct Checked {
     /// The workspace, as far as it could be built.
     pub workspace: Arc<Workspace>,
+    policies: Option<Arc<Policies>>,
     /// All that was found, in order of file and place.
     pub diagnostics: Diagnostics,
 }
 
 /// A workspace without errors. Only [`Checked::loaded`] makes one.
 #[derive(Debug, Clone)]
-pub struct Loaded(Arc<Workspace>);
+pub struct Loaded {
+    workspace: Arc<Workspace>,
+    policies: Option<Arc<Policies>>,
+}
 
 /// Builds and checks a workspace from its files: names relative to it, with `/`, and their texts.
 #[must_use]
@@ -46,7 +51,11 @@ pub fn load(files: Vec<(String, Arc<str>)>) -> Checked {
 pub fn check(workspace: Workspace, found: Diagnostics) -> Checked {
     let poison = poison::Poison::of(&found, &workspace.sources);
     let levels = levels::Levels::of(&workspace);
+    // An action that could not be built is not what is wrong with the policy that names it.
+    let whole = !found.0.iter().any(|d| d.severity == Severity::Error && !is_journey(&workspace, d));
+    let (policies, of_policies) = policy::load(&workspace, whole);
     let mut diagnostics = levels.apply(found);
+    diagnostics.extend(levels.apply(of_policies));
     let waiting = rules::journeys_that_wait(&workspace);
     for action in workspace.actions.values() {
         let mut found = Diagnostics::default();
@@ -60,14 +69,20 @@ pub fn check(workspace: Workspace, found: Diagnostics) -> Checked {
         diagnostics.extend(levels.apply(found));
     }
     diagnostics.sort();
-    Checked { workspace: Arc::new(workspace), diagnostics }
+    Checked { workspace: Arc::new(workspace), policies: policies.map(Arc::new), diagnostics }
+}
+
+/// Whether a finding is about a journey's file.
+fn is_journey(workspace: &Workspace, d: &Diagnostic) -> bool {
+    workspace.sources.file(d.span.file).is_some_and(|f| f.name.starts_with("journeys/"))
 }
 
 impl Checked {
     /// The workspace, if nothing keeps it from being run.
     #[must_use]
     pub fn loaded(&self) -> Option<Loaded> {
-        (!self.diagnostics.has_errors()).then(|| Loaded(Arc::clone(&self.workspace)))
+        let (workspace, policies) = (self.workspace.clone(), self.policies.clone());
+        (!self.diagnostics.has_errors()).then_some(Loaded { workspace, policies })
     }
 
     /// What was found, ready to be shown.
@@ -86,7 +101,13 @@ impl Loaded {
     /// The workspace, shared.
     #[must_use]
     pub fn workspace(&self) -> &Arc<Workspace> {
-        &self.0
+        &self.workspace
+    }
+
+    /// Its policies, if it has any.
+    #[must_use]
+    pub fn policies(&self) -> Option<&Arc<Policies>> {
+        self.policies.as_ref()
     }
 }
 
@@ -94,6 +115,6 @@ impl Deref for Loaded {
     type Target = Workspace;
 
     fn deref(&self) -> &Workspace {
-        &self.0
+        &self.workspace
     }
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::claims::{AuthorsKey, Taking};
 use super::effect::{CallEffect, CallResult, Claim, Effect, EffectId};
 use super::event::{Class, Decided, EventBody, Finished, Purpose};
+use super::input::Actor;
 use super::inputs::{self, Resolved};
 use super::redact;
 use super::request;
@@ -16,8 +17,9 @@ use super::turn::{Go, Turn, later};
 use crate::model::action::{Effects, ErrorKind, Idempotency, Reconcile};
 use crate::model::step::Input;
 use crate::model::{Action, StepKey};
+use crate::policy::{Scene, Speaker, Who};
 use crate::supervise::{Intent, KeyStanding, Ledger, Permit, Source, Verdict, decide};
-use crate::value::Value;
+use crate::value::{Json, Value};
 
 /// Past an action's timeout, until its sender is given up.
 const MARGIN_MS: u64 = 2_000;
@@ -85,7 +87,7 @@ impl Turn<'_> {
         }
         let until = later(self.at, action.settings.timeout_ms.saturating_add(MARGIN_MS));
         let placed = self.state.flight.is_none() || wanted.purpose == Purpose::Reconcile;
-        let (verdict, permit) = self.decide(run, &step, action, &sources, digest.as_ref(), &taking, until, placed);
+        let (verdict, permit) = self.decide(run, &step, action, &inputs.json, &sources, digest.as_ref(), &taking, until, placed);
         let trouble = denied(&verdict);
         // What waits for its key stays as it was decided.
         let frozen = permit.is_some() || trouble.kind == ErrorKind::Busy;
@@ -152,6 +154,7 @@ impl Turn<'_> {
         run: &Run,
         step: &StepKey,
         action: &Action,
+        inputs: &Json,
         sources: &[Source],
         digest: Option<&Arc<str>>,
         taking: &Taking,
@@ -165,13 +168,36 @@ impl Turn<'_> {
             variables: &run.variables,
             grants: &run.grants,
             identity: self.state.identity.as_deref(),
-            policies: self.machine.policies,
+            policies: self.machine.policies.as_deref().map(|p| (p, self.scene(run, inputs))),
             in_doubt,
             grant_ttl_s: self.machine.workspace.settings.limits.grant_ttl_s,
             rate: taking.rate_stands,
             key: taking.key_stands.clone(),
         };
         decide(&intent, &ledger, self.at)
+    }
+
+    /// What the policies are asked about.
+    fn scene<'a>(&'a self, run: &'a Run, inputs: &'a Json) -> Scene<'a> {
+        let open = self.state.opened.as_deref();
+        let who = match self.actor {
+            Actor::User => Who::User,
+            Actor::Agent => Who::Agent,
+            Actor::Operator => Who::Operator,
+            Actor::Admin => Who::Admin,
+            Actor::Runtime => Who::Runtime,
+            Actor::System => Who::System,
+        };
+        Scene {
+            speaker: Speaker { who, id: &self.principal.id, roles: &self.principal.roles },
+            conversation: open.map_or("", |o| &*o.conversation),
+            tenant: open.map_or("", |o| &*o.tenant),
+            agent: open.map_or("", |o| &*o.agent),
+            user_id: open.map_or("", |o| &*o.user_id),
+            user: open.map_or(&Json::Null, |o| &*o.user),
+            journey: run.journey.as_str(),
+            inputs,
+        }
     }
 
     fn send(
@@ -229,7 +255,7 @@ impl Turn<'_> {
         let taking = self.taking(action, reserve.map(|(digest, key)| Claim::Key { key, digest }));
         // Whether it may be sent again in spite of doubt was settled before it came here.
         let doubted = flight.digest.as_ref().filter(|_| unsent);
-        let (verdict, permit) = self.decide(run, &step, action, &flight.sources, doubted, &taking, until, placed);
+        let (verdict, permit) = self.decide(run, &step, action, &flight.inputs.json, &flight.sources, doubted, &taking, until, placed);
         let trouble = denied(&verdict);
         self.emit(EventBody::Decided(Box::new(Decided {
             action: action.id.clone(),

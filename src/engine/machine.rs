@@ -16,6 +16,7 @@ use super::turn::Turn;
 use crate::check::Loaded;
 use crate::model::step::{Field, StepKind};
 use crate::model::{ContentHash, Datapoint, Journey, StepId, Workspace};
+use crate::policy::Policies;
 use crate::understand::{Locale, Router};
 use crate::value::Name;
 
@@ -26,8 +27,8 @@ pub struct Machine {
     pub(super) keys: Keys,
     pub(super) router: Router,
     pub(super) locale: Locale,
-    /// Whether the workspace has policies: until they can be enforced, they deny.
-    pub(super) policies: bool,
+    /// Today's, whatever version a run is pinned to.
+    pub(super) policies: Option<Arc<Policies>>,
     /// Whether any field is sensitive: a message that waits may be meant for it.
     pub(super) asks_for_sensitive: bool,
     plans: BTreeMap<ContentHash, Arc<Plan>>,
@@ -70,7 +71,7 @@ impl Machine {
         let plans = workspace.journeys.values().map(|j| (j.hash.clone(), Arc::new(Plan::new(j.clone())))).collect();
         let router = Router::new(&workspace);
         let locale = Locale::new(&workspace.settings);
-        let policies = workspace.has_policies();
+        let policies = loaded.policies().cloned();
         let asks_for_sensitive = workspace.datapoints.values().any(|d| d.sensitive);
         Self { workspace, keys, router, locale, policies, asks_for_sensitive, plans }
     }

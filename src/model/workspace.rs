@@ -63,12 +63,6 @@ impl Workspace {
         WorkspaceTexts { hash: self.hash.clone(), files }
     }
 
-    /// Whether it has Cedar policies.
-    #[must_use]
-    pub fn has_policies(&self) -> bool {
-        self.sources.files().any(|(_, f)| f.name.starts_with("policies/") && f.name.ends_with(".cedar"))
-    }
-
     /// The action that `integration.action` names.
     #[must_use]
     pub fn action(&self, reference: &str) -> Option<&Arc<Action>> {

@@ -60,6 +60,10 @@ codes! {
     WP0405 Error "$user assigned";
     WP0406 Error "missing input";
     WP0407 Warning "unused variable";
+    WP0510 Error "policy that does not parse";
+    WP0511 Error "policy that does not fit the workspace";
+    WP0512 Warning "policy that never applies, or reads other than it looks";
+    WP0513 Warning "action that no policy permits";
     WP0701 Error "template syntax";
     WP0801 Warning "literal secret";
     WP0802 Error "endpoint parameter never resolved";

@@ -10,6 +10,7 @@ use super::lineage::{Source, Variables, stale};
 use super::permit::Permit;
 use crate::model::action::Effects;
 use crate::model::{Action, StepKey};
+use crate::policy::{Gates, Policies, Scene};
 
 /// An action that a journey wants to run.
 #[derive(Debug)]
@@ -35,8 +36,8 @@ pub struct Ledger<'a> {
     pub grants: &'a [Arc<Grant>],
     /// Who was verified.
     pub identity: Option<&'a Identity>,
-    /// Whether the workspace has policies, which this version cannot enforce.
-    pub policies: bool,
+    /// The policies and what they are asked about, if the workspace has any.
+    pub policies: Option<(&'a Policies, Scene<'a>)>,
     /// Whether the same write was started and nobody knows what came of it.
     pub in_doubt: bool,
     /// Seconds that a grant lives.
@@ -183,9 +184,8 @@ impl Docket {
         if safety.requires_confirmation && !self.confirmation(intent, ledger, now) {
             return;
         }
-        if ledger.policies {
-            let why = "the workspace has policies, which this version cannot enforce";
-            return self.deny(Rule::Policy, "policy", why);
+        if !self.policies(intent, ledger, now) {
+            return;
         }
         if safety.approval.is_some() {
             return self.unenforced(Rule::Approval, "requires_approval");
@@ -233,6 +233,25 @@ impl Docket {
         }
         self.deny(Rule::Confirmation, "no_grant", &why);
         false
+    }
+
+    fn policies(&mut self, intent: &Intent<'_>, ledger: &Ledger<'_>, now: Timestamp) -> bool {
+        let Some((policies, scene)) = &ledger.policies else { return true };
+        let covered =
+            |g: &Arc<Grant>| covers(g, &intent.action.id, intent.step, intent.sources, ledger.variables, ledger.grant_ttl_s, now).is_ok();
+        let gates = Gates {
+            step: &intent.step.0,
+            verified: ledger.identity.filter(|i| i.verified(now)).map(|i| (&*i.subject, i.level)),
+            confirmed: self.question.is_some() || ledger.grants.iter().any(covered),
+            now,
+        };
+        let ruling = policies.decide(intent.action, scene, &gates);
+        if ruling.allowed {
+            self.pass(Rule::Policy, &ruling.text);
+        } else {
+            self.deny(Rule::Policy, "policy", &ruling.text);
+        }
+        ruling.allowed
     }
 
     fn pass(&mut self, rule: Rule, text: &str) {

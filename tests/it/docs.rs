@@ -1,6 +1,6 @@
 //! Every example of the documents is executed.
 //!
-//! A ```` ```yaml ```` block whose first line is a comment that names a file belongs to a workspace: all such blocks under one heading of
+//! A ```` ```yaml ```` or ```` ```cedar ```` block whose first line is a comment that names a file belongs to a workspace: all such blocks under one heading of
 //! level two make one, which must check without an error but those that a `console` block of it shows. Other `yaml` blocks must at least be YAML. In a ```` ```console ```` block, `$ waypost …` is run
 //! in that workspace (in the shipped one where the heading has none) and must print what follows; a line `…` stands for any lines, a `…` at the end of one for the rest of it.
 
@@ -58,10 +58,11 @@ fn sections(page: &str) -> Vec<(String, Vec<Block>)> {
 fn files(blocks: &[Block]) -> Vec<(String, Arc<str>)> {
     blocks
         .iter()
-        .filter(|b| b.language == "yaml")
+        .filter(|b| matches!(&*b.language, "yaml" | "cedar"))
         .filter_map(|b| {
-            let name = b.text.lines().next()?.strip_prefix("# ")?.trim();
-            Path::new(name).extension().is_some_and(|e| e == "yaml").then(|| (name.to_owned(), Arc::from(b.text.as_str())))
+            let first = b.text.lines().next()?;
+            let name = first.strip_prefix("# ").or_else(|| first.strip_prefix("// "))?.trim();
+            Path::new(name).extension().is_some_and(|e| e == "yaml" || e == "cedar").then(|| (name.to_owned(), Arc::from(b.text.as_str())))
         })
         .collect()
 }

@@ -3,4 +3,5 @@
 mod calls;
 mod gates;
 pub mod harness;
+mod policies;
 mod steps;

@@ -33,7 +33,7 @@ impl Marked {
         let mut waiting: Vec<Mark> = Vec::new();
         for (number, line) in (1..).zip(text.lines()) {
             let marks = marks(line);
-            let alone = line.trim_start().starts_with('#') && !marks.is_empty();
+            let alone = line.trim_start().starts_with(['#', '/']) && !marks.is_empty();
             for mut mark in marks {
                 mark.place = Some((name.to_owned(), number));
                 waiting.push(mark);

@@ -53,8 +53,8 @@ fn sections(text: &str) -> Vec<Section> {
 impl Section {
     /// Adds its files to a workspace.
     fn files(&self, to: &mut Marked) {
-        for block in self.blocks.iter().filter(|b| b.language == "yaml") {
-            let name = block.text.lines().next().and_then(|l| l.strip_prefix("# "));
+        for block in self.blocks.iter().filter(|b| matches!(&*b.language, "yaml" | "cedar")) {
+            let name = block.text.lines().next().and_then(|l| l.strip_prefix("# ").or_else(|| l.strip_prefix("// ")));
             let name = name.unwrap_or_else(|| panic!("line {}: the first line of a file names it: `# journeys/x.yaml`", block.line));
             to.add(name.trim(), &block.text);
         }
@@ -64,7 +64,7 @@ impl Section {
 /// One kind of block after the files: what differs from it, or nothing.
 fn execute<'a>(block: &'a Block, workspace: &Marked, services: &mut Services<'a>) -> Option<String> {
     match block.language.as_str() {
-        "yaml" | "text" => None,
+        "yaml" | "cedar" | "text" => None,
         "output" => {
             let printed = workspace.check().report().render(Format::Concise, false);
             (printed != block.text).then(|| format!("prints\n{printed}where the suite has\n{}", block.text))
@@ -78,7 +78,7 @@ fn execute<'a>(block: &'a Block, workspace: &Marked, services: &mut Services<'a>
             None
         }
         "talk" => talk::run(workspace, services, &block.text, block.line),
-        other => Some(format!("no suite has blocks of `{other}`: `yaml`, `output`, `http`, `server`, `talk` or `text`")),
+        other => Some(format!("no suite has blocks of `{other}`: `yaml`, `cedar`, `output`, `http`, `server`, `talk` or `text`")),
     }
 }
 

@@ -410,19 +410,3 @@ fn a_person_has_an_escalated_conversation_until_it_is_handed_back() {
     assert_eq!((back.status, back.outcome.as_deref()), (Status::Completed, Some("escalated")));
     assert!(talk.calls.is_empty());
 }
-
-#[test]
-fn a_workspace_with_policies_denies_every_action_until_they_can_be_enforced() {
-    let look = "name: Look up\ntrigger: {goal: look, examples: [look]}\njourney:\n  - collect: [order_id]\n  - action: shop.look\n    on_error: {denied: [{done: {outcome: denied}}]}\n  - done: {outcome: looked}\n";
-    let base = [("integrations/shop.yaml", SHOP), ("datapoints/all.yaml", FIELDS), ("journeys/a.yaml", look)];
-    let policy = ("policies/all.cedar", "permit(principal, action, resource);");
-    for (files, outcome) in [(base.to_vec(), "looked"), ([&base[..], &[policy]].concat(), "denied")] {
-        let mut talk = Talk::new(machine(&files));
-        talk.stub(200, json!({}));
-        talk.agent(start("look-up"));
-        let answer = talk.agent(Command::Fill(values(&[("order_id", json!("A1"))])));
-        assert_eq!(answer.outcome.as_deref(), Some(outcome), "{}", talk.trace());
-        assert_eq!(talk.trace().contains("which this version cannot enforce"), outcome == "denied", "{}", talk.trace());
-        assert_eq!(talk.calls.is_empty(), outcome == "denied");
-    }
-}

@@ -37,6 +37,8 @@ pub struct Talk {
     pub stubs: VecDeque<CallResult>,
     /// Results are given by hand.
     pub held: bool,
+    /// Of every principal.
+    pub roles: Vec<Arc<str>>,
     pub answer: Answer,
     /// The fold of the events as they were read back from JSON.
     folded: State,
@@ -58,6 +60,7 @@ impl Talk {
             calls: Vec::new(),
             stubs: VecDeque::new(),
             held: false,
+            roles: Vec::new(),
             answer: Answer::default(),
             folded: State::default(),
             n: 0,
@@ -85,7 +88,7 @@ impl Talk {
         let input = Input {
             at: self.now,
             actor,
-            principal: Principal { id: principal.into(), roles: Vec::new() },
+            principal: Principal { id: principal.into(), roles: self.roles.clone() },
             message_id: id.map(Into::into),
             entropy,
             refused: Vec::new(),
