@@ -509,9 +509,10 @@ impl<S: Store, P: Perform> Inner<S, P> {
                     expected: version,
                     now,
                     owner: opening.clone(),
-                    snapshot: match finished {
-                        true => Some(after.remains()),
-                        false => (after.version / SNAPSHOT_EVERY > version / SNAPSHOT_EVERY).then(|| after.clone()),
+                    snapshot: if finished {
+                        Some(after.remains())
+                    } else {
+                        (after.version / SNAPSHOT_EVERY > version / SNAPSHOT_EVERY).then(|| after.clone())
                     },
                     events: progress.events,
                     claims: progress.claims,

@@ -246,6 +246,9 @@ impl EventBody {
     /// that has ended for good, beside its audit.
     #[must_use]
     pub fn is_transcript(&self) -> bool {
+        if let Self::Sealed { body, .. } = self {
+            return body.is_transcript();
+        }
         matches!(
             self,
             Self::Turn(_)

@@ -1,15 +1,56 @@
-//! What one conversation cannot know, in memory: keys and rates of one tenant.
+//! What one conversation cannot know: the rules of claims for every store, and the ledger of one tenant in memory.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::ConversationKey;
 use crate::engine::{Claim, Recorded, Refused};
 
 /// Refuses a claim of which nothing more is known.
 pub(super) fn refused(claim: &Claim, reason: &str) -> Refused {
     Refused { claim: claim.clone(), reason: reason.into(), retry_at: None, recorded: None }
+}
+
+/// Refuses a token of a rate whose window is full; `stamp` is the last of those that are too many.
+pub(super) fn limited(claim: &Claim, per_s: u64, stamp: Option<Timestamp>) -> Refused {
+    // There is room again when it has left the window.
+    Refused { retry_at: stamp.map(|t| plus(t, per_s)), ..refused(claim, "rate_limited") }
+}
+
+/// An idempotency key that is taken.
+#[derive(Debug)]
+pub(super) struct Held<C> {
+    /// By which conversation.
+    pub(super) conversation: C,
+    /// For which request.
+    pub(super) digest: Arc<str>,
+    /// What came of it, if that can still be read. Without it the key is reserved.
+    pub(super) applied: Option<Option<Recorded>>,
+}
+
+impl<C: PartialEq> Held<C> {
+    /// Why a conversation that asks for the key cannot have it, now that it is taken.
+    pub(super) fn check(&self, claim: &Claim, digest: &str, conversation: &C) -> Option<Refused> {
+        match &self.applied {
+            _ if *self.digest != *digest => Some(refused(claim, "other_inputs")),
+            Some(recorded) => Some(Refused { recorded: recorded.clone(), ..refused(claim, "applied") }),
+            None if self.conversation != *conversation => Some(refused(claim, "busy")),
+            None => None,
+        }
+    }
+}
+
+/// What is recorded under a key is sealed for the tenant and the key.
+pub(super) fn under(tenant: &str, key: &Arc<str>) -> ConversationKey {
+    ConversationKey::new(tenant, key.clone())
+}
+
+/// How many claims of the same rate a transaction makes before the one with that number.
+pub(super) fn taken(claims: &[Claim], before: usize) -> usize {
+    let same = |a: &Claim, b: &Claim| matches!((a, b), (Claim::Rate { bucket: a, .. }, Claim::Rate { bucket: b, .. }) if a == b);
+    claims.get(before).map_or(0, |claim| claims.iter().take(before).filter(|c| same(c, claim)).count())
 }
 
 /// The claims of one tenant, but for message ids, which stand with their conversation.
@@ -20,53 +61,41 @@ pub(super) struct Ledger {
     others: BTreeMap<(Arc<str>, Arc<str>), Arc<str>>,
 }
 
-/// An idempotency key that is taken.
+/// A key, and how long what came of it counts.
 #[derive(Debug)]
 struct Key {
-    conversation: Arc<str>,
-    digest: Arc<str>,
-    /// What came of it, and how long that counts. Without it the key is reserved.
-    applied: Option<(Recorded, Timestamp)>,
+    held: Held<Arc<str>>,
+    until: Option<Timestamp>,
 }
 
 impl Key {
     fn counts(&self, now: Timestamp) -> bool {
-        self.applied.as_ref().is_none_or(|(_, until)| now < *until)
+        self.until.is_none_or(|until| now < until)
     }
 }
 
 impl Ledger {
-    /// Why a conversation cannot have a claim, if it cannot; `taken` are those of the same rate that this transaction asks for before it.
-    pub(super) fn refuse(&self, claim: &Claim, conversation: &str, now: Timestamp, taken: usize) -> Option<Refused> {
+    /// Why a conversation cannot have a claim; `taken` are those of the same rate that this transaction asks for before it.
+    pub(super) fn refuse(&self, claim: &Claim, conversation: &Arc<str>, now: Timestamp, taken: usize) -> Option<Refused> {
         match claim {
             Claim::Message { .. } | Claim::KeyApplied { .. } | Claim::KeyFreed { .. } | Claim::RateCleared { .. } => None,
-            Claim::Key { key, digest } => {
-                let held = self.keys.get(key).filter(|k| k.counts(now))?;
-                match &held.applied {
-                    _ if held.digest != *digest => Some(refused(claim, "other_inputs")),
-                    Some((recorded, _)) => Some(Refused { recorded: Some(recorded.clone()), ..refused(claim, "applied") }),
-                    None => (&*held.conversation != conversation).then(|| refused(claim, "busy")),
-                }
-            }
+            Claim::Key { key, digest } => self.keys.get(key).filter(|k| k.counts(now))?.held.check(claim, digest, conversation),
             Claim::Rate { bucket, max, per_s } => {
                 let since = window_start(now, *per_s);
                 let stamps = self.rates.get(bucket).into_iter().flatten().filter(|t| **t > since);
-                let used = stamps.clone().count() + taken;
-                let over = used.checked_sub(*max as usize)?;
-                // There is room again when this one, the last of those that are too many, has left the window.
-                let retry_at = stamps.clone().nth(over).map(|t| plus(*t, *per_s));
-                Some(Refused { retry_at, ..refused(claim, "rate_limited") })
+                let over = (stamps.clone().count() + taken).checked_sub(*max as usize)?;
+                Some(limited(claim, *per_s, stamps.clone().nth(over).copied()))
             }
             Claim::Other { kind, key } => {
                 let holder = self.others.get(&(kind.as_str().into(), key.clone()))?;
-                (&**holder != conversation).then(|| refused(claim, "used"))
+                (holder != conversation).then(|| refused(claim, "used"))
             }
         }
     }
 
     /// Forgets what a conversation took for itself: what it was is gone.
     pub(super) fn forget(&mut self, conversation: &str) {
-        self.keys.retain(|_, k| &*k.conversation != conversation);
+        self.keys.retain(|_, k| &*k.held.conversation != conversation);
     }
 
     /// Takes a claim that was checked in the same transaction. A key is settled only by the conversation that reserved it.
@@ -75,15 +104,17 @@ impl Ledger {
             Claim::Message { .. } => {}
             Claim::Key { key, digest } => {
                 self.keys.retain(|_, k| k.counts(now));
-                self.keys.insert(key, Key { conversation: conversation.clone(), digest, applied: None });
+                let held = Held { conversation: conversation.clone(), digest, applied: None };
+                self.keys.insert(key, Key { held, until: None });
             }
             Claim::KeyApplied { key, recorded, until } => {
-                if let Some(held) = self.keys.get_mut(&key).filter(|k| k.conversation == *conversation) {
-                    held.applied = Some((recorded, until));
+                if let Some(key) = self.keys.get_mut(&key).filter(|k| k.held.conversation == *conversation) {
+                    key.held.applied = Some(Some(recorded));
+                    key.until = Some(until);
                 }
             }
             Claim::KeyFreed { key } => {
-                if self.keys.get(&key).is_some_and(|k| k.conversation == *conversation && k.applied.is_none()) {
+                if self.keys.get(&key).is_some_and(|k| k.held.conversation == *conversation && k.held.applied.is_none()) {
                     self.keys.remove(&key);
                 }
             }
@@ -105,10 +136,12 @@ impl Ledger {
     }
 }
 
-fn window_start(now: Timestamp, per_s: u64) -> Timestamp {
+/// When a window that ends now began.
+pub(super) fn window_start(now: Timestamp, per_s: u64) -> Timestamp {
     now.checked_sub(SignedDuration::from_secs(i64::try_from(per_s).unwrap_or(i64::MAX))).unwrap_or(Timestamp::MIN)
 }
 
-fn plus(at: Timestamp, seconds: u64) -> Timestamp {
+/// So many seconds later.
+pub(super) fn plus(at: Timestamp, seconds: u64) -> Timestamp {
     at.checked_add(SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX))).unwrap_or(Timestamp::MAX)
 }

@@ -6,13 +6,13 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use sha2::{Digest, Sha256};
 
-use super::claims::Ledger;
+use super::claims::{Ledger, refused, taken};
 use super::log::{Dictionary, Kind, Lines, Log, Packed};
+use super::rows::digest;
 use super::{
     AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Held, Listed, MESSAGE_IDS_KEPT, Owner, Reply, Seals, Stat,
-    Store, StoreError, Stored, VERSIONS_KEPT, Version,
+    Store, StoreError, Stored, VERSIONS_KEPT, Version, no_owner,
 };
 use crate::engine::{Claim, Event, HoldChange, Refused};
 use crate::model::workspace::ContentHash;
@@ -233,9 +233,9 @@ impl Inner {
         if let Some(pinned) = pinned {
             conversation.pinned = pinned;
         }
-        conversation.messages.retain(|m| !m.is_outdated(now));
         for claim in &claims {
             if let Claim::Message { id } = claim {
+                conversation.messages.retain(|m| !m.is_outdated(now));
                 conversation.messages.reserve_exact(1);
                 conversation.messages.push(Message { id: digest(id), second: second(now), reply: NO_REPLY });
             }
@@ -308,12 +308,9 @@ impl Inner {
         };
         let refuse = |(i, claim): (usize, &Claim)| {
             if let Claim::Message { id } = claim {
-                return used(id).then(|| super::claims::refused(claim, "used"));
+                return used(id).then(|| refused(claim, "used"));
             }
-            let before = claims.iter().take(i);
-            let taken =
-                before.filter(|c| matches!((c, claim), (Claim::Rate { bucket: a, .. }, Claim::Rate { bucket: b, .. }) if a == b)).count();
-            ledger.refuse(claim, &key.id, now, taken)
+            ledger.refuse(claim, &key.id, now, taken(claims, i))
         };
         claims.iter().enumerate().filter_map(refuse).collect()
     }
@@ -352,9 +349,9 @@ impl Inner {
 
     fn erase_user(&mut self, tenant: &str, user: &str, digest: &DigestText) -> Result<Erased, StoreError> {
         let mut erased = Erased::default();
-        let of_user =
-            |(k, c): &(&ConversationKey, &Box<Conversation>)| &*k.tenant == tenant && &*c.owner.user == user && c.life != Life::Erased;
-        let keys: Vec<_> = self.conversations.iter().filter(of_user).map(|(k, _)| k.clone()).collect();
+        let all = self.conversations.iter();
+        let theirs = all.filter(|(k, c)| &*k.tenant == tenant && &*c.owner.user == user && c.life != Life::Erased);
+        let keys: Vec<_> = theirs.map(|(k, _)| k.clone()).collect();
         for key in keys {
             let Some(conversation) = self.conversations.get(&key) else { continue };
             let mut lines = Lines::default();
@@ -506,10 +503,6 @@ impl Store for MemoryStore {
     }
 }
 
-fn no_owner() -> StoreError {
-    StoreError::Corrupt("a conversation begins without an owner".into())
-}
-
 fn before(now: Timestamp, by: SignedDuration) -> Timestamp {
     now.checked_sub(by).unwrap_or(Timestamp::MIN)
 }
@@ -527,12 +520,4 @@ impl Message {
     fn is_outdated(&self, now: Timestamp) -> bool {
         i64::from(second(now)) - i64::from(self.second) >= MESSAGE_IDS_KEPT.as_secs()
     }
-}
-
-fn digest(id: &str) -> [u8; 16] {
-    let mut out = [0; 16];
-    for (to, from) in out.iter_mut().zip(Sha256::digest(id.as_bytes())) {
-        *to = from;
-    }
-    out
 }

@@ -2,10 +2,15 @@
 //!
 //! Knows nothing of how events come about: it never folds them, and takes time only as an argument.
 
+pub mod address;
+mod any;
 mod claims;
 mod log;
 mod memory;
+mod pack;
+mod rows;
 pub mod seal;
+mod sqlite;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,8 +20,11 @@ use jiff::{SignedDuration, Timestamp};
 use crate::engine::{Answer, Claim, Event, HoldChange, HoldRow, Refused, State};
 use crate::model::workspace::ContentHash;
 
+pub use address::Address;
+pub use any::{AnyStore, open};
 pub use memory::MemoryStore;
 pub use seal::Seals;
+pub use sqlite::SqliteStore;
 
 /// How many events lie between two snapshots, so that a load folds less than twice as many.
 pub const SNAPSHOT_EVERY: u64 = 128;
@@ -333,4 +341,8 @@ pub trait Store: Send + Sync + 'static {
     /// Takes away everything that a user said and that was kept of them. Of their conversations only the audit stays, its texts replaced
     /// by their digests, so that the chain still holds.
     fn erase_user(&self, tenant: &str, user: &str, digest: DigestText) -> impl Future<Output = Result<Erased, StoreError>> + Send;
+}
+
+fn no_owner() -> StoreError {
+    StoreError::Corrupt("a conversation begins without an owner".into())
 }

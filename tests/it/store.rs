@@ -6,51 +6,86 @@ use jiff::{SignedDuration, Timestamp};
 use waypost::engine::{Answer, CallResult, Claim, Event, EventBody, HoldChange, HoldRow, Recorded, State};
 use waypost::model::ContentHash;
 use waypost::store::{
-    AuditHead, AuditRow, Commit, Committed, ConversationKey, Held, MemoryStore, Owner, Reply, SNAPSHOT_EVERY, Store, StoreError,
-    VERSIONS_KEPT, Version,
+    AuditHead, AuditRow, Commit, Committed, ConversationKey, Held, MemoryStore, Owner, Reply, SNAPSHOT_EVERY, Seals, SqliteStore, Store,
+    StoreError, VERSIONS_KEPT, Version,
 };
 use waypost::value::Taint;
 
-/// Runs the whole contract against a kind of store.
+/// A store that is empty, and gone with this.
+trait Fresh {
+    type Store: Store;
+    fn store(&self) -> &Self::Store;
+}
+
+struct Memory(MemoryStore);
+
+impl Fresh for Memory {
+    type Store = MemoryStore;
+    fn store(&self) -> &MemoryStore {
+        &self.0
+    }
+}
+
+struct Sqlite {
+    store: SqliteStore,
+    _directory: tempfile::TempDir,
+}
+
+impl Fresh for Sqlite {
+    type Store = SqliteStore;
+    fn store(&self) -> &SqliteStore {
+        &self.store
+    }
+}
+
+fn sqlite() -> Sqlite {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&directory.path().join("store.db"), Seals::default()).unwrap();
+    Sqlite { store, _directory: directory }
+}
+
+/// Runs the whole contract against every kind of store.
 macro_rules! contract {
-    ($kind:ident, $new:expr, [$($case:ident),* $(,)?]) => {
+    ($($case:ident),* $(,)?) => {
+        contract!(@kind memory, super::Memory(waypost::store::MemoryStore::new()), $($case),*);
+        contract!(@kind sqlite, super::sqlite(), $($case),*);
+    };
+    (@kind $kind:ident, $new:expr, $($case:ident),*) => {
         mod $kind {
+            use super::Fresh as _;
             $(#[tokio::test]
             async fn $case() {
-                super::$case(&$new).await;
+                let fresh = $new;
+                super::$case(fresh.store()).await;
             })*
         }
     };
 }
 
 contract!(
-    memory,
-    waypost::store::MemoryStore::new(),
-    [
-        what_is_committed_is_loaded,
-        a_load_gives_what_the_caller_does_not_know,
-        a_snapshot_spares_the_events_before_it,
-        of_two_commits_on_one_version_one_conflicts,
-        a_refused_claim_changes_nothing,
-        a_message_id_is_used_once_and_its_reply_kept,
-        a_message_id_is_free_again_after_a_day,
-        a_key_belongs_to_one_request,
-        a_rate_holds_in_every_window,
-        a_key_is_settled_by_what_came_of_its_request,
-        another_claim_is_used_once,
-        texts_are_kept_by_hash,
-        texts_go_when_nobody_stands_on_them,
-        an_audit_is_appended_to_and_its_end_known,
-        holds_are_found_until_they_are_closed,
-        a_secret_lasts,
-        what_has_ended_keeps_its_transcript_and_audit,
-        a_user_is_erased_and_the_audit_keeps_its_codes,
-        what_is_held_is_counted,
-        conversations_are_listed_by_tenant_agent_and_user,
-        timers_come_due_in_order,
-        a_tenant_sees_nothing_of_another,
-        commits_at_the_same_time_lose_nothing,
-    ]
+    what_is_committed_is_loaded,
+    a_load_gives_what_the_caller_does_not_know,
+    a_snapshot_spares_the_events_before_it,
+    of_two_commits_on_one_version_one_conflicts,
+    a_refused_claim_changes_nothing,
+    a_message_id_is_used_once_and_its_reply_kept,
+    a_message_id_is_free_again_after_a_day,
+    a_key_belongs_to_one_request,
+    a_rate_holds_in_every_window,
+    a_key_is_settled_by_what_came_of_its_request,
+    another_claim_is_used_once,
+    texts_are_kept_by_hash,
+    texts_go_when_nobody_stands_on_them,
+    an_audit_is_appended_to_and_its_end_known,
+    holds_are_found_until_they_are_closed,
+    a_secret_lasts,
+    what_has_ended_keeps_its_transcript_and_audit,
+    a_user_is_erased_and_the_audit_keeps_its_codes,
+    what_is_held_is_counted,
+    conversations_are_listed_by_tenant_agent_and_user,
+    timers_come_due_in_order,
+    a_tenant_sees_nothing_of_another,
+    commits_at_the_same_time_lose_nothing,
 );
 
 fn at(seconds: i64) -> Timestamp {

@@ -1,0 +1,121 @@
+//! Whichever store an address names.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::address::Address;
+use super::{
+    AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Held, Listed, MemoryStore, Reply, Seals, SqliteStore,
+    Stat, Store, StoreError, Stored, Version,
+};
+use crate::engine::Event;
+use crate::model::workspace::ContentHash;
+
+/// A store of any kind. Clones share it.
+#[derive(Debug, Clone)]
+pub enum AnyStore {
+    /// In memory.
+    Memory(MemoryStore),
+    /// In a file.
+    Sqlite(SqliteStore),
+}
+
+/// Opens the store at an address.
+pub async fn open(address: &Address, seals: Seals) -> Result<AnyStore, StoreError> {
+    match address {
+        Address::Memory => Ok(AnyStore::Memory(MemoryStore::with(seals))),
+        Address::Sqlite(path) => Ok(AnyStore::Sqlite(SqliteStore::open(path, seals)?)),
+        Address::Postgres(_) => Err(StoreError::Unsupported("PostgreSQL is not built in".into())),
+    }
+}
+
+impl AnyStore {
+    /// Copies all of it into a new file, while it is being used.
+    pub async fn backup(&self, into: &Path) -> Result<(), StoreError> {
+        match self {
+            Self::Memory(_) => Err(StoreError::Unsupported("a store in memory has nothing to back up".into())),
+            Self::Sqlite(store) => store.backup(into).await,
+        }
+    }
+}
+
+/// The same call on whichever store it is.
+macro_rules! each {
+    ($self:ident, $store:ident => $call:expr) => {
+        match $self {
+            Self::Memory($store) => $call.await,
+            Self::Sqlite($store) => $call.await,
+        }
+    };
+}
+
+impl Store for AnyStore {
+    async fn load(&self, key: &ConversationKey, known: u64) -> Result<Option<Stored>, StoreError> {
+        each!(self, store => store.load(key, known))
+    }
+
+    async fn events(&self, key: &ConversationKey, from: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        each!(self, store => store.events(key, from, limit))
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
+        each!(self, store => store.commit(commit))
+    }
+
+    async fn reply(&self, key: &ConversationKey, message_id: &str) -> Result<Option<Reply>, StoreError> {
+        each!(self, store => store.reply(key, message_id))
+    }
+
+    async fn put_texts(&self, version: Version) -> Result<(), StoreError> {
+        each!(self, store => store.put_texts(version))
+    }
+
+    async fn text(&self, hash: &ContentHash) -> Result<Option<Arc<str>>, StoreError> {
+        each!(self, store => store.text(hash))
+    }
+
+    async fn conversations(
+        &self,
+        tenant: &str,
+        agent: &str,
+        user: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, StoreError> {
+        each!(self, store => store.conversations(tenant, agent, user, after, limit))
+    }
+
+    async fn due(&self, by: Timestamp, limit: usize) -> Result<Vec<(Timestamp, ConversationKey)>, StoreError> {
+        each!(self, store => store.due(by, limit))
+    }
+
+    async fn audit(&self, key: &ConversationKey, from: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+        each!(self, store => store.audit(key, from, limit))
+    }
+
+    async fn heads(&self, after: Option<&ConversationKey>, limit: usize) -> Result<Vec<(ConversationKey, AuditHead)>, StoreError> {
+        each!(self, store => store.heads(after, limit))
+    }
+
+    async fn holds(&self, tenant: &str, agent: &str, after: Option<&str>, limit: usize) -> Result<Vec<Held>, StoreError> {
+        each!(self, store => store.holds(tenant, agent, after, limit))
+    }
+
+    async fn hold(&self, tenant: &str, id: &str) -> Result<Option<Held>, StoreError> {
+        each!(self, store => store.hold(tenant, id))
+    }
+
+    async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        each!(self, store => store.secret(name, fresh))
+    }
+
+    async fn stat(&self) -> Result<Stat, StoreError> {
+        each!(self, store => store.stat())
+    }
+
+    async fn erase_user(&self, tenant: &str, user: &str, digest: DigestText) -> Result<Erased, StoreError> {
+        each!(self, store => store.erase_user(tenant, user, digest))
+    }
+}

@@ -1,0 +1,175 @@
+//! A commit as the rows that a database takes: everything encoded before a transaction is asked for.
+//!
+//! Knows no SQL and no connection.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::pack::{pack, unpack};
+use super::{AuditHead, AuditRow, Commit, ConversationKey, Owner, Seals, StoreError};
+use crate::engine::{Claim, Event, HoldChange};
+use crate::model::workspace::ContentHash;
+
+/// A conversation may go on.
+pub(super) const OPEN: i64 = 0;
+/// It has ended for good.
+pub(super) const FINISHED: i64 = 1;
+/// Only its audit is left.
+pub(super) const ERASED: i64 = 2;
+
+/// One transaction's rows.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub(super) key: ConversationKey,
+    pub(super) expected: u64,
+    pub(super) version: u64,
+    pub(super) now: Timestamp,
+    pub(super) owner: Option<Owner>,
+    pub(super) events: Option<Batch>,
+    pub(super) claims: Vec<Claim>,
+    pub(super) wake_at: Option<i64>,
+    pub(super) snapshot: Option<Vec<u8>>,
+    pub(super) reply: Option<ReplyRow>,
+    pub(super) audit: Vec<AuditRow>,
+    pub(super) holds: Vec<HoldChange>,
+    pub(super) pinned: Option<Vec<ContentHash>>,
+    pub(super) finished: bool,
+}
+
+/// Events of one commit in one row.
+#[derive(Debug, Clone)]
+pub(super) struct Batch {
+    pub(super) count: u64,
+    pub(super) packed: Vec<u8>,
+}
+
+/// What is recorded under a message's id.
+#[derive(Debug)]
+pub(super) struct ReplyRow {
+    pub(super) id: [u8; 16],
+    pub(super) digest: Arc<str>,
+    pub(super) answer: Vec<u8>,
+}
+
+impl Rows {
+    /// Encodes a commit.
+    pub(super) fn of(seals: &Seals, commit: Commit) -> Result<Self, StoreError> {
+        let Commit { key, expected, now, owner, events, claims, wake_at, snapshot, reply, audit, holds, pinned, finished } = commit;
+        let snapshot = match snapshot {
+            Some(state) => {
+                let mut raw = Vec::new();
+                seals.write_state(&key, &state, &mut raw)?;
+                Some(pack(&raw))
+            }
+            None => None,
+        };
+        let reply = match reply.filter(|_| !finished) {
+            Some(r) => {
+                let mut raw = Vec::new();
+                seals.write_answer(&key, &r.answer, &mut raw)?;
+                Some(ReplyRow { id: digest(&r.message_id), digest: r.digest, answer: pack(&raw) })
+            }
+            None => None,
+        };
+        let pinned = pinned.map(|mut hashes| {
+            hashes.sort_unstable();
+            hashes.dedup();
+            hashes
+        });
+        Ok(Self {
+            expected,
+            version: expected + count(events.len()),
+            now,
+            owner,
+            events: Batch::of(seals, &key, &events)?,
+            claims,
+            wake_at: wake_at.filter(|_| !finished).map(nanos),
+            snapshot,
+            reply,
+            audit,
+            holds,
+            pinned,
+            finished,
+            key,
+        })
+    }
+
+    /// Whether the message of its reply is one that it claims.
+    pub(super) fn claims_reply(&self) -> bool {
+        let of = |reply: &ReplyRow| self.claims.iter().any(|c| matches!(c, Claim::Message { id } if digest(id) == reply.id));
+        self.reply.as_ref().is_some_and(of)
+    }
+
+    /// The end of the audit after it, if it adds to it.
+    pub(super) fn audit_head(&self) -> Option<AuditHead> {
+        self.audit.last().map(|last| AuditHead { seq: last.seq, mac: last.mac.clone() })
+    }
+}
+
+impl Batch {
+    fn of<'a>(seals: &Seals, key: &ConversationKey, events: impl IntoIterator<Item = &'a Event>) -> Result<Option<Self>, StoreError> {
+        let mut raw = Vec::new();
+        let mut count = 0;
+        for event in events {
+            seals.write_event(key, event, &mut raw)?;
+            raw.push(b'\n');
+            count += 1;
+        }
+        Ok((count > 0).then(|| Self { count, packed: pack(&raw) }))
+    }
+
+    /// Of all these, the events of the transcript.
+    pub(super) fn transcript(seals: &Seals, key: &ConversationKey, batches: &[Vec<u8>]) -> Result<Option<Self>, StoreError> {
+        let mut events = Vec::new();
+        for packed in batches {
+            read(seals, key, packed, 0, usize::MAX, &mut events)?;
+        }
+        Self::of(seals, key, events.iter().filter(|e| e.body.is_transcript()))
+    }
+}
+
+/// Reads the events of one row, past the first `skip`, until `out` has `limit`.
+pub(super) fn read(
+    seals: &Seals,
+    key: &ConversationKey,
+    packed: &[u8],
+    skip: u64,
+    limit: usize,
+    out: &mut Vec<Event>,
+) -> Result<(), StoreError> {
+    let raw = unpack(packed)?;
+    let lines = raw.split(|b| *b == b'\n').filter(|l| !l.is_empty());
+    for line in lines.skip(usize::try_from(skip).unwrap_or(usize::MAX)) {
+        if out.len() >= limit {
+            break;
+        }
+        out.push(seals.read_event(key, line)?);
+    }
+    Ok(())
+}
+
+/// Under what a message's id is kept.
+pub(super) fn digest(id: &str) -> [u8; 16] {
+    let mut out = [0; 16];
+    for (to, from) in out.iter_mut().zip(Sha256::digest(id.as_bytes())) {
+        *to = from;
+    }
+    out
+}
+
+/// A time as a database has it. Past the year 2262 all times are one.
+pub(super) fn nanos(at: Timestamp) -> i64 {
+    i64::try_from(at.as_nanosecond()).unwrap_or(if at < Timestamp::UNIX_EPOCH { i64::MIN } else { i64::MAX })
+}
+
+/// A time that a database has.
+pub(super) fn time(nanos: i64) -> Timestamp {
+    if nanos == i64::MAX { Timestamp::MAX } else { Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or(Timestamp::MIN) }
+}
+
+/// How many there are.
+pub(super) fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}

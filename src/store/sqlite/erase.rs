@@ -1,0 +1,55 @@
+//! Takes away what was kept of a user, on the disk too.
+
+use rusqlite::{Connection, params};
+
+use super::super::rows::ERASED;
+use super::super::{DigestText, Erased, StoreError};
+use super::failed;
+
+/// Conversations that one transaction takes.
+const SOME: i64 = 64;
+/// Everything of a conversation but its own row and its audit.
+const OF_A_CONVERSATION: [&str; 6] = ["events", "snapshots", "messages", "holds", "keys", "pins"];
+
+/// Erases some of the conversations of a user.
+pub(super) fn some(connection: &Connection, tenant: &str, user: &str, digest: &DigestText) -> Result<Erased, StoreError> {
+    let mut erased = Erased::default();
+    let sql = "SELECT row FROM conversations WHERE tenant = ?1 AND user_id = ?2 AND life < ?3 LIMIT ?4";
+    for conversation in numbers(connection, sql, params![tenant, user, ERASED, SOME]).map_err(failed)? {
+        erased.audit += one(connection, conversation, digest).map_err(failed)?;
+        erased.conversations += 1;
+    }
+    Ok(erased)
+}
+
+fn numbers(connection: &Connection, sql: &str, values: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<Vec<i64>> {
+    connection.prepare_cached(sql)?.query_map(values, |r| r.get(0))?.collect()
+}
+
+fn one(connection: &Connection, conversation: i64, digest: &DigestText) -> rusqlite::Result<u64> {
+    for table in OF_A_CONVERSATION {
+        connection.prepare_cached(&format!("DELETE FROM {table} WHERE conversation = ?1"))?.execute([conversation])?;
+    }
+    let mut read = connection.prepare_cached("SELECT text FROM audit WHERE conversation = ?1 AND seq = ?2")?;
+    let mut write = connection.prepare_cached("UPDATE audit SET text = ?3, erased = 1 WHERE conversation = ?1 AND seq = ?2")?;
+    let mut count = 0;
+    for seq in numbers(connection, "SELECT seq FROM audit WHERE conversation = ?1 AND erased = 0", &[&conversation])? {
+        let text: String = read.query_row([conversation, seq], |r| r.get(0))?;
+        write.execute(params![conversation, seq, digest(&text)])?;
+        count += 1;
+    }
+    let sql = "UPDATE conversations SET user_id = '', wake_at = NULL, life = ?2 WHERE row = ?1";
+    connection.prepare_cached(sql)?.execute([conversation, ERASED])?;
+    Ok(count)
+}
+
+/// Brings what was erased into the file itself: until then the log beside it holds the pages of before. What is freed is zeroed.
+pub(super) fn settle(connection: &mut Connection) -> Result<(), StoreError> {
+    let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |r| r.get(0)).map_err(failed)?;
+    if busy != 0 {
+        return Err(StoreError::Unavailable(
+            "it is erased, but another program keeps the log of what was before: run it again later".into(),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! The one thread that writes: everything that waits for it becomes one transaction, and shares one sync of the disk.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::oneshot;
+
+use super::super::rows::Rows;
+use super::super::{Committed, Seals, StoreError};
+use super::{claims, commit, failed};
+
+/// Commits that share one transaction at most.
+const TOGETHER: usize = 512;
+/// How often what is out of date is looked for.
+const SWEEP_EVERY: SignedDuration = SignedDuration::from_secs(10);
+
+type Told<T> = oneshot::Sender<Result<T, StoreError>>;
+
+enum Job {
+    Commit(Box<Rows>, Told<Committed>),
+    Alone(Box<dyn FnOnce(&mut Connection) + Send>),
+}
+
+/// The writer's other end. Gone with it, the thread ends and closes the file.
+#[derive(Debug)]
+pub(super) struct Writer {
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    commits: AtomicU64,
+    transactions: AtomicU64,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection, seals: Seals) -> Result<Self, StoreError> {
+        let (jobs, waiting) = channel();
+        let counts = Arc::<Counts>::default();
+        let desk = Desk { connection, seals, counts: counts.clone(), swept: Timestamp::MIN };
+        let thread = std::thread::Builder::new()
+            .name("waypost-sqlite".into())
+            .spawn(move || desk.work(&waiting))
+            .map_err(|e| StoreError::Unavailable(format!("its thread cannot be started: {e}")))?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), counts })
+    }
+
+    /// Commits, together with whoever waits at the same time.
+    pub(super) async fn commit(&self, rows: Rows) -> Result<Committed, StoreError> {
+        let (told, answer) = oneshot::channel();
+        self.send(Job::Commit(Box::new(rows), told))?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Writes in a transaction of its own.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let write = |connection: &mut Connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+            let result = write(&transaction)?;
+            transaction.commit().map_err(failed)?;
+            Ok(result)
+        };
+        self.apart(write).await
+    }
+
+    /// Does something on the writer's connection outside a transaction.
+    pub(super) async fn apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (told, answer) = oneshot::channel();
+        self.send(Job::Alone(Box::new(move |connection| {
+            // Whoever asked may have gone; the work counts all the same.
+            let _ = told.send(work(connection));
+        })))?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Commits that were asked for, and transactions that they took.
+    pub(super) fn counted(&self) -> (u64, u64) {
+        (self.counts.commits.load(Ordering::Relaxed), self.counts.transactions.load(Ordering::Relaxed))
+    }
+
+    fn send(&self, job: Job) -> Result<(), StoreError> {
+        self.jobs.as_ref().and_then(|jobs| jobs.send(job).ok()).ok_or_else(gone)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // It ends when it has done what it was given; how it ended tells nobody anything any more.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn gone() -> StoreError {
+    StoreError::Unavailable("its writer has ended".into())
+}
+
+struct Desk {
+    connection: Connection,
+    seals: Seals,
+    counts: Arc<Counts>,
+    swept: Timestamp,
+}
+
+impl Desk {
+    fn work(mut self, jobs: &Receiver<Job>) {
+        let mut waiting = VecDeque::new();
+        while let Some(first) = waiting.pop_front().or_else(|| jobs.recv().ok()) {
+            waiting.push_front(first);
+            waiting.extend(jobs.try_iter().take(TOGETHER));
+            let mut group = Vec::new();
+            while group.len() < TOGETHER {
+                match waiting.pop_front() {
+                    Some(Job::Commit(rows, told)) => group.push((rows, told)),
+                    Some(other @ Job::Alone(_)) => {
+                        waiting.push_front(other);
+                        break;
+                    }
+                    None => break,
+                }
+            }
+            if group.is_empty() {
+                if let Some(Job::Alone(work)) = waiting.pop_front() {
+                    work(&mut self.connection);
+                }
+            } else {
+                self.group(group);
+            }
+        }
+    }
+
+    /// Commits all of them or, if that fails, each by itself: one that cannot be done takes no other with it.
+    fn group(&mut self, group: Vec<(Box<Rows>, Told<Committed>)>) {
+        let n = u64::try_from(group.len()).unwrap_or(u64::MAX);
+        self.counts.commits.fetch_add(n, Ordering::Relaxed);
+        let rows: Vec<&Rows> = group.iter().map(|(rows, _)| &**rows).collect();
+        let mut answers = match self.together(&rows) {
+            Together::Done(answers) => answers.into_iter().map(Ok).collect(),
+            Together::Shut(error) => vec![Err(error); group.len()],
+            Together::Failed(error) if group.len() == 1 => vec![Err(error)],
+            Together::Failed(_) => rows.iter().map(|one| self.alone(one)).collect(),
+        };
+        for (_, told) in group.into_iter().rev() {
+            if let Some(answer) = answers.pop() {
+                // Whoever asked may have gone; what is committed is committed.
+                let _ = told.send(answer);
+            }
+        }
+    }
+
+    fn alone(&mut self, rows: &Rows) -> Result<Committed, StoreError> {
+        match self.together(&[rows]) {
+            Together::Done(mut answers) => answers.pop().ok_or_else(gone),
+            Together::Shut(error) | Together::Failed(error) => Err(error),
+        }
+    }
+
+    fn together(&mut self, rows: &[&Rows]) -> Together {
+        let transaction = match self.connection.transaction_with_behavior(TransactionBehavior::Immediate) {
+            Ok(transaction) => transaction,
+            Err(error) => return Together::Shut(failed(error)),
+        };
+        let mut answers = Vec::with_capacity(rows.len());
+        for one in rows {
+            match commit::commit(&transaction, &self.seals, one) {
+                Ok(answer) => answers.push(answer),
+                Err(error) => return Together::Failed(error),
+            }
+        }
+        let now = rows.iter().map(|r| r.now).max().unwrap_or(Timestamp::MIN);
+        let due = self.swept.checked_add(SWEEP_EVERY).is_ok_and(|next| next <= now);
+        if due && let Err(error) = claims::sweep(&transaction, now) {
+            return Together::Failed(failed(error));
+        }
+        match transaction.commit() {
+            Ok(()) => {
+                self.counts.transactions.fetch_add(1, Ordering::Relaxed);
+                if due {
+                    self.swept = now;
+                }
+                Together::Done(answers)
+            }
+            Err(error) => Together::Failed(failed(error)),
+        }
+    }
+}
+
+enum Together {
+    Done(Vec<Committed>),
+    /// Nothing can be written now.
+    Shut(StoreError),
+    /// One of them failed, or all.
+    Failed(StoreError),
+}
