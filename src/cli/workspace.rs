@@ -34,8 +34,10 @@ pub(super) fn read(root: &Path) -> Result<Vec<(String, std::sync::Arc<str>)>, Fa
         return Err(Failure::new(format!("`{shown}` is a file, not a workspace")).help("name the directory that has `journeys/` in it"));
     }
     if !is_workspace(root) {
-        return Err(Failure::new(format!("`{shown}` is no workspace: it has neither `waypost.yaml` nor `journeys/`"))
-            .help("name the directory of one, or make one with `waypost new DIR`"));
+        return Err(Failure::new(format!(
+            "`{shown}` is no workspace: it has no `waypost.yaml`, `journeys/`, `integrations/` or `datapoints/`"
+        ))
+        .help("name the directory of one, or make one with `waypost new DIR`"));
     }
     let Files { files, unreadable: refused } = files::read(root).map_err(|e| unreadable(root, &e))?;
     match refused.first() {
@@ -47,7 +49,8 @@ pub(super) fn read(root: &Path) -> Result<Vec<(String, std::sync::Arc<str>)>, Fa
 
 /// Whether a directory is a workspace's.
 pub(super) fn is_workspace(directory: &Path) -> bool {
-    ["waypost.yaml", "waypost.yml"].iter().any(|name| directory.join(name).is_file()) || directory.join("journeys").is_dir()
+    ["waypost.yaml", "waypost.yml"].iter().any(|name| directory.join(name).is_file())
+        || ["journeys", "integrations", "datapoints"].iter().any(|name| directory.join(name).is_dir())
 }
 
 /// A path that cannot be read, in words.

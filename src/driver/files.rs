@@ -21,6 +21,9 @@ const DEPTH_MAX: usize = 32;
 /// The directories that hold a workspace's files, and nothing else is read but `waypost.yaml`.
 const DIRECTORIES: [&str; 6] = ["actions", "conditions", "datapoints", "integrations", "journeys", "policies"];
 
+/// How their names end; JSON is YAML.
+const ENDINGS: &[&str] = &["yaml", "yml", "json", "cedar"];
+
 /// A file of a workspace that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
@@ -53,7 +56,7 @@ pub fn read(path: &Path) -> io::Result<Files> {
     if !fs::metadata(path)?.is_dir() {
         return Err(io::Error::new(io::ErrorKind::NotADirectory, format!("`{}` is not a directory", path.display())));
     }
-    let mut reader = Reader::default();
+    let mut reader = Reader::of(ENDINGS);
     for name in ["waypost.yaml", "waypost.yml"] {
         let file = path.join(name);
         if fs::symlink_metadata(&file).is_ok() {
@@ -71,7 +74,7 @@ pub fn read(path: &Path) -> io::Result<Files> {
 
 /// Reads all YAML files below a directory, or the one file that `path` is: transcripts, for one.
 pub fn read_yaml(path: &Path) -> io::Result<Files> {
-    let mut reader = Reader::default();
+    let mut reader = Reader::of(&["yaml", "yml"]);
     if fs::metadata(path)?.is_dir() {
         reader.directory(path, "", 1);
     } else {
@@ -81,14 +84,18 @@ pub fn read_yaml(path: &Path) -> io::Result<Files> {
     Ok(reader.done())
 }
 
-#[derive(Default)]
 struct Reader {
+    endings: &'static [&'static str],
     out: Files,
     total: u64,
     seen: BTreeSet<PathBuf>,
 }
 
 impl Reader {
+    fn of(endings: &'static [&'static str]) -> Self {
+        Self { endings, out: Files::default(), total: 0, seen: BTreeSet::new() }
+    }
+
     fn done(mut self) -> Files {
         self.out.files.sort();
         self.out.unreadable.sort_by(|a, b| a.name.cmp(&b.name));
@@ -133,7 +140,7 @@ impl Reader {
             let name = if name.is_empty() { shown.into_owned() } else { format!("{name}/{shown}") };
             if path.is_dir() {
                 self.directory(&path, &name, depth + 1);
-            } else if path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "cedar") {
+            } else if path.extension().is_some_and(|e| self.endings.iter().any(|known| e == *known)) {
                 self.file(&path, name);
             }
         }

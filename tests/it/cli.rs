@@ -86,7 +86,7 @@ fn a_directory_that_is_no_workspace_is_told_so() {
     let empty = tempfile::tempdir().expect("a directory");
     let path = empty.path().to_str().expect("UTF-8");
     for (path, says) in [
-        (path, "it has neither `waypost.yaml` nor `journeys/`"),
+        (path, "it has no `waypost.yaml`, `journeys/`, `integrations/` or `datapoints/`"),
         ("no-such-place", "there is no `no-such-place`"),
         ("Cargo.toml", "is a file, not a workspace"),
     ] {

@@ -55,7 +55,11 @@ fn sections(page: &str) -> Vec<(String, Vec<Block>)> {
     out
 }
 
+/// The files of a heading's workspace; policies alone are none, but are for the workspace of their page (`policies.rs`).
 fn files(blocks: &[Block]) -> Vec<(String, Arc<str>)> {
+    if !blocks.iter().any(|b| b.language == "yaml") {
+        return Vec::new();
+    }
     blocks
         .iter()
         .filter(|b| matches!(&*b.language, "yaml" | "cedar"))

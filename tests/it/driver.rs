@@ -300,6 +300,52 @@ async fn a_run_goes_on_with_the_version_it_began_with() {
 }
 
 #[tokio::test]
+async fn policies_are_always_today_s() {
+    let (store, clock) = (MemoryStore::new(), clock());
+    let first = runtime(workspace(""), &store, |_| async { shipped() }, &clock);
+    let key = open(&first).await;
+    say(&first, &key, "where is my order?").await;
+    drop(first);
+    // The run stands on the version without policies, and on an action that the newer one has no more.
+    let newer = |policy: &str| {
+        let look = SHOP.replace("Get order", "Find order");
+        let ask = ORDER.replace("shop.get-order", "shop.find-order");
+        let files = [
+            ("waypost.yaml", "queues: {default: care, names: [care]}"),
+            ("integrations/shop.yaml", &*look),
+            ("journeys/order.yaml", &*ask),
+            ("journeys/cancel.yaml", CANCEL),
+            ("datapoints/fields.yaml", FIELDS),
+            ("policies/all.cedar", policy),
+        ];
+        let checked = check::load(files.map(|(name, text)| (name.to_owned(), Arc::from(text))).to_vec());
+        checked.loaded().unwrap_or_else(|| panic!("{:#?}", checked.diagnostics))
+    };
+    let forbids =
+        "permit(principal, action, resource); @id(\"no-looking\") forbid(principal is User, action in Action::\"reads\", resource);";
+    for (policy, calls, said) in [(forbids, 0, "`no-looking` forbids it"), ("permit(principal, action, resource);", 1, "shipped")] {
+        let store = store.clone();
+        let sent = Arc::new(AtomicUsize::new(0));
+        let counted = sent.clone();
+        let perform = move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            async { shipped() }
+        };
+        let second = runtime(newer(policy), &store, perform, &clock);
+        let result = say(&second, &key, "A1").await;
+        let shown = format!("{:?} {}", result.events, result.answer.text());
+        assert_eq!(sent.load(Ordering::SeqCst), calls, "{shown}");
+        assert!(shown.contains(said), "{shown}");
+        if calls == 0 {
+            say(&second, &key, "cancel").await;
+            drop(second);
+            let again = runtime(workspace(""), &store, |_| async { shipped() }, &clock);
+            say(&again, &key, "where is my order?").await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_run_whose_version_is_lost_says_so() {
     let (store, clock) = (MemoryStore::new(), clock());
     let first = runtime(workspace(""), &store, |_| async { shipped() }, &clock);

@@ -25,6 +25,7 @@ fn only_a_workspace_s_own_files_are_read_in_order() {
         "integrations/shop.yaml",
         "datapoints/all.yaml",
         "policies/p.cedar",
+        "integrations/json.json",
         "journeys/notes.txt",
         "journeys/.hidden.yaml",
         "journeys/.git/x.yaml",
@@ -35,8 +36,15 @@ fn only_a_workspace_s_own_files_are_read_in_order() {
     ] {
         write(dir.path(), name, name);
     }
-    let expected =
-        ["datapoints/all.yaml", "integrations/shop.yaml", "journeys/a/deep/er.yml", "journeys/b.yaml", "policies/p.cedar", "waypost.yaml"];
+    let expected = [
+        "datapoints/all.yaml",
+        "integrations/json.json",
+        "integrations/shop.yaml",
+        "journeys/a/deep/er.yml",
+        "journeys/b.yaml",
+        "policies/p.cedar",
+        "waypost.yaml",
+    ];
     assert_eq!(names(dir.path()), expected);
     assert_eq!(&*read_dir(dir.path()).unwrap()[0].1, "datapoints/all.yaml");
 }

@@ -20,6 +20,7 @@ mod fuzzed;
 mod marked;
 mod once;
 mod outbound;
+mod policies;
 mod properties;
 mod sound;
 mod spec;

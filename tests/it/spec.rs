@@ -11,20 +11,20 @@ use crate::marked::{Marked, files_with};
 use crate::talk::{self, Services};
 
 /// A fenced block.
-struct Block {
+pub struct Block {
     /// The line of its fence, from 1.
     line: usize,
-    language: String,
+    pub language: String,
     text: String,
 }
 
 /// What stands under one heading.
-struct Section {
-    title: String,
-    blocks: Vec<Block>,
+pub struct Section {
+    pub title: String,
+    pub blocks: Vec<Block>,
 }
 
-fn sections(text: &str) -> Vec<Section> {
+pub fn sections(text: &str) -> Vec<Section> {
     let mut sections = vec![Section { title: String::new(), blocks: Vec::new() }];
     let mut open: Option<(String, Block)> = None;
     for (number, line) in (1..).zip(text.lines()) {
@@ -52,7 +52,7 @@ fn sections(text: &str) -> Vec<Section> {
 
 impl Section {
     /// Adds its files to a workspace.
-    fn files(&self, to: &mut Marked) {
+    pub fn files(&self, to: &mut Marked) {
         for block in self.blocks.iter().filter(|b| matches!(&*b.language, "yaml" | "cedar")) {
             let name = block.text.lines().next().and_then(|l| l.strip_prefix("# ").or_else(|| l.strip_prefix("// ")));
             let name = name.unwrap_or_else(|| panic!("line {}: the first line of a file names it: `# journeys/x.yaml`", block.line));
