@@ -1,7 +1,8 @@
 //! How bad a finding is taken to be: `lints` of the workspace and of its journeys, and `# waypost: allow(…)` on the line.
 //!
-//! Only what leaves a journey runnable can be lowered: warnings, and what the rules say of order, types and variables (`0301`, `0302`,
-//! `0401` to `0403`, `0406`). What could not be read or resolved stays an error.
+//! Only what leaves a journey runnable can be lowered: warnings, what the rules say of order, types and variables (`0301`, `0302`,
+//! `0401` to `0403`, `0406`), and the proofs of supervision (`0501` to `0509`, `06xx`), since the engine keeps its rules whether or not they are
+//! proved. What could not be read or resolved stays an error.
 
 use std::collections::BTreeMap;
 
@@ -75,7 +76,8 @@ impl<'a> Levels<'a> {
 
 fn can_be_lowered(code: Code) -> bool {
     let runnable = ["WP0205", "WP0301", "WP0302", "WP0401", "WP0402", "WP0403", "WP0406"];
-    code.severity() == Severity::Warning || runnable.contains(&code.as_str())
+    let proof = ("WP0501".."WP0510").contains(&code.as_str()) || code.as_str().starts_with("WP06");
+    code.severity() == Severity::Warning || proof || runnable.contains(&code.as_str())
 }
 
 /// Where the documents of a file begin.

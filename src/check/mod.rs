@@ -4,8 +4,11 @@
 
 mod assigned;
 mod changes;
+mod fills;
 pub mod flow;
+mod gates;
 mod levels;
+mod lineage;
 mod parts;
 mod poison;
 mod reads;
@@ -64,8 +67,9 @@ pub fn check(workspace: Workspace, found: Diagnostics) -> Checked {
     }
     for journey in workspace.journeys.values() {
         let mut found = Diagnostics::default();
-        let subject = subject::Subject::new(journey, &poison, &waiting);
+        let subject = subject::Subject::new(journey, &workspace.settings, &poison, &waiting);
         rules::check_journey(&subject, &mut found);
+        rules::prove_journey(&subject, &mut found);
         diagnostics.extend(levels.apply(found));
     }
     diagnostics.sort();

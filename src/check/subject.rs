@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use super::assigned;
 use super::changes::Changes;
+use super::fills::{Fills, Waits};
 use super::flow::{Bits, Edge, Graph, Node};
 use super::poison::Poison;
 use super::variables::Variables;
-use crate::model::Journey;
 use crate::model::step::StepKind;
+use crate::model::{Journey, Settings};
 use crate::value::Name;
 
 /// A journey under examination.
@@ -23,6 +24,10 @@ pub struct Subject<'a> {
     pub changes: Changes,
     /// What is set before each step, whatever way a run came; `None` where no run comes.
     pub set: Vec<Option<Bits>>,
+    /// What people may fill and correct.
+    pub fills: Fills,
+    /// The settings of the workspace.
+    pub settings: &'a Settings,
     /// Names that stand where something could not be read: nothing is said of them.
     pub poison: &'a Poison<'a>,
     /// Journeys in which a run always comes to a step that waits.
@@ -32,12 +37,14 @@ pub struct Subject<'a> {
 impl<'a> Subject<'a> {
     /// Computes it.
     #[must_use]
-    pub fn new(journey: &'a Journey, poison: &'a Poison<'a>, waiting: &'a BTreeSet<Name>) -> Self {
+    pub fn new(journey: &'a Journey, settings: &'a Settings, poison: &'a Poison<'a>, waiting: &'a BTreeSet<Name>) -> Self {
         let graph = Graph::new(journey);
         let variables = Variables::of(journey);
         let changes = Changes::of(&graph, &variables);
         let set = assigned::solve(&graph, &variables, &changes);
-        Self { journey, graph, variables, changes, set, poison, waiting }
+        let waits = Waits { identity_journey: settings.identity_journey.is_some() };
+        let fills = Fills::of(&graph, &variables, &changes, &set, waits);
+        Self { journey, graph, variables, changes, set, fills, settings, poison, waiting }
     }
 
     /// The stable id of a place, as witness paths name it.
@@ -50,15 +57,21 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// The steps along a path of edges, and where it ends. A long one is cut in its middle.
+    /// The steps along a path of edges, and where it ends.
     #[must_use]
     pub fn path(&self, edges: &[usize], end: Node) -> Vec<String> {
-        const ENDS: usize = 32;
         let all: Vec<Node> = edges.iter().filter_map(|n| self.graph.edges().get(*n)).map(|e: &Edge| e.from).chain([end]).collect();
+        self.path_of(&all)
+    }
+
+    /// Places as steps. A long path is cut in its middle.
+    #[must_use]
+    pub fn path_of(&self, all: &[Node]) -> Vec<String> {
+        const ENDS: usize = 32;
         let keys = |nodes: &[Node]| nodes.iter().map(|n| self.key(*n)).collect::<Vec<_>>();
         match (all.get(..ENDS), all.len().checked_sub(ENDS).filter(|rest| *rest > ENDS).and_then(|rest| all.get(rest..))) {
             (Some(head), Some(tail)) => [keys(head), vec!["…".to_owned()], keys(tail)].concat(),
-            _ => keys(&all),
+            _ => keys(all),
         }
     }
 

@@ -60,6 +60,9 @@ codes! {
     WP0405 Error "$user assigned";
     WP0406 Error "missing input";
     WP0407 Warning "unused variable";
+    WP0501 Error "no confirm on a way to an action that needs one";
+    WP0502 Error "yes ended before the action";
+    WP0504 Error "sent on a yes and not shown";
     WP0510 Error "policy that does not parse";
     WP0511 Error "policy that does not fit the workspace";
     WP0512 Warning "policy that never applies, or reads other than it looks";
@@ -73,8 +76,8 @@ codes! {
 
 /// Codes of rules about supervision and cases, which `lints` and `allow` may name before this program finds them.
 const LATER: &[&str] = &[
-    "WP0501", "WP0502", "WP0503", "WP0504", "WP0505", "WP0506", "WP0507", "WP0508", "WP0509", "WP0601", "WP0602", "WP0603", "WP0901",
-    "WP0902", "WP0903", "WP0904", "WP0905", "WP0906", "WP0907", "WP0908", "WP0909",
+    "WP0503", "WP0505", "WP0506", "WP0507", "WP0508", "WP0509", "WP0601", "WP0602", "WP0603", "WP0901", "WP0902", "WP0903", "WP0904",
+    "WP0905", "WP0906", "WP0907", "WP0908", "WP0909",
 ];
 
 impl Code {

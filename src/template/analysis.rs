@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use minijinja::machinery::ast::{BinOpKind, Call, CallArg, CompareOpKind, Expr, Spanned, Stmt, UnaryOpKind};
+use minijinja::machinery::ast::{
+    BinOp, BinOpKind, Call, CallArg, Compare, CompareOpKind, Expr, ForLoop, IfExpr, Set, SetBlock, Spanned, Stmt, Test, UnaryOpKind,
+    WithBlock,
+};
 
 use super::context::{ROOTS, root_name, root_of};
 use super::environment::{FILTERS, FUNCTIONS, TESTS};
@@ -48,6 +51,8 @@ pub(super) struct Emit {
     pub start: usize,
     /// What reaches the text through it unmasked.
     pub sources: Vec<Source>,
+    /// The paths without which there would be another text, as far as their keys are known: empty where it may not be emitted at all.
+    pub shows: Vec<Known>,
 }
 
 /// What the walk found.
@@ -64,7 +69,7 @@ pub(super) struct Analysis {
 impl Analysis {
     /// Walks a parsed template.
     pub(super) fn of(text: &str, tree: &Stmt<'_>) -> Self {
-        let mut walk = Walk { text, found: Self::default(), scopes: vec![BTreeMap::new()], guards: Vec::new(), masked: false };
+        let mut walk = Walk { text, found: Self::default(), scopes: vec![BTreeMap::new()], guards: Vec::new(), masked: false, branched: 0 };
         walk.statement(tree);
         let mut found = walk.found;
         found.sites.sort_by_key(|s| (s.read.range.start, s.read.range.end));
@@ -95,6 +100,8 @@ struct Flow {
     sources: Vec<Source>,
     /// If it is exactly the value at a path.
     path: Option<Source>,
+    /// What it certainly changes with, masked or not.
+    shows: Vec<Known>,
     /// How many values it may join.
     weight: u64,
 }
@@ -105,10 +112,17 @@ impl Flow {
         self
     }
 
+    /// One of several that may be taken: what it changes with is not certain.
+    fn perhaps(mut self) -> Self {
+        self.shows.clear();
+        self
+    }
+
     fn join(mut self, other: Self) -> Self {
         self.sources.extend(other.sources);
         self.sources.sort();
         self.sources.dedup();
+        self.shows.extend(other.shows);
         self.weight = self.weight.saturating_add(other.weight);
         self.path = None;
         self
@@ -119,13 +133,23 @@ impl Flow {
         if let Some(path) = &mut self.path {
             path.path.push(segment);
             self.sources = vec![path.clone()];
+            self.shows = vec![known_part(path)];
         }
         self
     }
 }
 
-/// A root and the keys after it that are known to be set.
-type Known = (Root, Vec<Arc<str>>);
+/// A root and keys after it.
+pub(super) type Known = (Root, Vec<Arc<str>>);
+
+/// The keys of a path up to the first that is not written out.
+fn known_part(source: &Source) -> Known {
+    let keys = source.path.iter().map_while(|s| match s {
+        Segment::Key(key) => Some(key.clone()),
+        Segment::Any => None,
+    });
+    (source.root, keys.collect())
+}
 
 /// A root with keys after it.
 struct Path {
@@ -144,6 +168,8 @@ struct Walk<'t> {
     scopes: Vec<BTreeMap<&'t str, Flow>>,
     guards: Vec<Known>,
     masked: bool,
+    /// Conditions that what is walked stands under.
+    branched: u32,
 }
 
 fn range(span: minijinja::machinery::Span) -> Range<usize> {
@@ -176,8 +202,14 @@ impl<'t> Walk<'t> {
                         format!("`{}` is a root and cannot be assigned in a template", var.id),
                         Some("choose another name".into()),
                     );
-                } else if let Some(scope) = self.scopes.last_mut() {
-                    scope.insert(var.id, flow.clone());
+                } else {
+                    // Under a condition it may still be what it was.
+                    let before = self.local(var.id).filter(|_| self.branched > 0).cloned();
+                    let flow = before.map_or_else(|| flow.clone(), |old| flow.clone().join(old));
+                    let flow = if self.branched > 0 { flow.perhaps() } else { flow };
+                    if let Some(scope) = self.scopes.last_mut() {
+                        scope.insert(var.id, flow);
+                    }
                 }
             }
             Expr::List(list) => list.items.iter().for_each(|item| self.assign(item, &flow.clone().member(Segment::Any))),
@@ -207,68 +239,38 @@ impl<'t> Walk<'t> {
         out
     }
 
-    /// Emitted since `from`, joined: what a captured block holds.
+    /// Walks a block that may not be reached, or whose text may not be used.
+    fn perhaps(&mut self, body: &[Stmt<'t>]) {
+        self.branched += 1;
+        self.block(body);
+        self.branched -= 1;
+    }
+
+    /// Emitted since `from`, joined: what a captured block holds. Whether it is emitted in the end is not known.
     fn captured(&self, from: usize) -> Flow {
         let emitted = self.found.emits.get(from..).unwrap_or(&[]);
         let sources: Vec<Source> = emitted.iter().flat_map(|e| e.sources.iter().cloned()).collect();
-        Flow { sources, path: None, weight: 1 }
+        Flow { sources, weight: 1, ..Flow::default() }
     }
+
+    // Statements and expressions nest: a function for each kind, so that the stack holds only what is open.
 
     fn statement(&mut self, statement: &Stmt<'t>) {
         match statement {
             Stmt::Template(t) => t.children.iter().for_each(|s| self.statement(s)),
-            Stmt::EmitExpr(e) => {
-                let start = e.expr.span().start_offset as usize;
-                let flow = self.expr(&e.expr, false);
-                let sources = if self.masked { Vec::new() } else { flow.sources };
-                self.found.emits.push(Emit { start, sources });
-            }
+            Stmt::EmitExpr(e) => self.emit(&e.expr),
             Stmt::EmitRaw(_) => {}
-            Stmt::ForLoop(f) => {
-                let iter = self.expr(&f.iter, false);
-                self.scopes.push(BTreeMap::new());
-                if let Some(scope) = self.scopes.last_mut() {
-                    scope.insert("loop", Flow::default());
-                }
-                self.assign(&f.target, &iter.member(Segment::Any));
-                let known = f.filter_expr.as_ref().map_or_else(Vec::new, |test| {
-                    self.expr(test, true);
-                    self.known(test, true)
-                });
-                self.guarded(known, |w| f.body.iter().for_each(|s| w.statement(s)));
-                self.scopes.pop();
-                self.block(&f.else_body);
-            }
+            Stmt::ForLoop(f) => self.for_loop(f),
+            Stmt::WithBlock(b) => self.with_block(b),
+            Stmt::Set(s) => self.set(s),
+            Stmt::SetBlock(s) => self.set_block(s),
             Stmt::IfCond(i) => {
                 self.expr(&i.expr, true);
                 let (when, otherwise) = (self.known(&i.expr, true), self.known(&i.expr, false));
+                self.branched += 1;
                 self.guarded(when, |w| i.true_body.iter().for_each(|s| w.statement(s)));
                 self.guarded(otherwise, |w| i.false_body.iter().for_each(|s| w.statement(s)));
-            }
-            Stmt::WithBlock(b) => {
-                self.scopes.push(BTreeMap::new());
-                for (target, value) in &b.assignments {
-                    let flow = self.expr(value, false);
-                    self.assign(target, &flow);
-                }
-                b.body.iter().for_each(|s| self.statement(s));
-                self.scopes.pop();
-            }
-            Stmt::Set(s) => {
-                let flow = self.expr(&s.expr, false);
-                self.assign(&s.target, &flow);
-            }
-            Stmt::SetBlock(s) => {
-                let from = self.found.emits.len();
-                self.block(&s.body);
-                let mut flow = self.captured(from);
-                if let Some(Expr::Filter(filter)) = &s.filter {
-                    self.filter(filter);
-                    if filter.name == "mask" {
-                        flow.sources.clear();
-                    }
-                }
-                self.assign(&s.target, &flow);
+                self.branched -= 1;
             }
             Stmt::FilterBlock(b) => {
                 let mut masked = self.masked;
@@ -290,6 +292,61 @@ impl<'t> Walk<'t> {
                 self.call(&d.call, range(d.call.span()));
             }
         }
+    }
+
+    fn emit(&mut self, expr: &Expr<'t>) {
+        let start = expr.span().start_offset as usize;
+        let flow = self.expr(expr, false);
+        let sources = if self.masked { Vec::new() } else { flow.sources };
+        let shows = if self.branched == 0 { flow.shows } else { Vec::new() };
+        self.found.emits.push(Emit { start, sources, shows });
+    }
+
+    fn for_loop(&mut self, f: &ForLoop<'t>) {
+        let iter = self.expr(&f.iter, false);
+        self.scopes.push(BTreeMap::new());
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.insert("loop", Flow::default());
+        }
+        self.assign(&f.target, &iter.member(Segment::Any));
+        let known = f.filter_expr.as_ref().map_or_else(Vec::new, |test| {
+            self.expr(test, true);
+            self.known(test, true)
+        });
+        let filtered = u32::from(f.filter_expr.is_some());
+        self.branched += filtered;
+        self.guarded(known, |w| f.body.iter().for_each(|s| w.statement(s)));
+        self.branched -= filtered;
+        self.scopes.pop();
+        self.perhaps(&f.else_body);
+    }
+
+    fn with_block(&mut self, b: &WithBlock<'t>) {
+        self.scopes.push(BTreeMap::new());
+        for (target, value) in &b.assignments {
+            let flow = self.expr(value, false);
+            self.assign(target, &flow);
+        }
+        b.body.iter().for_each(|s| self.statement(s));
+        self.scopes.pop();
+    }
+
+    fn set(&mut self, s: &Set<'t>) {
+        let flow = self.expr(&s.expr, false);
+        self.assign(&s.target, &flow);
+    }
+
+    fn set_block(&mut self, s: &SetBlock<'t>) {
+        let from = self.found.emits.len();
+        self.perhaps(&s.body);
+        let mut flow = self.captured(from);
+        if let Some(Expr::Filter(filter)) = &s.filter {
+            self.filter(filter);
+            if filter.name == "mask" {
+                flow.sources.clear();
+            }
+        }
+        self.assign(&s.target, &flow);
     }
 
     /// The paths that are set if `expr` is true (or false).
@@ -387,7 +444,8 @@ impl<'t> Walk<'t> {
         if let Some(read) = self.path(expr) {
             self.subscripts(expr);
             let source = self.site(read, tested);
-            return Flow { sources: vec![source.clone()], path: Some(source), weight: 1 };
+            let shows = vec![known_part(&source)];
+            return Flow { sources: vec![source.clone()], path: Some(source), shows, weight: 1 };
         }
         match expr {
             Expr::Var(var) => {
@@ -415,51 +473,11 @@ impl<'t> Walk<'t> {
                 flow
             }
             Expr::UnaryOp(op) => self.expr(&op.expr, tested || matches!(op.op, UnaryOpKind::Not)).computed(),
-            Expr::BinOp(op) => {
-                let (left_tested, known) = match op.op {
-                    BinOpKind::ScAnd => (true, self.known(&op.left, true)),
-                    BinOpKind::ScOr => (true, self.known(&op.left, false)),
-                    BinOpKind::Eq | BinOpKind::Ne => (matches!(&op.right, Expr::Const(c) if c.value.is_none()), Vec::new()),
-                    _ => (false, Vec::new()),
-                };
-                let and_or = matches!(op.op, BinOpKind::ScAnd | BinOpKind::ScOr);
-                let left = self.expr(&op.left, left_tested);
-                let right = self.guarded(known, |w| w.expr(&op.right, tested && and_or));
-                let joined = left.join(right);
-                self.within_weight(&joined, range(expr.span()));
-                joined
-            }
-            Expr::Compare(compare) => {
-                let to_none = compare.ops.iter().all(|op| matches!(&op.expr, Expr::Const(c) if c.value.is_none()));
-                let mut flow = self.expr(&compare.expr, to_none);
-                for op in &compare.ops {
-                    flow = flow.join(self.expr(&op.expr, false));
-                }
-                flow.weight = 1;
-                flow
-            }
-            Expr::IfExpr(i) => {
-                self.expr(&i.test_expr, true);
-                let (when, otherwise) = (self.known(&i.test_expr, true), self.known(&i.test_expr, false));
-                let flow = self.guarded(when, |w| w.expr(&i.true_expr, tested));
-                match &i.false_expr {
-                    Some(value) => flow.join(self.guarded(otherwise, |w| w.expr(value, tested))),
-                    None => flow.computed(),
-                }
-            }
+            Expr::BinOp(op) => self.binary(op, tested, range(expr.span())),
+            Expr::Compare(compare) => self.compared(compare),
+            Expr::IfExpr(i) => self.chosen(i, tested),
             Expr::Filter(filter) => self.filter(filter),
-            Expr::Test(test) => {
-                if !TESTS.contains(&test.name) {
-                    let place = self.name_in(range(test.span()), test.name);
-                    self.unknown("test", test.name, &TESTS, place);
-                }
-                let asks_presence = matches!(test.name, "defined" | "undefined" | "none");
-                let mut flow = self.expr(&test.expr, asks_presence);
-                for arg in &test.args {
-                    flow = flow.join(self.argument(arg));
-                }
-                if asks_presence { Flow::default() } else { Flow { weight: 1, ..flow.computed() } }
-            }
+            Expr::Test(test) => self.test(test),
             Expr::Call(call) => self.call(call, range(call.span())),
             Expr::List(list) => self.all(&list.items),
             Expr::Tuple(tuple) => self.all(&tuple.items),
@@ -468,6 +486,60 @@ impl<'t> Walk<'t> {
                 keys.join(self.all(&map.values))
             }
         }
+    }
+
+    fn binary(&mut self, op: &BinOp<'t>, tested: bool, span: Range<usize>) -> Flow {
+        let (left_tested, known) = match op.op {
+            BinOpKind::ScAnd => (true, self.known(&op.left, true)),
+            BinOpKind::ScOr => (true, self.known(&op.left, false)),
+            BinOpKind::Eq | BinOpKind::Ne => (matches!(&op.right, Expr::Const(c) if c.value.is_none()), Vec::new()),
+            _ => (false, Vec::new()),
+        };
+        let and_or = matches!(op.op, BinOpKind::ScAnd | BinOpKind::ScOr);
+        let left = self.expr(&op.left, left_tested);
+        let right = self.guarded(known, |w| w.expr(&op.right, tested && and_or));
+        let mut joined = left.join(right);
+        if !matches!(op.op, BinOpKind::Concat | BinOpKind::Add) {
+            joined.shows.clear();
+        }
+        self.within_weight(&joined, span);
+        joined
+    }
+
+    fn compared(&mut self, compare: &Compare<'t>) -> Flow {
+        let to_none = compare.ops.iter().all(|op| matches!(&op.expr, Expr::Const(c) if c.value.is_none()));
+        let mut flow = self.expr(&compare.expr, to_none);
+        for op in &compare.ops {
+            flow = flow.join(self.expr(&op.expr, false));
+        }
+        flow.weight = 1;
+        flow.shows.clear();
+        flow
+    }
+
+    fn chosen(&mut self, i: &IfExpr<'t>, tested: bool) -> Flow {
+        self.expr(&i.test_expr, true);
+        let (when, otherwise) = (self.known(&i.test_expr, true), self.known(&i.test_expr, false));
+        let mut flow = self.guarded(when, |w| w.expr(&i.true_expr, tested));
+        flow = match &i.false_expr {
+            Some(value) => flow.join(self.guarded(otherwise, |w| w.expr(value, tested))),
+            None => flow.computed(),
+        };
+        flow.shows.clear();
+        flow
+    }
+
+    fn test(&mut self, test: &Spanned<Test<'t>>) -> Flow {
+        if !TESTS.contains(&test.name) {
+            let place = self.name_in(range(test.span()), test.name);
+            self.unknown("test", test.name, &TESTS, place);
+        }
+        let asks_presence = matches!(test.name, "defined" | "undefined" | "none");
+        let mut flow = self.expr(&test.expr, asks_presence);
+        for arg in &test.args {
+            flow = flow.join(self.argument(arg));
+        }
+        if asks_presence { Flow::default() } else { Flow { weight: 1, ..flow.computed().perhaps() } }
     }
 
     fn all(&mut self, items: &[Expr<'t>]) -> Flow {
@@ -512,9 +584,9 @@ impl<'t> Walk<'t> {
             self.fault(Code::WP0701, place, message, Some(help));
         }
         for arg in &filter.args {
-            flow = flow.join(self.argument(arg));
+            flow = flow.join(self.argument(arg).perhaps());
         }
-        if filter.name == "mask" { Flow { weight: 1, ..Flow::default() } } else { flow.computed() }
+        if filter.name == "mask" { Flow { weight: 1, shows: flow.shows, ..Flow::default() } } else { flow.computed() }
     }
 
     fn call(&mut self, call: &Call<'t>, span: Range<usize>) -> Flow {
@@ -549,7 +621,7 @@ impl<'t> Walk<'t> {
         for arg in &call.args {
             flow = flow.join(self.argument(arg));
         }
-        flow
+        flow.perhaps()
     }
 
     fn within_weight(&mut self, flow: &Flow, span: Range<usize>) {

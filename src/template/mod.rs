@@ -19,7 +19,7 @@ use minijinja::{Environment, Error, ErrorKind};
 use self::analysis::{Analysis, Emit, Site, Slot};
 use self::context::{Context, FRAME, Frame, Miss, Shown};
 use self::scan::{Tag, TagKind};
-use crate::expr::{Fault, Read, Scope};
+use crate::expr::{Fault, Read, Root, Scope};
 use crate::source::{Code, Text};
 use crate::value::Segment;
 
@@ -142,6 +142,16 @@ impl Template {
     #[must_use]
     pub fn reads(&self) -> &[Read] {
         &self.0.reads
+    }
+
+    /// The paths that every render certainly shows, masked or not: with another value there it is another text.
+    pub fn shows(&self) -> impl Iterator<Item = &(Root, Vec<Arc<str>>)> {
+        self.0.emits.iter().flat_map(|e| &e.shows)
+    }
+
+    /// What reaches the text unmasked: where the tag stands that lets it through, a root, and the path after it.
+    pub fn says(&self) -> impl Iterator<Item = (usize, Root, &[Segment])> {
+        self.0.emits.iter().flat_map(|e| e.sources.iter().map(|s| (e.start, s.root, &*s.path)))
     }
 
     /// Its text if it holds no tags.

@@ -188,6 +188,32 @@ fn reads_are_known_with_their_places() {
 }
 
 #[test]
+fn what_every_render_shows_is_known() {
+    let shown = |source: &str| {
+        let (template, faults) = parse(source);
+        assert_eq!(faults, vec![], "{source}");
+        template.shows().map(|(root, keys)| format!("{}.{}", name(*root), keys.join("."))).collect::<Vec<_>>().join(" ")
+    };
+    for (source, expected) in [
+        ("{{ variables.card }} {{ user.id }}", "variables.card user.id"),
+        ("{{ variables.order.id | upper | mask }}", "variables.order.id"),
+        ("{{ 'No. ' ~ variables.order.id }}", "variables.order.id"),
+        ("{% set c = variables.card %}{{ c }}", "variables.card"),
+        ("{% for i in variables.items %}{{ i.name }}{% endfor %}", "variables.items"),
+        ("{% if variables.card %}{{ variables.card }}{% endif %}", ""),
+        ("{{ variables.card if user.id }}", ""),
+        ("{{ variables.card or user.id }}", ""),
+        ("{{ variables.card == '1' }}", ""),
+        ("{{ user.id | default(variables.card) }}", "user.id"),
+        ("{% if user.id %}{% set c = variables.card %}{% endif %}{{ c }}", ""),
+        ("{% for i in variables.items if i.name %}{{ variables.card }}{% endfor %}", ""),
+        ("{% for i in variables.items %}{{ i }}{% else %}{{ variables.card }}{% endfor %}", "variables.items"),
+    ] {
+        assert_eq!(shown(source), expected, "{source}");
+    }
+}
+
+#[test]
 fn mistakes_are_told_with_what_to_type() {
     let wrong = |source: &str, code: &str, at: &str, message: &str, help: &str| {
         let (template, faults) = parse(source);
@@ -275,6 +301,7 @@ fn sensitive_values_are_told_and_can_be_hidden() {
         "{{ variables }}",
         "{{ variables|pairs }}",
         "{% set c %}{{ variables.card }}{% endset %}{{ c }}",
+        "{% set c = variables.card %}{% if variables.order.id == '' %}{% set c = 'none' %}{% endif %}{{ c }}",
         "{{ variables['ca' ~ 'rd'] }}",
         "{{ variables.card|length }}",
         "{{ (variables.card) ~ 'x' }}",

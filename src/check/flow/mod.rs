@@ -9,5 +9,5 @@ mod witness;
 
 pub use bits::Bits;
 pub use graph::{Edge, Graph, Node, Way, may_wait};
-pub use solve::{Analysis, solve};
-pub use witness::{Turn, Witnesses};
+pub use solve::{Analysis, back, solve};
+pub use witness::{Turn, Witnesses, search};

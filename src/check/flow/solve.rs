@@ -1,4 +1,4 @@
-//! Forward analysis: what holds at each place, whatever way a run came there.
+//! Analyses over a graph: forward, what is known at each place however a run came there; backward, what may still come.
 
 use super::{Bits, Edge, Graph, Node};
 
@@ -56,6 +56,46 @@ pub fn solve<A: Analysis>(graph: &Graph<'_>, analysis: &A) -> Vec<Option<A::Fact
                 let rank = rank_of(edge.to);
                 dirty.insert(rank);
                 next = next.min(rank);
+            }
+        }
+    }
+    facts
+}
+
+/// What may still come after each place: unions, backward. `at` says what a place adds by itself; `along` what a way, the edge with
+/// that number, makes of what may come after it.
+pub fn back(graph: &Graph<'_>, size: usize, at: impl Fn(Node, &mut Bits), along: impl Fn(usize, &Edge, &Bits, &mut Bits)) -> Vec<Bits> {
+    let mut facts = vec![Bits::new(size); graph.len()];
+    let last = graph.order.len();
+    let mut rank = vec![usize::MAX; graph.len()];
+    let mut dirty = Bits::new(last);
+    for (i, node) in graph.order.iter().rev().enumerate() {
+        if let (Some(r), Some(fact)) = (rank.get_mut(node.index()), facts.get_mut(node.index())) {
+            *r = i;
+            at(*node, fact);
+            dirty.insert(i);
+        }
+    }
+    let mut fact = Bits::new(size);
+    let mut next = 0;
+    while let Some(i) = dirty.first_from(next) {
+        next = i + 1;
+        dirty.remove(i);
+        let Some(&node) = last.checked_sub(i + 1).and_then(|i| graph.order.get(i)) else { continue };
+        let Some(before) = facts.get(node.index()) else { continue };
+        fact.clone_from(before);
+        for (number, edge) in graph.out_range(node).zip(graph.out(node)) {
+            if let Some(after) = facts.get(edge.to.index()) {
+                along(number, edge, after, &mut fact);
+            }
+        }
+        let Some(slot) = facts.get_mut(node.index()) else { continue };
+        if slot.unite(&fact) {
+            for edge in graph.into(node) {
+                if let Some(r) = rank.get(edge.from.index()).copied().filter(|r| *r != usize::MAX) {
+                    dirty.insert(r);
+                    next = next.min(r);
+                }
             }
         }
     }

@@ -6,19 +6,14 @@
 //! `trigger.requires` names; anything else has to be given by the journey, as `inputs: {tier: $user.customAttributes.tier}`.
 //! A variable that some step sets, but not on every way, is `WP0401`, at the step that needs it.
 
-use std::sync::Arc;
-
 use super::list;
 use crate::check::flow::Node;
+use crate::check::lineage;
 use crate::check::reads;
 use crate::check::subject::Subject;
-use crate::expr::{Program, Root};
 use crate::model::step::{Call, Run, Step, StepKind};
 use crate::source::{Code, Diagnostic, Diagnostics};
 use crate::value::Name;
-
-/// What every host says of the caller (surfaces, 2).
-const USER_KEYS: [&str; 7] = ["user_id", "user_name", "user_email", "identity", "preferences", "entitlements", "customAttributes"];
 
 pub(super) fn check(subject: &Subject<'_>, found: &mut Diagnostics) {
     for (id, step) in subject.journey.iter() {
@@ -42,7 +37,7 @@ fn check_call(subject: &Subject<'_>, step: &Step, call: &Call, found: &mut Diagn
                 && !call.inputs.iter().any(|i| i.name == **name)
                 && !action.input_mappings.iter().any(|(n, _)| n == *name)
                 && subject.variables.var(name).is_none()
-                && !of_user(subject, name)
+                && !lineage::of_user(subject.journey, name)
                 && !subject.poison.covers(step.span.file, name)
                 && !subject.poison.covers(action.span.file, name)
         })
@@ -69,10 +64,4 @@ fn check_run(subject: &Subject<'_>, step: &Step, run: &Run, found: &mut Diagnost
             .label(first.span, "required here")
             .help(format!("give it: `with: {{{}: …}}`", first.name)),
     );
-}
-
-fn of_user(subject: &Subject<'_>, name: &Name) -> bool {
-    let named = |keys: &[Arc<str>]| keys.iter().any(|k| Name::new(k) == *name);
-    let requires = subject.journey.trigger.iter().flat_map(|t| &t.requires);
-    USER_KEYS.contains(&name.as_str()) || requires.flat_map(Program::reads).any(|r| r.root == Root::User && named(&r.keys))
 }

@@ -1,17 +1,22 @@
 //! The rules: one file each. A rule sees a [`Subject`] and pushes what it finds; it never sees what other rules found.
 
 mod busy_loop;
+mod ended_yes;
 mod missing_input;
 mod shadowed;
 mod types;
+mod unconfirmed;
 mod unhandled_outcome;
 mod unreachable;
 mod unset;
+mod unshown;
 mod unused;
 mod write_in_investigate;
+mod yes;
 
 pub use busy_loop::journeys_that_wait;
 
+use super::gates::Gates;
 use super::subject::Subject;
 use crate::model::Action;
 use crate::source::Diagnostics;
@@ -27,6 +32,15 @@ pub fn check_journey(subject: &Subject<'_>, found: &mut Diagnostics) {
     unset::check(subject, found);
     missing_input::check(subject, found);
     unused::check(subject, found);
+}
+
+/// All that is wrong with what a journey does under supervision.
+pub fn prove_journey(subject: &Subject<'_>, found: &mut Diagnostics) {
+    if let Some(gates) = Gates::of(subject) {
+        unconfirmed::check(subject, &gates, found);
+        ended_yes::check(subject, &gates, found);
+        unshown::check(&gates, found);
+    }
 }
 
 /// All that is wrong with an action, whoever calls it.

@@ -1,0 +1,301 @@
+//! What people may do to the fields of a run while it waits: give one that has no value yet, and correct one that has.
+//!
+//! A value for a field that a collect has asked for is a correction: the run goes back to that collect, and what steps assigned since
+//! then is unset (language, 3.9). A field that has no value, or that no collect has asked for yet, takes it where the run stands.
+
+use super::changes::{Change, Changes};
+use super::flow::{Analysis, Bits, Edge, Graph, Node, Way, back, solve};
+use super::parts;
+use super::variables::{Var, Variables};
+use crate::model::graph::EdgeKind;
+use crate::model::step::{Call, Collect, Step, StepKind};
+
+/// At what steps of the workspace's journeys somebody may be waited for, beside those that ask.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Waits {
+    /// An action that wants an identity runs the journey that verifies first.
+    pub identity_journey: bool,
+}
+
+impl Waits {
+    fn at(self, step: &Step) -> bool {
+        let held = |call: &Call| {
+            let safety = call.action.as_ref().map(|a| &a.safety);
+            safety.is_some_and(|s| s.approval.is_some() || (self.identity_journey && s.identity.is_some()))
+        };
+        match &step.kind {
+            StepKind::Choice(_) | StepKind::Confirm(_) | StepKind::Guide(_) | StepKind::Investigate(_) | StepKind::Run(_) => true,
+            StepKind::Action(call) => held(call),
+            StepKind::Verify(verify) => held(&verify.call),
+            StepKind::Collect(_)
+            | StepKind::Say(_)
+            | StepKind::If(_)
+            | StepKind::Set(_)
+            | StepKind::Goto(_)
+            | StepKind::Done(_)
+            | StepKind::Escalate(_)
+            | StepKind::Broken => false,
+        }
+    }
+}
+
+/// How a run may wait at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// It does not.
+    No,
+    /// Only as long as this field has no value.
+    For(Var),
+    /// With any field set.
+    Any,
+}
+
+/// What may be filled where.
+#[derive(Debug)]
+pub struct Fills {
+    /// How many variables there are.
+    size: usize,
+    /// Fields that somebody may give.
+    fillable: Bits,
+    /// What has a value for certain and was asked for, before each place: to be changed only by a correction.
+    settled: Vec<Bits>,
+    waits: Vec<Wait>,
+    /// For a collect of which a field can be corrected later on: what steps may have assigned since.
+    corrections: Vec<Option<Bits>>,
+}
+
+impl Fills {
+    /// Finds them. `set` is what has a value before each place.
+    #[must_use]
+    pub fn of(graph: &Graph<'_>, variables: &Variables, changes: &Changes, set: &[Option<Bits>], waits: Waits) -> Self {
+        let size = variables.len();
+        let mut fillable = Bits::new(size);
+        let mut by_step = Bits::new(size);
+        for input in graph.journey.inputs.iter().filter(|i| i.from_caller) {
+            variables.var(&input.name).map(|v| fillable.insert(v));
+        }
+        for field in graph.journey.steps.iter().flat_map(parts::fields) {
+            variables.var(&field.name).map(|v| fillable.insert(v));
+        }
+        for number in 0..graph.edges().len() {
+            by_steps(graph, changes, number, &mut |v| {
+                by_step.insert(v);
+            });
+        }
+        let empty = Bits::new(size);
+        let asked = solve(graph, &Asked { graph, changes, size });
+        let settled = set.iter().zip(asked).map(|(set, asked)| match (set, asked) {
+            (Some(set), Some(mut asked)) => {
+                asked.intersect(set);
+                asked
+            }
+            _ => empty.clone(),
+        });
+        let settled: Vec<Bits> = settled.collect();
+        let mut found = Self { size, fillable, settled, waits: Vec::new(), corrections: vec![None; graph.len()] };
+        found.waits = (0..graph.len())
+            .map(|n| match graph.journey.steps.get(n) {
+                Some(Step { kind: StepKind::Collect(c), .. }) => {
+                    let set = set.get(n).and_then(Option::as_ref).unwrap_or(&empty);
+                    waits_for(c, variables, &|v| set.contains(v) && !by_step.contains(v))
+                }
+                Some(step) if waits.at(step) => Wait::Any,
+                _ => Wait::No,
+            })
+            .collect();
+        found.find_corrections(graph, variables, changes);
+        found
+    }
+
+    /// For each collect: whether one of its fields may have a value at a step that waits later on, and what steps assign until there.
+    fn find_corrections(&mut self, graph: &Graph<'_>, variables: &Variables, changes: &Changes) {
+        let size = self.size;
+        let collects: Vec<(usize, Vec<Var>)> = graph
+            .journey
+            .steps
+            .iter()
+            .enumerate()
+            .filter(|(n, s)| matches!(s.kind, StepKind::Collect(_)) && graph.is_reached(node(*n)))
+            .map(|(n, s)| (n, parts::fields(s).iter().filter_map(|f| variables.var(&f.name)).collect()))
+            .collect();
+        if collects.is_empty() {
+            return;
+        }
+        // Behind the variables, one more: that a step waits whatever is set.
+        let later = back(
+            graph,
+            size + 1,
+            |n, later| self.tag(n, later),
+            |_, edge, after, later| {
+                if edge.way != Way::Correction {
+                    later.unite(after);
+                }
+            },
+        );
+        let correctable = |n: usize, fields: &[Var]| {
+            later.get(n).is_some_and(|tags| tags.contains(size) || tags.iter().any(|tag| fields.iter().any(|f| *f != tag)))
+        };
+        let waits_later = |n: Node| later.get(n.index()).is_some_and(|tags| tags.first_from(0).is_some());
+        let assigned = back(
+            graph,
+            size,
+            |_, _| {},
+            |number, edge, after, assigned| {
+                if edge.way != Way::Correction && waits_later(edge.to) {
+                    assigned.unite(after);
+                    by_steps(graph, changes, number, &mut |v| {
+                        assigned.insert(v);
+                    });
+                }
+            },
+        );
+        for (n, fields) in collects {
+            if correctable(n, &fields)
+                && let (Some(slot), Some(assigned)) = (self.corrections.get_mut(n), assigned.get(n))
+            {
+                *slot = Some(assigned.clone());
+            }
+        }
+    }
+
+    fn tag(&self, node: Node, tags: &mut Bits) {
+        match self.waits.get(node.index()) {
+            Some(Wait::Any) => {
+                tags.insert(self.size);
+            }
+            Some(Wait::For(v)) => {
+                tags.insert(*v);
+            }
+            Some(Wait::No) | None => {}
+        }
+    }
+
+    /// Whether somebody may be waited for at a place with a value for one of these fields.
+    #[must_use]
+    pub fn waits_with(&self, node: Node, fields: &[Var]) -> bool {
+        match self.waits.get(node.index()) {
+            Some(Wait::Any) => true,
+            Some(Wait::For(v)) => fields.iter().any(|f| f != v),
+            Some(Wait::No) | None => false,
+        }
+    }
+
+    /// Whether somebody may be waited for at a place.
+    #[must_use]
+    pub fn waits(&self, node: Node) -> bool {
+        self.waits.get(node.index()).is_some_and(|w| *w != Wait::No)
+    }
+
+    /// Calls `see` for what may be given a value while the run waits at a place, without leaving it.
+    pub fn in_place(&self, node: Node, see: &mut dyn FnMut(Var)) {
+        if let (true, Some(settled)) = (self.waits(node), self.settled.get(node.index())) {
+            self.fillable.iter().filter(|v| !settled.contains(*v)).for_each(see);
+        }
+    }
+
+    /// If a field of the collect at that place can be corrected: what steps may assign from there to where that is done.
+    #[must_use]
+    pub fn correction(&self, node: Node) -> Option<&Bits> {
+        self.corrections.get(node.index())?.as_ref()
+    }
+
+    /// The same without what lies behind the collect's being asked once more, which is later than what a correction goes back to.
+    #[must_use]
+    pub fn unset_by_correction(&self, graph: &Graph<'_>, changes: &Changes, collect: Node, fields: &[Var]) -> Bits {
+        let mut inside = Bits::new(graph.len());
+        let mut open = vec![collect];
+        let mut order = Vec::new();
+        while let Some(at) = open.pop() {
+            order.push(at);
+            let on = graph.out(at).iter().filter(|e| e.way != Way::Correction && e.to != collect);
+            open.extend(on.map(|e| e.to).filter(|n| inside.insert(n.index())));
+        }
+        // Those from which a step that waits is reached without the collect.
+        let mut waiting = Bits::new(graph.len());
+        let mut open: Vec<Node> = order.into_iter().filter(|n| self.waits_with(*n, fields)).collect();
+        for n in &open {
+            waiting.insert(n.index());
+        }
+        while let Some(at) = open.pop() {
+            if at == collect {
+                continue;
+            }
+            let before = graph.into(at).filter(|e| e.way != Way::Correction).map(|e| e.from);
+            let before = before.filter(|n| *n == collect || inside.contains(n.index()));
+            open.extend(before.filter(|n| waiting.insert(n.index())).collect::<Vec<_>>());
+        }
+        let mut found = Bits::new(self.size);
+        for (number, edge) in graph.edges().iter().enumerate() {
+            let from = edge.from == collect || inside.contains(edge.from.index());
+            if from && edge.way != Way::Correction && edge.to != collect && waiting.contains(edge.to.index()) {
+                by_steps(graph, changes, number, &mut |v| {
+                    found.insert(v);
+                });
+            }
+        }
+        found
+    }
+}
+
+/// When a collect waits: for the one field that may be missing, or for any of several.
+fn waits_for(collect: &Collect, variables: &Variables, set: &dyn Fn(Var) -> bool) -> Wait {
+    let sets = collect.any_of.iter().flat_map(|s| &s.fields);
+    let mut open: Vec<Var> =
+        collect.fields.iter().chain(&collect.optional).chain(sets).filter_map(|f| variables.var(&f.name)).filter(|v| !set(*v)).collect();
+    open.sort_unstable();
+    open.dedup();
+    let complete = collect.any_of.iter().any(|s| s.fields.iter().filter_map(|f| variables.var(&f.name)).all(set));
+    match *open.as_slice() {
+        _ if complete => Wait::No,
+        [] => Wait::No,
+        [only] => Wait::For(only),
+        _ => Wait::Any,
+    }
+}
+
+/// Calls `see` for what the step that a way leaves may assign or unset: not by asking for it.
+pub fn by_steps(graph: &Graph<'_>, changes: &Changes, number: usize, see: &mut dyn FnMut(Var)) {
+    let Some(edge) = graph.edges().get(number) else { return };
+    let asks = graph.step(edge.from).is_none_or(|s| matches!(s.kind, StepKind::Collect(_)));
+    if asks || edge.way == Way::Written(EdgeKind::Goto) {
+        return;
+    }
+    for change in changes.along(graph, number) {
+        match change {
+            Change::Set(v) | Change::MaybeSet(v) | Change::Unset(v) => see(v),
+            Change::Assumed(_) => {}
+        }
+    }
+}
+
+/// What was asked for, whatever way a run came.
+struct Asked<'a> {
+    graph: &'a Graph<'a>,
+    changes: &'a Changes,
+    size: usize,
+}
+
+impl Analysis for Asked<'_> {
+    type Fact = Bits;
+
+    fn entry(&self) -> Bits {
+        Bits::new(self.size)
+    }
+
+    fn along(&self, number: usize, edge: &Edge, asked: &mut Bits) {
+        let Some(Step { kind: StepKind::Collect(_), .. }) = self.graph.step(edge.from) else { return };
+        for change in self.changes.along(self.graph, number) {
+            if let Change::Set(v) = change {
+                asked.insert(v);
+            }
+        }
+    }
+
+    fn meet(&self, asked: &mut Bits, other: &Bits) -> bool {
+        asked.intersect(other)
+    }
+}
+
+fn node(n: usize) -> Node {
+    Node(u32::try_from(n).unwrap_or(u32::MAX))
+}

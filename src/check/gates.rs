@@ -1,0 +1,443 @@
+//! Where a run has a live yes for each action that needs one (supervision, 3), whatever way it came.
+//!
+//! A yes is followed by the action that it is for: it is there after a `confirm` that shows all that the action sends, and gone after
+//! whatever ends a grant at run time. That a confirm shows too little is a mistake of its own, so sources that none shows are left out.
+
+use std::collections::BTreeMap;
+
+use super::changes::Change;
+use super::fills::by_steps;
+use super::flow::{self, Analysis, Bits, Edge, Node, Way};
+use super::lineage::{self, Lineage, Path, Source};
+use super::parts;
+use super::subject::Subject;
+use super::variables::Var;
+use crate::model::action::Effects;
+use crate::model::graph::EdgeKind;
+use crate::model::step::{Call, StepKind, Verify};
+use crate::model::{Action, ActionId};
+use crate::source::Span;
+use crate::value::Name;
+
+/// A place where an action is called that needs a yes.
+pub struct Need<'a> {
+    /// The step.
+    pub node: Node,
+    /// The action.
+    pub action: &'a Action,
+    /// Where a finding points.
+    pub span: Span,
+    /// Whether the call uses the yes up at this step.
+    pub uses: bool,
+    /// What it sends.
+    pub sources: Vec<Source>,
+    /// Its inputs that a model gives while it investigates.
+    pub by_model: Vec<Name>,
+    /// The kinds of confirms that may come before it and are for it.
+    pub before: Vec<usize>,
+    /// Those of them that show all that any of them shows of its sources.
+    pub covered_by: Vec<usize>,
+    /// What none of them shows, as the first that it sends says.
+    pub unshown: Vec<(Source, Path)>,
+}
+
+/// Confirms that show the same for the same actions.
+pub struct Asking<'a> {
+    /// The actions that they are for; empty: any.
+    pub actions: Vec<&'a ActionId>,
+    /// What they show.
+    pub shown: Vec<Path>,
+}
+
+/// What ends a yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The call at that step used it.
+    Used,
+    /// A step assigns the variable.
+    Assigned(Var),
+    /// Somebody may give the variable another value.
+    Filled(Var),
+    /// A `goto` asks for the variable again.
+    AskedAgain(Var),
+    /// A no.
+    No,
+    /// The same question is put again.
+    PutAgain,
+    /// Somebody wants something changed.
+    Changed,
+    /// The run pauses.
+    Paused,
+    /// Another subject may be verified.
+    Subject,
+    /// A field of that collect is corrected, while the run stands at another step.
+    Corrected,
+}
+
+/// All of a journey.
+pub struct Gates<'a> {
+    /// The calls that need a yes.
+    pub needs: Vec<Need<'a>>,
+    /// The kinds of confirms.
+    pub askings: Vec<Asking<'a>>,
+    /// Which kind stands at a place.
+    kind_at: BTreeMap<Node, usize>,
+    /// The needs at a place.
+    needs_at: BTreeMap<Node, Vec<usize>>,
+    /// For each kind of confirm: the needs that a yes to it covers.
+    gains: Vec<Bits>,
+    lineage: Lineage,
+    /// For each edge: the needs whose yes it ends.
+    ends: Vec<Option<Bits>>,
+    /// For each variable: the needs whose yes its assignment ends.
+    dependents: Vec<Bits>,
+    /// The needs that have a yes before each place.
+    pub alive: Vec<Option<Bits>>,
+}
+
+impl<'a> Gates<'a> {
+    /// Finds them; `None` if no step of the journey calls an action that needs a yes.
+    #[must_use]
+    pub fn of(subject: &Subject<'a>) -> Option<Self> {
+        let needs = needs(subject);
+        if needs.is_empty() {
+            return None;
+        }
+        let mut needs_at: BTreeMap<Node, Vec<usize>> = BTreeMap::new();
+        for (n, need) in needs.iter().enumerate() {
+            needs_at.entry(need.node).or_default().push(n);
+        }
+        let (askings, kind_at) = askings(subject);
+        let lineage = Lineage::of(subject.journey, &subject.variables);
+        let mut gates = Self {
+            needs,
+            askings,
+            kind_at,
+            needs_at,
+            gains: Vec::new(),
+            lineage,
+            ends: Vec::new(),
+            dependents: Vec::new(),
+            alive: Vec::new(),
+        };
+        gates.cover(subject);
+        gates.find_dependents(subject);
+        gates.find_ends(subject);
+        gates.alive = flow::solve(&subject.graph, &Alive { gates: &gates });
+        Some(gates)
+    }
+
+    /// Says which confirms cover which calls.
+    fn cover(&mut self, subject: &Subject<'a>) {
+        let before = flow::solve(&subject.graph, &Before { gates: self });
+        for need in &mut self.needs {
+            let Some(Some(before)) = before.get(need.node.index()) else { continue };
+            let for_it = |a: &Asking<'_>| a.actions.is_empty() || a.actions.contains(&&need.action.id);
+            need.before = before.iter().filter(|n| self.askings.get(*n).is_some_and(for_it)).collect();
+            let shows = |n: usize, source: &Source| {
+                let shown = self.askings.get(n).map_or(&[][..], |a| &a.shown);
+                self.lineage.uncovered(source, shown, &subject.variables).is_none()
+            };
+            let mut some = Vec::new();
+            for source in &need.sources {
+                match self.lineage.uncovered(source, &[], &subject.variables) {
+                    Some(path) if !need.before.iter().any(|n| shows(*n, source)) => need.unshown.push((source.clone(), path)),
+                    _ => some.push(source),
+                }
+            }
+            need.covered_by = need.before.iter().copied().filter(|n| some.iter().all(|s| shows(*n, s))).collect();
+        }
+        let mut gains = vec![Bits::new(self.needs.len()); self.askings.len()];
+        for (n, need) in self.needs.iter().enumerate() {
+            for kind in &need.covered_by {
+                gains.get_mut(*kind).map(|g| g.insert(n));
+            }
+        }
+        self.gains = gains;
+    }
+
+    /// The kind of confirm at a place.
+    #[must_use]
+    pub fn asking(&self, node: Node) -> Option<usize> {
+        self.kind_at.get(&node).copied()
+    }
+
+    /// The needs that a yes at a place covers.
+    fn gains(&self, node: Node) -> Option<&Bits> {
+        self.gains.get(self.asking(node)?)
+    }
+
+    fn gained(&self, edge: &Edge) -> Option<&Bits> {
+        if edge.way == Way::Written(EdgeKind::Confirmed) { self.gains(edge.from) } else { None }
+    }
+
+    /// What of a call's sources that confirm does not show, though another does.
+    #[must_use]
+    pub fn lacks(&self, subject: &Subject<'_>, need: &Need<'_>, asking: usize) -> Option<Path> {
+        let shown = self.askings.get(asking).map(|a| &*a.shown)?;
+        let never = |s: &Source| need.unshown.iter().any(|(u, _)| u.path == s.path);
+        need.sources.iter().filter(|s| !never(s)).find_map(|s| self.lineage.uncovered(s, shown, &subject.variables))
+    }
+
+    fn find_dependents(&mut self, subject: &Subject<'a>) {
+        let variables = &subject.variables;
+        let mut dependents = vec![Bits::new(self.needs.len()); variables.len()];
+        for (n, need) in self.needs.iter().enumerate() {
+            let mut ends = |v: Var| {
+                if let Some(set) = dependents.get_mut(v) {
+                    set.insert(n);
+                }
+            };
+            for asking in need.covered_by.iter().filter_map(|k| self.askings.get(*k)) {
+                asking.shown.iter().filter_map(|p| p.var(variables)).for_each(&mut ends);
+                // What no confirm shows is a mistake of its own, whenever it is assigned.
+                for source in need.sources.iter().filter(|s| !need.unshown.iter().any(|(u, _)| u.path == s.path)) {
+                    self.lineage.ends_with(source, &asking.shown, variables, &mut ends);
+                }
+            }
+        }
+        self.dependents = dependents;
+    }
+
+    fn find_ends(&mut self, subject: &Subject<'a>) {
+        let graph = &subject.graph;
+        let size = self.needs.len();
+        let mut ends: Vec<Option<Bits>> = (0..graph.edges().len())
+            .map(|number| {
+                let mut found = Bits::new(size);
+                self.each_end(subject, number, &mut |n, _| {
+                    found.insert(n);
+                });
+                found.first_from(0).map(|_| found)
+            })
+            .collect();
+        // Where each yes may be gone while the run waits, so that a correction goes back without it: if it is there before the
+        // place (the lower half), and if it is gone there already (the upper half).
+        let gone = flow::back(
+            graph,
+            size * 2,
+            |node, gone| {
+                if !subject.fills.waits(node) {
+                    return;
+                }
+                (size..size * 2).for_each(|n| {
+                    gone.insert(n);
+                });
+                self.gains(node).into_iter().flat_map(Bits::iter).for_each(|n| {
+                    gone.insert(n);
+                });
+            },
+            |number, edge, after, gone| {
+                if edge.way == Way::Correction {
+                    return;
+                }
+                let gained = self.gained(edge);
+                let ended = ends.get(number).and_then(Option::as_ref);
+                for n in 0..size {
+                    let gains = gained.is_some_and(|g| g.contains(n));
+                    let loses = ended.is_some_and(|e| e.contains(n)) && !gains;
+                    if after.contains(if loses { size + n } else { n }) {
+                        gone.insert(n);
+                    }
+                    if after.contains(if gains { n } else { size + n }) {
+                        gone.insert(size + n);
+                    }
+                }
+            },
+        );
+        for (number, edge) in graph.edges().iter().enumerate().filter(|(_, e)| e.way == Way::Correction) {
+            if let (Some(_), Some(gone), Some(slot)) =
+                (subject.fills.correction(edge.from), gone.get(edge.from.index()), ends.get_mut(number))
+            {
+                let lost = slot.get_or_insert_with(|| Bits::new(size));
+                gone.iter().take_while(|n| *n < size).for_each(|n| {
+                    lost.insert(n);
+                });
+            }
+        }
+        self.ends = ends;
+    }
+
+    /// Calls `see` for each need whose yes ends along an edge, and why; corrections that go past its end apart.
+    fn each_end(&self, subject: &Subject<'_>, number: usize, see: &mut dyn FnMut(usize, End)) {
+        let graph = &subject.graph;
+        let Some(edge) = graph.edges().get(number) else { return };
+        let of_var = |v: Var, end: End, see: &mut dyn FnMut(usize, End)| {
+            self.dependents.get(v).into_iter().flat_map(Bits::iter).for_each(|n| see(n, end));
+        };
+        if edge.way == Way::Correction {
+            let Some(assigned) = subject.fills.correction(edge.from) else { return };
+            let fields = graph.step(edge.from).map(parts::fields).unwrap_or_default();
+            let fields = fields.iter().filter_map(|f| subject.variables.var(&f.name));
+            fields.chain(assigned.iter()).for_each(|v| of_var(v, End::Corrected, see));
+            return;
+        }
+        let all = |end: End, see: &mut dyn FnMut(usize, End)| (0..self.needs.len()).for_each(|n| see(n, end));
+        let used = self.needs_at.get(&edge.from).into_iter().flatten().filter(|n| self.needs.get(**n).is_some_and(|n| n.uses));
+        used.for_each(|n| see(*n, End::Used));
+        by_steps(graph, &subject.changes, number, &mut |v| of_var(v, End::Assigned(v), see));
+        subject.fills.in_place(edge.from, &mut |v| of_var(v, End::Filled(v), see));
+        match &edge.way {
+            Way::Written(EdgeKind::Goto) => {
+                for change in subject.changes.along(graph, number) {
+                    if let Change::Unset(v) | Change::MaybeSet(v) = change {
+                        of_var(v, End::AskedAgain(v), see);
+                    }
+                }
+            }
+            Way::Written(EdgeKind::Reject) => all(End::No, see),
+            Way::Written(EdgeKind::Resume) => all(End::Paused, see),
+            Way::Written(EdgeKind::Change) => (0..subject.variables.len()).for_each(|v| of_var(v, End::Changed, see)),
+            Way::Written(_) | Way::Fallback | Way::Ended | Way::Correction => {}
+        }
+        if subject.settings.identity_allow_switch && graph.step(edge.from).is_some_and(|s| verifies(&s.kind)) {
+            all(End::Subject, see);
+        }
+        if edge.way != Way::Written(EdgeKind::Confirmed) {
+            self.gains(edge.from).into_iter().flat_map(Bits::iter).for_each(|n| see(n, End::PutAgain));
+        }
+    }
+
+    /// Why the yes of a need ends along an edge.
+    #[must_use]
+    pub fn why(&self, subject: &Subject<'_>, need: usize, number: usize) -> End {
+        let mut why = None;
+        self.each_end(subject, number, &mut |n, end| {
+            if n == need {
+                why.get_or_insert(end);
+            }
+        });
+        why.unwrap_or(End::Corrected)
+    }
+
+    /// Whether a correction ends the yes of a need whatever came before it.
+    #[must_use]
+    pub fn ends_by_itself(&self, subject: &Subject<'_>, need: usize, number: usize) -> bool {
+        let mut ends = false;
+        self.each_end(subject, number, &mut |n, _| ends |= n == need);
+        ends
+    }
+
+    /// Whether the yes of such a confirm is meant for other actions.
+    #[must_use]
+    pub fn is_for_others(&self, need: &Need<'_>, asking: usize) -> bool {
+        self.askings.get(asking).is_some_and(|a| !a.actions.is_empty() && !a.actions.contains(&&need.action.id))
+    }
+
+    /// What an edge does to the yes of a need: `Some(true)`, it is there; `Some(false)`, it is gone.
+    #[must_use]
+    pub fn turn(&self, need: usize, number: usize, edge: &Edge) -> Option<bool> {
+        if self.gained(edge).is_some_and(|g| g.contains(need)) {
+            return Some(true);
+        }
+        self.ends.get(number).and_then(Option::as_ref).filter(|e| e.contains(need)).map(|_| false)
+    }
+}
+
+fn verifies(kind: &StepKind) -> bool {
+    match kind {
+        StepKind::Verify(_) => true,
+        // Journeys run no other without end, so this comes to one.
+        StepKind::Run(run) => run.journey.as_ref().is_some_and(|j| j.steps.iter().any(|s| verifies(&s.kind))),
+        _ => false,
+    }
+}
+
+fn needs<'a>(subject: &Subject<'a>) -> Vec<Need<'a>> {
+    let mut found = Vec::new();
+    for (id, step) in subject.journey.iter() {
+        let node = Node(id.0);
+        if !subject.graph.is_reached(node) {
+            continue;
+        }
+        let set = subject.set.get(node.index()).and_then(Option::as_ref);
+        let sources = |action, call: Option<&Call>| lineage::of_action(action, call, subject.journey, &subject.variables, set, step.span);
+        let mut add = |action: &'a Action, span, uses, sources, by_model| {
+            let none = Vec::new;
+            found.push(Need { node, action, span, uses, sources, by_model, before: none(), covered_by: none(), unshown: Vec::new() });
+        };
+        match &step.kind {
+            StepKind::Action(call) | StepKind::Verify(Verify { call, .. }) => {
+                if let Some(action) = call.action.as_ref().filter(|a| a.safety.requires_confirmation) {
+                    add(action, call.call_span, true, sources(action, Some(call)), Vec::new());
+                }
+            }
+            StepKind::Investigate(search) => {
+                for (action, span) in search.using.iter().filter_map(|(a, s)| Some((a.as_deref()?, *s))) {
+                    // A write has no place there at all.
+                    if action.safety.requires_confirmation && action.effects == Effects::Read {
+                        let by_model = action.inputs.iter().map(|i| i.name.clone()).collect();
+                        add(action, span, false, sources(action, None), by_model);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn askings<'a>(subject: &Subject<'a>) -> (Vec<Asking<'a>>, BTreeMap<Node, usize>) {
+    let (mut askings, mut kind_at, mut known) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    for (id, step) in subject.journey.iter() {
+        let StepKind::Confirm(confirm) = &step.kind else { continue };
+        let mut shown = lineage::shown(confirm);
+        shown.sort();
+        let actions: Vec<&ActionId> = confirm.for_actions.iter().map(|(a, _)| a).collect();
+        let kind = *known.entry((shown.clone(), actions.clone())).or_insert_with(|| {
+            askings.push(Asking { actions, shown });
+            askings.len() - 1
+        });
+        kind_at.insert(Node(id.0), kind);
+    }
+    (askings, kind_at)
+}
+
+/// Which needs have their yes.
+struct Alive<'g, 'a> {
+    gates: &'g Gates<'a>,
+}
+
+impl Analysis for Alive<'_, '_> {
+    type Fact = Bits;
+
+    fn entry(&self) -> Bits {
+        Bits::new(self.gates.needs.len())
+    }
+
+    fn along(&self, number: usize, edge: &Edge, alive: &mut Bits) {
+        if let Some(Some(ended)) = self.gates.ends.get(number) {
+            alive.subtract(ended);
+        }
+        if let Some(gained) = self.gates.gained(edge) {
+            alive.unite(gained);
+        }
+    }
+
+    fn meet(&self, alive: &mut Bits, other: &Bits) -> bool {
+        alive.intersect(other)
+    }
+}
+
+/// Which kinds of confirms were said yes to on some way.
+struct Before<'g, 'a> {
+    gates: &'g Gates<'a>,
+}
+
+impl Analysis for Before<'_, '_> {
+    type Fact = Bits;
+
+    fn entry(&self) -> Bits {
+        Bits::new(self.gates.askings.len())
+    }
+
+    fn along(&self, _: usize, edge: &Edge, before: &mut Bits) {
+        if edge.way == Way::Written(EdgeKind::Confirmed) {
+            self.gates.asking(edge.from).map(|n| before.insert(n));
+        }
+    }
+
+    fn meet(&self, before: &mut Bits, other: &Bits) -> bool {
+        before.unite(other)
+    }
+}

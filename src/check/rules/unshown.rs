@@ -1,0 +1,39 @@
+//! `WP0504`: something that an action sends on a yes, and that no confirm before it shows.
+
+use super::list;
+use crate::check::gates::Gates;
+use crate::expr::Root;
+use crate::source::{Code, Diagnostic, Diagnostics};
+
+pub(super) fn check(gates: &Gates<'_>, found: &mut Diagnostics) {
+    for need in &gates.needs {
+        let action = &need.action.id;
+        if let Some(first) = need.by_model.first() {
+            let message = format!("a model gives the inputs of `{action}` here, and no confirm can show them");
+            let help = format!("call `{action}` in a step of its own, after a `confirm` that shows `{first}`");
+            found.push(Diagnostic::new(Code::WP0504, need.span, message).help(help));
+            continue;
+        }
+        // Without a confirm before it, that is what is missing.
+        let Some((source, from)) = need.unshown.first().filter(|_| !need.before.is_empty()) else { continue };
+        let first = &source.path;
+        let mut names: Vec<String> = need.unshown.iter().map(|(s, _)| s.path.shown()).collect();
+        names.dedup();
+        let message = format!("`{action}` sends {}, which no confirm before it shows", list(&names));
+        let help = match first.root {
+            Root::Now | Root::Outcome => {
+                format!("`set` a variable to `{}` before the `confirm`, and show that", first.shown())
+            }
+            Root::Variables if first.keys.len() == 1 => format!("list `{}` under the `fields` of the `confirm`", first.shown()),
+            Root::Variables => format!("show it in the `message` of the `confirm`: `{{{{ variables.{} }}}}`", first.shown()),
+            Root::User | Root::Conversation | Root::Each | Root::Response | Root::Inputs => {
+                format!("show it in the `message` of the `confirm`: `{{{{ {} }}}}`", first.shown().trim_start_matches('$'))
+            }
+        };
+        let mut d = Diagnostic::new(Code::WP0504, source.span, message).help(help);
+        if first != from {
+            d = d.here(format!("computed from `{}`, which is not shown either", from.shown()));
+        }
+        found.push(d);
+    }
+}
