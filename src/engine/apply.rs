@@ -185,7 +185,8 @@ impl State {
             }
             EventBody::EachDone => {
                 if let Some(body) = self.answer() {
-                    self.settle_flight();
+                    // The elements of a list are one use of a yes.
+                    self.flight = None;
                     if let Some(run) = self.top_mut() {
                         run.stand.calls += 1;
                         run.stand.each.push(body);
@@ -230,9 +231,9 @@ impl State {
                 }
             }
             EventBody::Paused => {
+                self.hold_grants();
                 if let Some(run) = self.top_mut() {
                     run.paused = true;
-                    run.grants.clear();
                 }
                 self.status = Status::Paused;
             }

@@ -15,12 +15,14 @@ use super::scope::{self, View};
 use super::state::{Flight, Run};
 use super::turn::{Go, Turn, later};
 use crate::model::action::{Effects, ErrorKind, Idempotency, Reconcile};
-use crate::model::step::Input;
-use crate::model::{Action, StepKey};
+use crate::model::step::{Call, Input, StepKind};
+use crate::model::{Action, Operand, StepKey};
 use crate::policy::{Scene, Speaker, Who};
 use crate::supervise::{Intent, KeyStanding, Ledger, Permit, Source, Verdict, decide};
 use crate::value::{Json, Value};
 
+/// The root of what an agent proposed in an investigation, among the sources of a request.
+pub(super) const AGENT: &str = "$agent";
 /// Past an action's timeout, until its sender is given up.
 const MARGIN_MS: u64 = 2_000;
 /// A delay between tries, at most.
@@ -142,10 +144,28 @@ impl Turn<'_> {
         let request = request::build(action, &resolved.value, &view)?;
         let key = self.authors_key(action, &view);
         let Resolved { value, mut sources } = resolved;
-        for source in request::sources(action, &run.variables) {
+        let listed = if wanted.each.is_some() { self.list_of_each(run) } else { Vec::new() };
+        let proposed = if wanted.purpose == Purpose::Read { self.proposed(wanted.inputs) } else { Vec::new() };
+        for source in request::sources(action, &run.variables).into_iter().chain(listed).chain(proposed) {
             scope::push(&mut sources, source);
         }
         Ok((value, request, sources, key))
+    }
+
+    /// What the list of an `each` reads: its elements come from there.
+    fn list_of_each(&self, run: &Run) -> Vec<Source> {
+        let step = self.here().and_then(super::walk::Here::step);
+        match step.map(|s| &s.kind) {
+            Some(StepKind::Action(Call { each: Some(program), .. })) => scope::sources(program.reads(), &run.variables),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Inputs of a read that only an agent vouches for: nobody was shown them, and they are no constants.
+    fn proposed(&self, inputs: &[Input]) -> Vec<Source> {
+        let literal = |input: &Input| if let Operand::Literal(json) = &input.value { self.stands_in_users_words(json) } else { false };
+        let inputs = inputs.iter().filter(|i| self.actor == Actor::Agent && !literal(i));
+        inputs.map(|i| Source { path: Arc::new([AGENT.into(), i.name.shared()]), seq: 0 }).collect()
     }
 
     #[expect(clippy::too_many_arguments, reason = "the facts of one decision, each of another origin")]

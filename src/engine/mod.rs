@@ -27,6 +27,7 @@ mod request;
 mod result;
 mod scope;
 mod sensitive;
+mod shown;
 pub mod state;
 mod steps;
 mod trace;

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use super::Answered;
 use crate::engine::event::EventBody;
 use crate::engine::hear::Heard;
-use crate::engine::scope::{View, push, root_name, sources};
+use crate::engine::scope::{View, push};
+use crate::engine::shown;
 use crate::engine::turn::{Go, Saying, Turn, actor_name};
-use crate::expr::{Read, Root, Scope};
 use crate::model::Step;
 use crate::model::step::Confirm;
 use crate::supervise::{Grant, Question, Source};
-use crate::template::{Template, Undefined};
+use crate::template::Undefined;
 use crate::understand::{self, Reply, classify};
-use crate::value::{Json, Taint, Value, display};
+use crate::value::{Json, display};
 
 /// How often the question is put again, until what is no answer counts as a no.
 const REPEATS: u32 = 3;
@@ -70,7 +70,7 @@ fn text(
         let rendered = message.render(view, Undefined::Nothing).map_err(|e| e.message)?;
         tainted = rendered.tainted;
         rendered.shown().clone_into(&mut hidden);
-        for source in influences(message, &rendered.text, variables, at, turn) {
+        for source in shown::by(message, &rendered.text, &turn.state, at) {
             push(&mut shown, source);
         }
         full = rendered.text;
@@ -110,58 +110,6 @@ fn parts(json: &Json) -> Vec<String> {
     match json {
         Json::Array(items) => items.iter().map(display).collect(),
         other => vec![display(other)],
-    }
-}
-
-/// What of its reads a rendered text depends on: another value there gives another text. So a path that is read in a branch
-/// not taken, or only tested, does not count as shown.
-fn influences(
-    message: &Template,
-    text: &str,
-    variables: &crate::supervise::Variables,
-    at: jiff::Timestamp,
-    turn: &Turn<'_>,
-) -> Vec<Source> {
-    let roots = |r: &&Read| matches!(r.root, Root::Variables | Root::User | Root::Conversation);
-    let mut found = Vec::new();
-    for read in message.reads().iter().filter(roots) {
-        let Some(key) = read.keys.first() else { continue };
-        let view = turn.view();
-        let whole = view.member(read.root, key).map_or(Json::Null, |n| n.json.clone());
-        let Some(other) = changed(&whole, read.keys.get(1..).unwrap_or(&[])) else { continue };
-        let other = Value { json: Arc::new(other), taint: Taint::default() };
-        let path: [Arc<str>; 2] = [root_name(read.root).into(), key.clone()];
-        let view = View::top(&turn.state, at).replacing(&path, &other);
-        let same = message.render(&view, Undefined::Nothing).is_ok_and(|r| r.text == text);
-        if !same {
-            for source in sources([read], variables) {
-                push(&mut found, source);
-            }
-        }
-    }
-    found
-}
-
-/// The value with something else at that path.
-fn changed(json: &Json, path: &[Arc<str>]) -> Option<Json> {
-    let Some((first, rest)) = path.split_first() else { return Some(otherwise(json)) };
-    let mut map = json.as_object().cloned()?;
-    let inner = changed(map.get(&**first).unwrap_or(&Json::Null), rest)?;
-    map.insert(first.to_string(), inner);
-    Some(Json::Object(map))
-}
-
-/// Another value of the same kind, with the same truth where that can be.
-fn otherwise(json: &Json) -> Json {
-    match json {
-        Json::Null => Json::String("\u{2026}".into()),
-        Json::Bool(b) => Json::Bool(!b),
-        Json::Number(n) => {
-            n.as_i64().map_or_else(|| Json::from(n.as_f64().unwrap_or(0.0) + 1_000_003.0), |i| Json::from(i.wrapping_add(1_000_003)))
-        }
-        Json::String(s) => Json::String(format!("{s}\u{2026}")),
-        Json::Array(items) => Json::Array(items.iter().map(otherwise).chain([Json::String("\u{2026}".into())]).collect()),
-        Json::Object(map) => Json::Object(map.iter().map(|(k, v)| (k.clone(), otherwise(v))).collect()),
     }
 }
 

@@ -13,6 +13,8 @@ use crate::value::{Name, Slug, Value};
 
 /// Outcomes of the engine: not listed, they end the caller the same way.
 const ENDING: [&str; 4] = ["declined", "cancelled", "failed", "denied"];
+/// Outcomes by which somebody called it off.
+const CALLED_OFF: [&str; 2] = ["declined", "cancelled"];
 
 pub(in crate::engine) fn enter(turn: &mut Turn<'_>, run: &Run) -> Go {
     let Some(journey) = run.journey.clone() else { return Go::Fall("the journey to run is not here".into()) };
@@ -68,6 +70,11 @@ pub(in crate::engine) fn returned(turn: &mut Turn<'_>, run: &Run, next: Next, ou
         turn.assign(name, result.unwrap_or_default(), Origin::Answer, Vec::new());
     }
     turn.emit(EventBody::Matched { outcome: outcome.clone() });
+    // What was said yes to before does not outlive a no or a cancel on the way.
+    if let Some(caller) = turn.state.top().filter(|r| CALLED_OFF.contains(&&**outcome) && !r.grants.is_empty()) {
+        let ended = EventBody::GrantsEnded { run: caller.id, step: None, why: format!("what it ran was {outcome}").into() };
+        turn.emit(ended);
+    }
     let name = Slug::named(outcome).name;
     if let Some(branch) = run.outcomes.iter().find(|b| b.name.name == name) {
         return Go::via(branch.then, format!("outcome:{outcome}"));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::call::Wanted;
+use crate::engine::call::{AGENT, Wanted};
 use crate::engine::effect::CallResult;
 use crate::engine::event::{EventBody, Purpose};
 use crate::engine::inputs::{self, Resolved};
@@ -67,6 +67,9 @@ fn agents_word(turn: &Turn<'_>, verify: &Verify, action: &Action) -> Option<Name
         }
         if let Some(variable) = run.variables.set.get(&name) {
             if variable.origin == Origin::Proposed && !turn.stands_in_users_words(&variable.value.json) {
+                return Some(name);
+            }
+            if variable.from.iter().any(|s| s.root() == AGENT) {
                 return Some(name);
             }
             sources.extend(variable.from.iter().cloned());

@@ -16,7 +16,9 @@ pub const FIELDS: [&str; 3] = ["f0", "f1", "f2"];
 /// Actions that need a yes.
 pub const CONFIRMED: [&str; 5] = ["pay", "ship", "peek", "tip", "vault"];
 /// Actions that need a verified subject: of which level, and how many seconds ago at most.
-pub const IDENTIFIED: [(&str, u32, i64); 2] = [("open", 1, 900), ("vault", 2, 600)];
+pub const IDENTIFIED: [(&str, u32, i64); 2] = [("open", 1, 300), ("vault", 2, 600)];
+/// Verifications that a conversation may try.
+pub const TRIES: u32 = 3;
 /// Actions that change nothing.
 pub const READS: [&str; 3] = ["look", "peek", "check"];
 
@@ -37,7 +39,7 @@ actions:
   - {name: Tip, type: write, invocation: {method: POST, endpoint: /tip}, outcomes: *ends,
      input_schema: {f0: {type: string}, tag: {type: string, required: false}}, safety: {requires_confirmation: true}}
   - {name: Open, type: write, invocation: {method: POST, endpoint: /open}, outcomes: *ends,
-     input_schema: {x: {type: string}, y: {type: string, required: false}}, safety: {requires_identity_verification: true}}
+     input_schema: {x: {type: string}, y: {type: string, required: false}}, safety: {requires_identity_verification: {level: 1, max_age: 300}}}
   - {name: Vault, type: write, invocation: {method: POST, endpoint: /vault}, outcomes: *ends, settings: {idempotency: key, retries: 1},
      input_schema: {x: {type: string}, y: {type: string, required: false}},
      safety: {requires_confirmation: true, requires_identity_verification: {level: 2, max_age: 600}}}
@@ -71,6 +73,8 @@ pub enum Shown {
     Message,
     /// The last only in a branch that is never taken.
     Hidden,
+    /// Of the last only how long it is.
+    Counted,
 }
 
 #[derive(Debug, Clone)]
@@ -78,15 +82,45 @@ pub enum Stmt {
     Collect(Vec<usize>),
     Set(&'static str, Value),
     Unset(&'static str),
-    Confirm { shows: Option<Vec<usize>>, how: Shown, only: Option<usize>, change: bool, no: Option<Block> },
-    Call { action: &'static str, x: Value, y: Option<Value>, keep: bool, refused: Option<Block>, error: Option<Block> },
-    Choice { keep: bool, one: Block, other: Block },
+    Confirm {
+        shows: Option<Vec<usize>>,
+        how: Shown,
+        only: Option<usize>,
+        change: bool,
+        no: Option<Block>,
+    },
+    Call {
+        action: &'static str,
+        x: Value,
+        y: Option<Value>,
+        keep: bool,
+        refused: Option<Block>,
+        error: Option<Block>,
+    },
+    Choice {
+        keep: bool,
+        one: Block,
+        other: Block,
+    },
     If(usize, Block, Block),
-    Verify { field: usize, level: u32, ttl: u32, anybody: bool, failed: Block },
-    Run { with: Value, ended: Option<Block> },
+    Verify {
+        field: usize,
+        level: u32,
+        ttl: u32,
+        anybody: bool,
+        failed: Block,
+    },
+    Run {
+        with: Value,
+        ended: Option<Block>,
+    },
+    Each(usize, usize),
+    Investigate,
     Say(usize),
     Guide,
     Goto(usize),
+    /// To a step that waits and was written not long before.
+    Back(usize),
     Pause(usize),
     Done,
     Escalate,
@@ -95,10 +129,26 @@ pub enum Stmt {
 /// What the author of a step knows of it.
 #[derive(Debug, Clone)]
 pub enum Fact {
-    Confirm { shows: BTreeSet<String>, only: Option<&'static str> },
-    Call { reads: BTreeSet<String>, keeps: Option<&'static str> },
-    Verify { reads: BTreeSet<String>, level: u32, ttl: i64, anybody: bool },
-    Set { name: &'static str, reads: BTreeSet<String> },
+    Confirm {
+        shows: BTreeSet<String>,
+        only: Option<&'static str>,
+    },
+    Call {
+        reads: BTreeSet<String>,
+        keeps: Option<&'static str>,
+    },
+    Verify {
+        reads: BTreeSet<String>,
+        level: u32,
+        ttl: i64,
+        anybody: bool,
+    },
+    Set {
+        name: &'static str,
+        reads: BTreeSet<String>,
+    },
+    /// A step whose agent asks reads with values of its own.
+    Investigate,
     Other,
 }
 
@@ -133,7 +183,7 @@ fn fields() -> impl Strategy<Value = Vec<usize>> + Clone {
 
 fn confirm(no: impl Strategy<Value = Option<Block>>) -> impl Strategy<Value = Stmt> {
     let shows = prop_oneof![3 => Just(None), 2 => prop::collection::vec(0..8_usize, 1..3).prop_map(Some)];
-    let how = prop_oneof![3 => Just(Shown::Fields), 3 => Just(Shown::Message), 1 => Just(Shown::Hidden)];
+    let how = prop_oneof![3 => Just(Shown::Fields), 3 => Just(Shown::Message), 1 => Just(Shown::Hidden), 1 => Just(Shown::Counted)];
     let only = prop::option::weighted(0.15, 0..CONFIRMED.len());
     (shows, how, only, prop::bool::weighted(0.15), no).prop_map(|(shows, how, only, change, no)| Stmt::Confirm {
         shows,
@@ -175,7 +225,9 @@ fn leaf() -> impl Strategy<Value = Stmt> + Clone {
         1 => Just(Stmt::Choice { keep: false, one: Vec::new(), other: Vec::new() }),
     ];
     let way = prop_oneof![
-        2 => (value()).prop_map(|with| Stmt::Run { with, ended: None }),
+        2 => (value(), prop::option::of(Just(Vec::new()))).prop_map(|(with, ended)| Stmt::Run { with, ended }),
+        1 => (0..8_usize, 0..8_usize).prop_map(|(a, b)| Stmt::Each(a, b)),
+        1 => Just(Stmt::Investigate),
         2 => (0..16_usize).prop_map(Stmt::Goto),
         1 => (0..16_usize).prop_map(Stmt::Pause),
         1 => Just(Stmt::Done),
@@ -183,30 +235,61 @@ fn leaf() -> impl Strategy<Value = Stmt> + Clone {
     prop_oneof![6 => free, 1 => way].boxed()
 }
 
-/// A confirm and what it is for, with something between them at times.
+/// What may stand between a gate and what it is for; most of it ends the gate.
+fn between() -> impl Strategy<Value = Block> + Clone {
+    let none = || Just(None::<Block>);
+    let variables = || prop::sample::select(vec!["m0", "f0", "f1", "f2"]);
+    let one = prop_oneof![
+        6 => Just(Stmt::Choice { keep: false, one: Vec::new(), other: Vec::new() }),
+        2 => (variables(), value()).prop_map(|(name, value)| Stmt::Set(name, value)),
+        1 => variables().prop_map(Stmt::Unset),
+        1 => fields().prop_map(Stmt::Collect),
+        1 => confirm(Just(Some(Vec::new()))),
+        1 => call(&["look", "note", "pay"], none(), none()),
+        1 => (0..16_usize).prop_map(Stmt::Pause),
+        1 => (value(), prop::option::of(Just(Vec::new()))).prop_map(|(with, ended)| Stmt::Run { with, ended }),
+        1 => (0..8_usize, 0..8_usize).prop_map(|(a, b)| Stmt::Each(a, b)),
+        1 => Just(Stmt::Investigate),
+    ];
+    prop_oneof![3 => Just(Vec::new()), 3 => one.clone().prop_map(|s| vec![s]), 2 => prop::collection::vec(one, 2)].boxed()
+}
+
+/// A confirm and what it is for, perhaps over and over.
 fn gated() -> impl Strategy<Value = Block> + Clone {
     let none = || Just(None::<Block>);
     let on_error = prop_oneof![2 => none(), 1 => Just(Some(vec![Stmt::Done]))];
-    let between = prop::option::weighted(0.35, leaf());
-    (fields(), prop::bool::weighted(0.8), confirm(none()), between, call(&CONFIRMED, none(), on_error))
-        .prop_map(|(fields, asks, confirm, between, call)| {
+    let back = prop::option::weighted(0.2, (0..2_usize).prop_map(Stmt::Back));
+    let before =
+        prop::option::weighted(0.3, (prop::sample::select(vec!["m0", "f1"]), value()).prop_map(|(name, value)| Stmt::Set(name, value)));
+    (fields(), prop::bool::weighted(0.8), before, confirm(none()), between(), call(&CONFIRMED, none(), on_error), back)
+        .prop_map(|(fields, asks, before, confirm, between, call, back)| {
             let asks = asks.then_some(Stmt::Collect(fields));
-            asks.into_iter().chain([confirm]).chain(between).chain([call]).collect()
+            asks.into_iter().chain(before).chain([confirm]).chain(between).chain([call]).chain(back).collect()
         })
         .boxed()
 }
 
 /// A verification and what it is for.
 fn verified() -> impl Strategy<Value = Block> + Clone {
-    let between = prop::option::weighted(0.3, leaf());
     let failed = prop_oneof![3 => Just(vec![Stmt::Escalate]), 1 => Just(Vec::new())];
-    (verify(failed), between, call(&["open", "open", "vault"], Just(None), Just(None)))
-        .prop_map(|(verify, between, call)| [Stmt::Collect(vec![2]), verify].into_iter().chain(between).chain([call]).collect())
+    let back = prop::option::weighted(0.2, (0..2_usize).prop_map(Stmt::Back));
+    (verify(failed), between(), call(&["open", "open", "vault"], Just(None), Just(None)), back)
+        .prop_map(|(verify, between, call, back)| {
+            [Stmt::Collect(vec![2]), verify].into_iter().chain(between).chain([call]).chain(back).collect()
+        })
+        .boxed()
+}
+
+/// A value, something computed from it, another value for it, and a call.
+fn outdated() -> impl Strategy<Value = Block> + Clone {
+    let renewed = prop_oneof![Just(Stmt::Set("f1", Value::Constant)), Just(Stmt::Collect(vec![0, 1])), Just(Stmt::Unset("f1"))];
+    (value(), renewed, call(&["note", "look"], Just(None), Just(None)))
+        .prop_map(|(value, renewed, call)| vec![Stmt::Collect(vec![1]), Stmt::Set("m0", value), renewed, call])
         .boxed()
 }
 
 fn pieces(depth: u32, most: usize) -> impl Strategy<Value = Block> + Clone {
-    let one = prop_oneof![5 => gated(), 1 => verified(), 4 => leaf().prop_map(|s| vec![s])];
+    let one = prop_oneof![6 => gated(), 2 => verified(), 1 => outdated(), 4 => leaf().prop_map(|s| vec![s])];
     let some = one.prop_recursive(depth, 12, 2, |inner| {
         let list = || prop::collection::vec(inner.clone(), 0..3).prop_map(|b| tidy(b.concat()));
         let maybe = move || prop::option::of(list());
@@ -226,7 +309,9 @@ fn pieces(depth: u32, most: usize) -> impl Strategy<Value = Block> + Clone {
 
 /// A workspace of three journeys: one to start, one to digress into, and one that both may run.
 pub fn plan() -> impl Strategy<Value = Plan> {
-    (pieces(2, 4), pieces(1, 3), pieces(1, 2), prop::bool::weighted(0.2)).prop_map(|(alpha, beta, gamma, proves)| Plan {
+    let note = Stmt::Call { action: "note", x: Value::Constant, y: None, keep: false, refused: None, error: None };
+    let beta = prop_oneof![1 => Just(vec![note]), 2 => pieces(1, 3)];
+    (pieces(2, 4), beta, pieces(1, 2), prop::bool::weighted(0.2)).prop_map(|(alpha, beta, gamma, proves)| Plan {
         alpha,
         beta,
         gamma: gamma.into_iter().filter(|s| !matches!(s, Stmt::Run { .. })).collect(),
@@ -245,7 +330,7 @@ fn ends(stmt: &Stmt) -> bool {
     match stmt {
         Stmt::Choice { one, other, .. } => all(one) && all(other),
         Stmt::If(_, a, b) => all(a) && all(b),
-        Stmt::Goto(_) | Stmt::Pause(_) | Stmt::Done | Stmt::Escalate => true,
+        Stmt::Goto(_) | Stmt::Back(_) | Stmt::Pause(_) | Stmt::Done | Stmt::Escalate => true,
         _ => false,
     }
 }
@@ -265,7 +350,7 @@ fn branches(stmt: &Stmt) -> Vec<&Block> {
 /// The numbers of the steps that wait, in the order they are written.
 fn waiting(block: &[Stmt], number: &mut usize, found: &mut Vec<usize>) {
     for stmt in block {
-        if matches!(stmt, Stmt::Collect(_) | Stmt::Confirm { .. } | Stmt::Choice { .. }) {
+        if matches!(stmt, Stmt::Collect(_) | Stmt::Confirm { .. } | Stmt::Choice { .. } | Stmt::Investigate) {
             found.push(*number);
         }
         *number += 1;
@@ -372,11 +457,13 @@ impl Writer {
                     (_, None) => json!({"message": "Shall I?"}),
                     (Shown::Fields, _) => json!({"fields": shown}),
                     (Shown::Message, _) => json!({"message": shown.iter().map(|n| show(n)).collect::<String>() + "?"}),
-                    (Shown::Hidden, Some((last, rest))) => {
-                        let rest: BTreeSet<String> = rest.iter().filter(|n| *n != last).map(|n| (*n).clone()).collect();
-                        let text = rest.iter().map(|n| show(n)).collect::<String>() + "{% if user.never %}" + &show(last) + "{% endif %}?";
-                        shown = rest;
-                        json!({"message": text})
+                    (Shown::Hidden | Shown::Counted, Some((last, rest))) => {
+                        shown = rest.iter().filter(|n| *n != last).map(|n| (*n).clone()).collect();
+                        let last = match how {
+                            Shown::Counted => format!(" {{{{ variables.{} | length }}}}", path(last)),
+                            _ => format!("{{% if user.never %}}{}{{% endif %}}", show(last)),
+                        };
+                        json!({"message": shown.iter().map(|n| show(n)).collect::<String>() + &last + "?"})
                     }
                 };
                 if let Some(only) = only {
@@ -453,7 +540,7 @@ impl Writer {
                 fact = Fact::Verify { reads, level: *level, ttl: (*ttl).into(), anybody: *anybody };
                 let before = env.clone();
                 json!({"verify": {
-                    "call": "svc.check", "inputs": {"code": code}, "verified": ["done"], "subject": "response.body.who", "level": level, "ttl": ttl,
+                    "call": "svc.check", "inputs": {"code": code}, "verified": ["done"], "subject": "response.body.who", "level": level, "ttl": ttl, "max_tries": TRIES,
                     "source": if *anybody { "any" } else { "user" }, "on_failed": self.branch(failed, &before, &mut after),
                 }})
             }
@@ -477,8 +564,26 @@ impl Writer {
                 let name = env.iter().nth(n % env.len().max(1));
                 json!({"say": name.map_or("Well.".to_owned(), |n| format!("Well{}.", show(n)))})
             }
+            Stmt::Each(a, b) => {
+                let list = Self::value(&Value::Joined(*a, *b), env, &mut reads);
+                let list = list
+                    .as_str()
+                    .filter(|l| l.starts_with('$'))
+                    .map_or("['fixed']".to_owned(), |l| format!("[{}]", l.replace(" + '-' + ", ", ")));
+                fact = Fact::Call { reads, keeps: None };
+                json!({"action": {"call": "svc.peek", "each": list, "inputs": {"x": "$each"}, "outcomes": {"done": "continue", "t0409": "continue"}}})
+            }
+            Stmt::Investigate => {
+                fact = Fact::Investigate;
+                after.get_or_insert_default().insert("i0".to_owned());
+                json!({"investigate": {"goal": "Look", "using": ["svc.look", "svc.peek"], "as": "i0", "findings": {"found": "continue"}, "fallback": "escalate"}})
+            }
             Stmt::Guide => json!({"guide": ["Do this.", "Do that."]}),
             Stmt::Goto(n) => match self.waits.get(n % self.waits.len().max(1)) {
+                Some(target) => json!({"goto": format!("s{target}")}),
+                None => json!({"done": "Done."}),
+            },
+            Stmt::Back(n) => match self.waits.iter().rev().filter(|w| **w < own).nth(*n) {
                 Some(target) => json!({"goto": format!("s{target}")}),
                 None => json!({"done": "Done."}),
             },
@@ -501,7 +606,11 @@ impl Writer {
 
 /// How a variable's text is read: an answer is a map.
 fn path(name: &str) -> String {
-    if name.starts_with('r') { format!("{name}.v") } else { name.to_owned() }
+    match name.as_bytes() {
+        [b'r', _] => format!("{name}.v"),
+        [b'i', _] => format!("{name}['svc.look'].v"),
+        _ => name.to_owned(),
+    }
 }
 
 fn show(name: &str) -> String {

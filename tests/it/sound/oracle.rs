@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use waypost::engine::{Actor, Answer, CallEffect, CallResult, Command, Event, EventBody, InputBody};
 
-use super::journeys::{CONFIRMED, Fact, IDENTIFIED, READS};
+use super::journeys::{CONFIRMED, Fact, IDENTIFIED, READS, TRIES};
 
 type Facts = BTreeMap<String, BTreeMap<String, Fact>>;
 
@@ -15,14 +15,13 @@ pub const YES: [&str; 4] = ["yes", "Yes, please", "go ahead", "ok"];
 pub const NO: [&str; 2] = ["no", "no, thanks"];
 /// Seconds that a yes lives.
 const GRANT_TTL: i64 = 900;
-/// Verifications that a conversation may try.
-const TRIES: u32 = 5;
 
 /// Something that was said to the machine.
 pub struct Put<'a> {
     pub at: Timestamp,
     pub actor: Actor,
     pub principal: &'a str,
+    pub id: Option<&'a str>,
     pub body: &'a InputBody,
     /// Whether whoever sent it is still there for the answer.
     pub heard: bool,
@@ -43,7 +42,8 @@ struct Question {
 struct Yes {
     question: usize,
     at: Timestamp,
-    used: BTreeSet<String>,
+    /// The steps that used it, each as it was entered: the elements of a list are one use.
+    used: BTreeMap<String, u64>,
     /// Why it does not count any more, and whether that lies in the journey rather than in what somebody did.
     over: Option<(&'static str, bool)>,
 }
@@ -62,6 +62,7 @@ struct Run {
     journey: String,
     called: bool,
     step: String,
+    entered: u64,
     variables: BTreeMap<String, Variable>,
 }
 
@@ -70,6 +71,8 @@ struct Flight {
     effect: String,
     run: u32,
     step: String,
+    /// Whether it was asked with something that only an agent said.
+    proposed: bool,
     done: bool,
 }
 
@@ -108,6 +111,7 @@ pub struct Oracle<'f> {
     flight: Option<Flight>,
     identity: Option<Identity>,
     tries: u32,
+    ids: BTreeSet<String>,
     said: BTreeSet<String>,
     proposed: BTreeSet<String>,
     pub tally: Tally,
@@ -139,6 +143,7 @@ impl<'f> Oracle<'f> {
             flight: None,
             identity: None,
             tries: 0,
+            ids: BTreeSet::new(),
             said: BTreeSet::new(),
             proposed: BTreeSet::new(),
             tally: Tally::default(),
@@ -158,7 +163,9 @@ impl<'f> Oracle<'f> {
     /// Looks at an input and all that came of it. `Err` says what should not have been.
     pub fn watch(&mut self, put: &Put<'_>, events: &[Event], answer: &Answer, sent: &[CallEffect]) -> Result<(), String> {
         self.input += 1;
-        self.hear(put);
+        if !put.id.is_some_and(|id| self.ids.contains(id)) {
+            self.hear(put);
+        }
         if let InputBody::Result(effect, result) = put.body {
             self.result(&effect.0, result, put.at);
         }
@@ -171,6 +178,9 @@ impl<'f> Oracle<'f> {
                 let call = sent.iter().find(|c| c.id == *effect).ok_or("a start without an effect")?;
                 self.judge(call, *attempt, put.at)?;
             }
+        }
+        if answer.refused.is_none() {
+            self.ids.extend(put.id.map(str::to_owned));
         }
         if let Some(asked) = &answer.question
             && put.actor == Actor::Agent
@@ -220,6 +230,7 @@ impl<'f> Oracle<'f> {
             InputBody::Command(Command::Fill(given) | Command::Correct(given) | Command::Change(given)) => {
                 values.extend(given.iter().map(|(_, v)| v.to_string()));
             }
+            InputBody::Command(Command::Read { inputs, .. }) => values.extend(inputs.iter().map(|(_, v)| v.to_string())),
             InputBody::Command(Command::Start { variables, .. }) => values.extend(variables.iter().map(|(_, v)| v.to_string())),
             _ => {}
         }
@@ -228,8 +239,8 @@ impl<'f> Oracle<'f> {
     }
 
     fn yes(&mut self, question: usize, at: Timestamp) {
-        if self.questions[question].input < self.input && !self.yeses.iter().any(|y| y.question == question) {
-            self.yeses.push(Yes { question, at, used: BTreeSet::new(), over: None });
+        if self.questions[question].input < self.input {
+            self.yeses.push(Yes { question, at, used: BTreeMap::new(), over: None });
         }
     }
 
@@ -250,6 +261,10 @@ impl<'f> Oracle<'f> {
     fn result(&mut self, effect: &str, result: &CallResult, at: Timestamp) {
         let Some(flight) = self.flight.as_mut().filter(|f| f.effect == effect && !f.done) else { return };
         flight.done = true;
+        // What an agent was answered is its own word too.
+        if let (true, CallResult::Answered(answer)) = (flight.proposed, result) {
+            self.proposed.extend(marks(&answer.body.to_string()));
+        }
         let Some(run) = self.runs.last().filter(|r| r.id == flight.run && r.step == flight.step) else { return };
         let fact = self.facts.get(&run.journey).and_then(|j| j.get(&run.step));
         let (Some(Fact::Verify { level, ttl, .. }), CallResult::Answered(answer)) = (fact, result) else { return };
@@ -278,10 +293,10 @@ impl<'f> Oracle<'f> {
             EventBody::Ended(ended) => {
                 self.standing = None;
                 if let Some(i) = self.runs.iter().position(|r| r.id == ended.run) {
-                    if cancels && &*ended.outcome == "cancelled" {
+                    if &*ended.outcome == "declined" || (cancels && &*ended.outcome == "cancelled") {
                         let base = self.runs[..=i].iter().rposition(|r| !r.called).unwrap_or(0);
                         let line: Vec<u32> = self.runs[base..=i].iter().map(|r| r.id).collect();
-                        self.over("a cancel", false, |q| line.contains(&q.run));
+                        self.over("it was called off", false, |q| line.contains(&q.run));
                     }
                     self.runs.remove(i);
                 }
@@ -293,6 +308,7 @@ impl<'f> Oracle<'f> {
                 self.standing = None;
                 if let Some(run) = self.runs.last_mut() {
                     step.0.as_ref().clone_into(&mut run.step);
+                    run.entered = moment;
                     let id = run.id;
                     if via.as_deref() == Some("reject") {
                         self.over("a no", true, |q| q.run == id);
@@ -316,8 +332,7 @@ impl<'f> Oracle<'f> {
             EventBody::Kept(kept) => self.assign(kept.name.as_str()),
             EventBody::Unset { name } => self.assign(name.as_str()),
             EventBody::Paused => {
-                let id = self.runs.last().map(|r| r.id);
-                self.over("a pause", true, |q| Some(q.run) == id);
+                self.over("a pause", true, |_| true);
             }
             EventBody::Escalated(_) | EventBody::TakenOver | EventBody::HandedBack => {
                 self.standing = None;
@@ -369,13 +384,15 @@ impl<'f> Oracle<'f> {
     fn judge(&mut self, call: &CallEffect, attempt: u32, now: Timestamp) -> Result<(), String> {
         let action = call.request.action.action.name.to_string();
         let Some(run) = self.runs.last() else { return Err(format!("{action} was sent without a run")) };
+        let none = BTreeSet::new();
         let reads = match self.fact() {
             Some(Fact::Call { reads, .. } | Fact::Verify { reads, .. }) => reads,
+            Some(Fact::Investigate) => &none,
             other => return Err(format!("{action} was sent from {}, which is {other:?}", run.step)),
         };
         let carried =
             marks(&format!("{:?} {:?} {:?} {:?}", call.request.path, call.request.query, call.request.headers, call.request.body));
-        let (id, step) = (run.id, run.step.clone());
+        let (id, step, entered) = (run.id, run.step.clone(), run.entered);
         if let Err(name) = Self::sources(run, reads) {
             return Err(format!("{action} at {step} was sent with something computed from an older `{name}`"));
         }
@@ -398,7 +415,7 @@ impl<'f> Oracle<'f> {
         }
         if CONFIRMED.contains(&&*action) {
             self.tally.gated += 1;
-            let whys: Vec<_> = (0..self.yeses.len()).map(|y| self.lacks(y, &action, &carried, attempt, now)).collect();
+            let whys: Vec<_> = (0..self.yeses.len()).map(|y| self.lacks(y, &action, &carried, now)).collect();
             if !whys.iter().any(Option::is_none) {
                 return Err(format!("{action} at {step} was sent with {carried:?} and no yes to it: {whys:?} of {:?}", self.yeses));
             }
@@ -410,14 +427,16 @@ impl<'f> Oracle<'f> {
             self.over("a write in another journey", false, |q| under.contains(&q.run));
         }
         for yes in self.yeses.iter_mut().filter(|y| self.questions[y.question].run == id) {
-            yes.used.insert(step.clone());
+            yes.used.entry(step.clone()).or_insert(entered);
         }
-        self.flight = Some(Flight { effect: call.id.0.to_string(), run: id, step, done: false });
+        let proposed =
+            matches!(self.fact(), Some(Fact::Investigate)) && carried.iter().any(|m| self.proposed.contains(m) && !self.said.contains(m));
+        self.flight = Some(Flight { effect: call.id.0.to_string(), run: id, step, proposed, done: false });
         Ok(())
     }
 
     /// Why a yes does not stand for what an action carries, and whether that lies in the journey.
-    fn lacks(&self, yes: usize, action: &str, carried: &BTreeSet<String>, attempt: u32, now: Timestamp) -> Option<(String, bool)> {
+    fn lacks(&self, yes: usize, action: &str, carried: &BTreeSet<String>, now: Timestamp) -> Option<(String, bool)> {
         let yes = &self.yeses[yes];
         let question = &self.questions[yes.question];
         let run = self.runs.last().filter(|r| r.id == question.run);
@@ -428,7 +447,7 @@ impl<'f> Oracle<'f> {
         if now.as_second() - yes.at.as_second() >= GRANT_TTL {
             return Some(("it is too old".into(), false));
         }
-        if attempt == 1 && yes.used.contains(&run.step) {
+        if yes.used.get(&run.step).is_some_and(|entered| *entered != run.entered) {
             return Some(("it was used there".into(), true));
         }
         let of = |step: &str| self.facts.get(&run.journey).and_then(|j| j.get(step));
@@ -436,8 +455,10 @@ impl<'f> Oracle<'f> {
         if only.is_some_and(|o| o != action) {
             return Some(("it was for another action".into(), true));
         }
-        let Some(Fact::Call { reads, .. } | Fact::Verify { reads, .. }) = of(&run.step) else { return None };
-        let sources = Self::sources(run, reads).unwrap_or_default();
+        let sources = match of(&run.step) {
+            Some(Fact::Call { reads, .. } | Fact::Verify { reads, .. }) => Self::sources(run, reads).unwrap_or_default(),
+            _ => BTreeMap::new(),
+        };
         let shown = shows.iter().filter_map(|n| run.variables.get(n).map(|v| (n, v)));
         let late = sources.iter().chain(shown).find(|(_, v)| v.moment > question.moment);
         if let Some((name, variable)) = late {
@@ -452,7 +473,7 @@ impl<'f> Oracle<'f> {
         let place = self.place().map_or_else(String::new, |(journey, step)| format!("{journey}.{step}"));
         let why = match code {
             "no_grant" => {
-                let whys: Vec<_> = (0..self.yeses.len()).map(|y| self.lacks(y, action, &BTreeSet::new(), 1, now)).collect();
+                let whys: Vec<_> = (0..self.yeses.len()).map(|y| self.lacks(y, action, &BTreeSet::new(), now)).collect();
                 let by_the_journey = whys.iter().flatten().all(|(_, journey)| *journey);
                 by_the_journey.then(|| format!("{place} was denied by the way that led there: {whys:?}"))
             }

@@ -5,14 +5,19 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
-use waypost::engine::{Actor, Answer, CallResult, Command, EventBody, InputBody, Machine, Phase, Status};
+use waypost::engine::input::Open;
+use waypost::engine::{
+    Actor, CallEffect, CallResult, Command, Effect, EventBody, Input, InputBody, Machine, Phase, Principal, Progress, State, Status,
+};
 use waypost::model::ErrorKind;
 use waypost::value::Name;
 
 use super::journeys::{FIELDS, Made};
 use super::oracle::{NO, Oracle, Put, Tally, YES};
-use crate::engine::harness::{Talk, answered, failed};
+use crate::engine::harness::{answered, failed};
 
+/// When every talk begins.
+const EPOCH: i64 = 1_767_603_600;
 /// Seconds in which a caller waits for what its input leads to.
 const PATIENCE: i64 = 30;
 
@@ -72,6 +77,10 @@ pub enum Move {
     },
     /// The last input once more, with the id that it had.
     Again,
+    /// An operator takes the conversation over and hands it back.
+    Interlude,
+    /// Something else, in the middle of it.
+    Digress,
 }
 
 pub fn moves() -> impl Strategy<Value = Vec<Move>> {
@@ -87,16 +96,22 @@ pub fn moves() -> impl Strategy<Value = Vec<Move>> {
         1 => (0..4_usize, 0..FIELDS.len(), any::<bool>()).prop_map(|(by, field, old)| Move::Tell { by, field, old }),
         1 => (anybody(), 0..3_usize, prop::option::of(0..FIELDS.len())).prop_map(|(by, journey, with)| Move::Start { by, journey, with }),
         1 => (0..3_usize, 0..8_usize).prop_map(|(back, result)| Move::Land { back, result }),
-        2 => prop::sample::select(vec![1_i64, 20, 70, 400, 700, 950]).prop_map(Move::Wait),
+        3 => prop::sample::select(vec![1_i64, 20, 70, 400, 700, 950, 950]).prop_map(Move::Wait),
         1 => Just(Move::Gone),
         1 => (anybody(), 0..8_usize).prop_map(|(by, which)| Move::Command { by, which }),
         1 => Just(Move::Again),
+        1 => Just(Move::Interlude),
+        1 => Just(Move::Digress),
     ];
     prop::collection::vec(one, 4..40)
 }
 
 pub struct Play<'f> {
-    talk: Talk,
+    machine: Arc<Machine>,
+    state: State,
+    now: Timestamp,
+    wake_at: Option<Timestamp>,
+    calls: Vec<CallEffect>,
     pub oracle: Oracle<'f>,
     marks: u32,
     given: Vec<[String; 3]>,
@@ -106,6 +121,7 @@ pub struct Play<'f> {
     /// The last input that had an id: it may come again.
     repeatable: Option<(usize, String, InputBody)>,
     n: u32,
+    inputs: u64,
     pub log: Vec<String>,
 }
 
@@ -113,39 +129,56 @@ type Verdict = Result<(), String>;
 
 impl<'f> Play<'f> {
     pub fn new(machine: &Arc<Machine>, made: &'f Made, proves: bool, vip: bool) -> Self {
-        let user = json!({"identity": {"user_id": "u-1"}, "tag": "u0001", "vip": vip});
-        let mut talk = Talk::with(machine.clone(), user);
-        talk.held = true;
-        let last = talk.now;
-        Self {
-            talk,
+        let now = Timestamp::from_second(EPOCH).unwrap_or_default();
+        let mut play = Self {
+            machine: machine.clone(),
+            state: State::default(),
+            now,
+            wake_at: None,
+            calls: Vec::new(),
             oracle: Oracle::new(&made.facts, proves),
             marks: 0,
             given: vec![["a0000".to_owned(), "b0000".to_owned(), "c0000".to_owned()]],
             asked: Vec::new(),
-            last,
+            last: now,
             caller: (Actor::User, String::new()),
             repeatable: None,
             n: 0,
+            inputs: 0,
             log: Vec::new(),
-        }
+        };
+        let user = Arc::new(json!({"identity": {"user_id": "u-1"}, "tag": "u0001", "vip": vip}));
+        let open = Open { conversation: "c-1".into(), tenant: "t-1".into(), agent: "default".into(), user_id: "u-1".into(), user };
+        let opened = play.handle(Actor::User, "", None, InputBody::Open(open));
+        play.state = opened.state;
+        play
+    }
+
+    fn handle(&mut self, actor: Actor, principal: &str, id: Option<&str>, body: InputBody) -> Progress {
+        self.inputs += 1;
+        let mut entropy = [0; 32];
+        entropy[..8].copy_from_slice(&self.inputs.to_be_bytes());
+        let principal = Principal { id: principal.into(), roles: Vec::new() };
+        let input = Input { at: self.now, actor, principal, message_id: id.map(Into::into), entropy, refused: Vec::new(), body };
+        self.machine.handle(&self.state, input)
     }
 
     pub fn tally(&self) -> &Tally {
         &self.oracle.tally
     }
 
-    fn put(&mut self, actor: Actor, principal: &str, id: Option<&str>, body: InputBody) -> Result<Answer, String> {
-        let (events, calls) = (self.talk.events.len(), self.talk.calls.len());
-        let now = self.talk.now;
+    fn put(&mut self, actor: Actor, principal: &str, id: Option<&str>, body: InputBody) -> Verdict {
+        let now = self.now;
         let follows = matches!(body, InputBody::Result(..));
         if !follows && actor != Actor::System {
             self.last = now;
             self.caller = (actor, principal.to_owned());
         }
-        self.log.push(format!("{:>6} {actor:?} {principal} {id:?} {body:?}", now.as_second() - 1_767_603_600));
-        let answer = self.talk.input(actor, principal, id, body.clone());
-        for event in &self.talk.events[events..] {
+        self.log.push(format!("{:>6} {actor:?} {principal} {id:?} {body:?}", now.as_second() - EPOCH));
+        let progress = self.handle(actor, principal, id, body.clone());
+        self.state = progress.state;
+        self.wake_at = progress.wake_at;
+        for event in &progress.events {
             if !matches!(event.body, EventBody::Turn(_) | EventBody::Said { .. }) {
                 self.log.push(format!("         {}", short(&serde_json::to_string(&event.body).unwrap_or_default())));
             }
@@ -154,11 +187,11 @@ impl<'f> Play<'f> {
             }
         }
         let heard = actor != Actor::System && (!follows || now.as_second() - self.last.as_second() <= PATIENCE);
-        let put = Put { at: now, actor, principal, body: &body, heard };
-        let sent: Vec<_> = self.talk.calls.drain(calls..).collect();
-        let verdict = self.oracle.watch(&put, &self.talk.events[events..], &answer, &sent);
-        self.talk.calls.extend(sent);
-        verdict.map(|()| answer)
+        let put = Put { at: now, actor, principal, id, body: &body, heard };
+        let sent: Vec<CallEffect> = progress.effects.into_iter().map(|Effect::Call(call)| *call).collect();
+        self.oracle.watch(&put, &progress.events, &progress.answer, &sent)?;
+        self.calls.extend(sent);
+        Ok(())
     }
 
     fn by(&mut self, who: usize, body: InputBody) -> Verdict {
@@ -166,7 +199,7 @@ impl<'f> Play<'f> {
         self.n += 1;
         let id = format!("i{}", self.n);
         self.repeatable = Some((who, id.clone(), body.clone()));
-        self.put(actor, principal, Some(&id), body).map(drop)
+        self.put(actor, principal, Some(&id), body)
     }
 
     fn say(&mut self, who: usize, text: &str) -> Verdict {
@@ -207,15 +240,15 @@ impl<'f> Play<'f> {
     }
 
     fn land(&mut self, back: usize, which: usize) -> Verdict {
-        let Some(effect) = self.talk.calls.iter().rev().nth(back).map(|c| c.id.clone()) else { return Ok(()) };
+        let Some(effect) = self.calls.iter().rev().nth(back).map(|c| c.id.clone()) else { return Ok(()) };
         let result = self.result(which);
         let (actor, principal) = self.caller.clone();
-        self.put(actor, &principal, None, InputBody::Result(effect, result)).map(drop)
+        self.put(actor, &principal, None, InputBody::Result(effect, result))
     }
 
     fn wake(&mut self) -> Verdict {
-        match self.talk.wake_at {
-            Some(at) if at <= self.talk.now => self.put(Actor::System, "", None, InputBody::Wake).map(drop),
+        match self.wake_at {
+            Some(at) if at <= self.now => self.put(Actor::System, "", None, InputBody::Wake),
             _ => Ok(()),
         }
     }
@@ -255,12 +288,12 @@ impl<'f> Play<'f> {
             }
             Move::Land { back, result } => self.land(*back, *result),
             Move::Wait(seconds) => {
-                self.talk.now += jiff::SignedDuration::from_secs(*seconds);
+                self.now += jiff::SignedDuration::from_secs(*seconds);
                 self.wake()
             }
             Move::Gone => {
-                let Some(effect) = self.talk.calls.last().map(|c| c.id.clone()) else { return Ok(()) };
-                self.put(Actor::System, "", None, InputBody::TakeOver(effect)).map(drop)
+                let Some(effect) = self.calls.last().map(|c| c.id.clone()) else { return Ok(()) };
+                self.put(Actor::System, "", None, InputBody::TakeOver(effect))
             }
             Move::Command { by, which } => {
                 let command = match which {
@@ -274,10 +307,15 @@ impl<'f> Play<'f> {
                 };
                 self.command(*by, command)
             }
+            Move::Interlude => {
+                self.command(2, Command::TakeOver)?;
+                self.command(2, Command::HandBack)
+            }
+            Move::Digress => self.command(0, Command::Start { journey: Name::new("beta"), variables: Vec::new() }),
             Move::Again => {
                 let Some((who, id, body)) = self.repeatable.clone() else { return Ok(()) };
                 let (actor, principal) = WHO[who % WHO.len()];
-                self.put(actor, principal, Some(&id), body).map(drop)
+                self.put(actor, principal, Some(&id), body)
             }
         }
     }
@@ -285,16 +323,16 @@ impl<'f> Play<'f> {
     /// What is asked for.
     fn go(&mut self, by: usize, pick: usize, agent: bool) -> Verdict {
         let helper = if agent { WHO.len() - 1 } else { by };
-        let now = self.talk.machine.present(&self.talk.state, Actor::User, self.talk.now);
+        let now = self.machine.present(&self.state, Actor::User, self.now);
         match (now.status, now.phase) {
             (Status::Escalated, _) => self.command(2, Command::HandBack),
             (Status::Abandoned, _) => Ok(()),
-            (_, Phase::Working) => match self.talk.wake_at.filter(|at| *at > self.talk.now) {
-                Some(at) if self.talk.state.pending().any(|p| p.retry_at.is_some()) => {
-                    self.talk.now = at;
+            (_, Phase::Working) => match self.wake_at.filter(|at| *at > self.now) {
+                Some(at) if self.state.pending().any(|p| p.retry_at.is_some()) => {
+                    self.now = at;
                     self.wake()
                 }
-                _ => self.land(0, if pick == 1 { by + 1 } else { 0 }),
+                _ => self.land(0, [0, by + 1, 7].get(pick).copied().unwrap_or_default()),
             },
             (_, Phase::Collect) => {
                 let field = self.asked.first().copied().unwrap_or(0);
@@ -312,6 +350,12 @@ impl<'f> Play<'f> {
             (_, Phase::Confirm) => {
                 let question = self.oracle.question(0).map(Arc::from);
                 self.command(by.min(3), Command::Confirm { question })
+            }
+            (_, Phase::Investigate) if pick > 5 => self.command(4, Command::Finding(Name::new("found"))),
+            (_, Phase::Investigate) => {
+                let x = if pick == 5 { self.value(0, true) } else { self.mark('d') };
+                let action = if pick == 0 { "svc.peek" } else { "svc.look" };
+                self.command(4, Command::Read { action: action.into(), inputs: vec![(Name::new("x"), x.into())] })
             }
             (_, Phase::Guide) => self.command(helper, Command::Next),
             (Status::Paused, _) => self.say(by.min(3), "go on"),
