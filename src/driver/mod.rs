@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of HTTP, MCP or terminals.
 
+pub mod audit;
 mod cache;
 mod clock;
 pub mod files;
@@ -9,7 +10,9 @@ mod locks;
 mod perform;
 mod runtime;
 mod texts;
+mod vault;
 
 pub use clock::{Clock, Entropy, ManualClock, Seeded};
 pub use perform::Perform;
 pub use runtime::{DriverError, Runtime, Turn, TurnResult};
+pub use vault::{Vault, VaultError};

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 use tokio::task::JoinSet;
 
+use super::audit::Chain;
 use super::cache::States;
 use super::clock::{Clock, Entropy, later, new_id, until};
 use super::locks::{Held, Locks};
@@ -22,7 +23,7 @@ use crate::engine::{
 };
 use crate::model::Workspace;
 use crate::model::action::ErrorKind;
-use crate::store::{Commit, Committed, ConversationKey, Owner, Reply, SNAPSHOT_EVERY, Store, StoreError};
+use crate::store::{AuditHead, Commit, Committed, ConversationKey, Owner, Reply, SNAPSHOT_EVERY, Store, StoreError};
 
 /// Times that a commit is tried again after somebody else's.
 const CONFLICTS: usize = 16;
@@ -107,6 +108,7 @@ struct Inner<S, P> {
     clock: Clock,
     entropy: Entropy,
     keys: Keys,
+    audit: Chain,
     workspace: Arc<Workspace>,
     versions: RwLock<Versions>,
     saved: AsyncMutex<Option<Timestamp>>,
@@ -162,6 +164,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             performer,
             clock,
             entropy,
+            audit: Chain::new(keys.clone()),
             keys,
             workspace,
             versions: RwLock::new(Versions { machine, present: loaded, older: Vec::new() }),
@@ -322,7 +325,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
 
     /// The state of a conversation.
     pub async fn state(&self, conversation: &ConversationKey) -> Result<State, DriverError> {
-        let (state, _) = self.0.load(conversation).await?;
+        let (state, ..) = self.0.load(conversation).await?;
         state.ok_or_else(|| DriverError::NoConversation(conversation.id.clone()))
     }
 
@@ -423,14 +426,14 @@ impl<S: Store, P: Perform> Inner<S, P> {
 
     /// Whether sensitive values are missing that no key opens, and nobody who may have the key has an action under way.
     async fn is_lost(&self, key: &ConversationKey) -> Result<bool, DriverError> {
-        let (Some(state), _) = self.load(key).await? else { return Ok(false) };
+        let (Some(state), ..) = self.load(key).await? else { return Ok(false) };
         let now = self.clock.now();
         Ok(state.is_lost() && !state.pending().any(|p| p.effect.is_some() && p.retry_at.is_none() && p.until >= now))
     }
 
     /// Effects in flight whose sender is gone, or past its time.
     async fn take_overs(&self, key: &ConversationKey) -> Result<Vec<EffectId>, DriverError> {
-        let (Some(state), _) = self.load(key).await? else { return Ok(Vec::new()) };
+        let (Some(state), ..) = self.load(key).await? else { return Ok(Vec::new()) };
         let now = self.clock.now();
         let lost = state.pending().filter(|p| p.retry_at.is_none() && p.until < now).filter_map(|p| p.effect);
         Ok(lost.filter(|e| !lock(&self.flights).contains(&(key.clone(), e.clone()))).collect())
@@ -470,7 +473,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
         };
         self.save_texts().await?;
         for _ in 0..CONFLICTS {
-            let (state, version) = self.load(&turning.key).await?;
+            let (state, version, head) = self.load(&turning.key).await?;
             let state = match state {
                 Some(state) => state,
                 None if opening.is_some() => State::default(),
@@ -504,6 +507,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 let ended = progress.effects.is_empty() && !working;
                 let finished = after.status() == Status::Abandoned;
                 let reply = turning.message.as_ref().filter(|_| ended);
+                let (audit, audit_head) = self.audit.append(&turning.key, &head, now, &progress.events)?;
                 let commit = Commit {
                     key: turning.key.clone(),
                     expected: version,
@@ -522,7 +526,8 @@ impl<S: Store, P: Perform> Inner<S, P> {
                         digest: digest.clone(),
                         answer: result.answer.clone(),
                     }),
-                    audit: Vec::new(),
+                    audit,
+                    audit_head,
                     holds: Vec::new(),
                     pinned: (finished || !after.pinned().eq(state.pinned()))
                         .then(|| after.pinned().filter(|_| !finished).cloned().collect()),
@@ -569,10 +574,12 @@ impl<S: Store, P: Perform> Inner<S, P> {
         Ok(Stepped { effects: Vec::new(), wake_at: None, working: false })
     }
 
-    /// The state of a conversation and its version; `None` and 0 if there is none.
-    async fn load(&self, key: &ConversationKey) -> Result<(Option<State>, u64), DriverError> {
+    /// The state of a conversation, its version and the end of its audit; `None`, 0 and none if there is none.
+    async fn load(&self, key: &ConversationKey) -> Result<(Option<State>, u64, AuditHead), DriverError> {
         let known = self.states.get(key);
-        let Some(stored) = self.store.load(key, known.as_ref().map_or(0, |s| s.version)).await? else { return Ok((None, 0)) };
+        let Some(stored) = self.store.load(key, known.as_ref().map_or(0, |s| s.version)).await? else {
+            return Ok((None, 0, AuditHead::default()));
+        };
         let mut state = stored.snapshot.or(known).unwrap_or_default();
         for event in &stored.events {
             state.apply(event);
@@ -581,7 +588,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
             self.states.forget(key);
             return Err(StoreError::Corrupt(format!("the conversation `{}` has not the events that it should have", key.id)).into());
         }
-        Ok((Some(state), stored.version))
+        Ok((Some(state), stored.version, stored.audit))
     }
 
     /// The machine, with every version of the workspace that a state is pinned to.

@@ -266,7 +266,7 @@ impl State {
                 self.queue.clear();
             }
             EventBody::Fault { text, .. } => self.fault = Some(text.clone()),
-            EventBody::Said { .. } | EventBody::Noted { .. } => {}
+            EventBody::Said { .. } | EventBody::Refused { .. } | EventBody::Noted { .. } => {}
         }
     }
 

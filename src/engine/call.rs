@@ -103,6 +103,7 @@ impl Turn<'_> {
             sources: if frozen { sources.into() } else { Arc::default() },
             digest,
             reserves: frozen && reserves,
+            detailed: action.safety.audit_detailed,
             again: false,
         })));
         match permit {
@@ -286,6 +287,7 @@ impl Turn<'_> {
             sources: Arc::default(),
             digest: None,
             reserves: false,
+            detailed: false,
             again: true,
         })));
         match permit {
@@ -298,7 +300,15 @@ impl Turn<'_> {
     /// Records what came of a request, and what that means for a write.
     pub fn finish(&mut self, action: Option<&Action>, effect: &EffectId, result: CallResult, class: Option<Class>) {
         let taint = redact::of_result(action, &result);
-        self.emit(EventBody::ActionFinished(Box::new(Finished { effect: effect.clone(), result, class, taint })));
+        let finished = Finished {
+            effect: effect.clone(),
+            action: action.map(|a| a.id.to_string().into()).unwrap_or_default(),
+            result,
+            class,
+            taint,
+            detailed: action.is_some_and(|a| a.safety.audit_detailed),
+        };
+        self.emit(EventBody::ActionFinished(Box::new(finished)));
     }
 
     /// Whether what is in flight may be sent again after this result (supervision, 7).

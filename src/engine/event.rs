@@ -230,6 +230,11 @@ pub enum EventBody {
         /// What.
         text: Arc<str>,
     },
+    /// The input was refused, and changed nothing.
+    Refused {
+        /// A stable code: `forbidden`, `not_now`, `stale`, …
+        code: Arc<str>,
+    },
     /// Sensitive values were sealed with a key that is gone.
     Lost(Box<Lost>),
     /// An event whose sensitive parts are sealed: at rest, and where no key opens it.
@@ -434,6 +439,9 @@ pub struct Decided {
     /// Whether its idempotency key is an author's, and taken for this request alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reserves: bool,
+    /// Whether the audit keeps what may be shown of the inputs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub detailed: bool,
     /// A new attempt of what is in flight, which keeps its request.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub again: bool,
@@ -444,6 +452,9 @@ pub struct Decided {
 pub struct Finished {
     /// The effect.
     pub effect: EffectId,
+    /// Of which action: `integration.action`.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub action: Arc<str>,
     /// What came of it.
     pub result: CallResult,
     /// Of a write.
@@ -452,6 +463,9 @@ pub struct Finished {
     /// What of the answer's body is sensitive.
     #[serde(default, skip_serializing_if = "Taint::is_clean")]
     pub taint: Taint,
+    /// Whether the audit keeps what may be shown of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub detailed: bool,
 }
 
 /// What of a conversation is gone with the key that sealed it. From here on it makes no difference whether the key comes back.

@@ -302,6 +302,7 @@ impl Turn<'_> {
         }
         let name = command_name(&command);
         if !may(self.actor, &command) {
+            self.begin(&format!("command:{name}"), None);
             return self.refuse("forbidden", format!("`{name}` is not for this caller"));
         }
         let for_operators =

@@ -17,8 +17,13 @@ impl Keys {
     /// The keys of that master: the same one gives the same keys.
     #[must_use]
     pub fn derive(master: &[u8]) -> Self {
-        let key = |label: &str| derived(master, label);
-        Self { idempotency: key("idempotency"), digest: key("digest"), audit: key("audit") }
+        Self::of(master, master)
+    }
+
+    /// The keys while the master changes: audits with the new one, what has to be known again with the old one.
+    #[must_use]
+    pub fn of(newest: &[u8], oldest: &[u8]) -> Self {
+        Self { idempotency: derived(oldest, "idempotency"), digest: derived(oldest, "digest"), audit: derived(newest, "audit") }
     }
 
     /// An idempotency key made of these parts.
@@ -32,10 +37,10 @@ impl Keys {
         hex(&mac(&self.digest, parts))
     }
 
-    /// What binds these parts of an audit entry to those before it.
+    /// A code of an audit, that nobody makes without the key.
     #[must_use]
-    pub fn audit_mac(&self, parts: &[&[u8]]) -> [u8; 32] {
-        mac(&self.audit, parts)
+    pub fn audit_code(&self, parts: &[&[u8]]) -> String {
+        hex(&mac(&self.audit, parts))
     }
 }
 
@@ -49,6 +54,12 @@ impl std::fmt::Debug for Keys {
 #[must_use]
 pub fn derived(master: &[u8], label: &str) -> [u8; 32] {
     mac(master, &[b"waypost", label.as_bytes()])
+}
+
+/// A name for a master by which it is found again, and that says nothing of it.
+#[must_use]
+pub fn key_id(master: &[u8]) -> String {
+    hex(derived(master, "id").get(..4).unwrap_or_default())
 }
 
 /// HMAC-SHA256 over parts, each after its length: no two lists of parts are the same text.

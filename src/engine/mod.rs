@@ -5,6 +5,7 @@
 
 pub mod answer;
 mod apply;
+mod audit;
 mod call;
 mod claims;
 pub mod effect;
@@ -35,11 +36,12 @@ mod turn;
 mod walk;
 
 pub use answer::{Answer, Expects, Phase, Status, TraceLine};
+pub use audit::{AuditEntry, AuditLine, audit};
 pub use effect::{CallEffect, CallFailure, CallResult, Claim, Effect, HttpAnswer, Progress, Recorded, Refused, Request};
 pub use event::{Event, EventBody};
 pub use hold::{HoldChange, HoldRow};
 pub use input::{Actor, Command, Input, InputBody, Principal};
-pub use keys::{Keys, derived};
+pub use keys::{Keys, derived, key_id};
 pub use machine::Machine;
 pub use sensitive::Taken;
 pub use state::State;

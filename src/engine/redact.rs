@@ -57,7 +57,9 @@ fn written(json: &Json, path: &[Segment], at: &mut Vec<Segment>, paths: &mut Vec
     match json {
         Json::Array(items) => {
             at.push(Segment::Any);
-            items.iter().for_each(|item| written(item, path, at, paths));
+            for item in items {
+                written(item, path, at, paths);
+            }
             at.pop();
         }
         Json::Object(map) => {

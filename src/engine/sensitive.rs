@@ -74,6 +74,7 @@ impl Event {
             | EventBody::HandedBack
             | EventBody::Abandoned
             | EventBody::Fault { .. }
+            | EventBody::Refused { .. }
             | EventBody::Lost(_)
             | EventBody::Noted { .. } => false,
         }

@@ -132,6 +132,7 @@ impl Tracer {
             EventBody::Fault { code, text } => self.push("fault", format!("{code}: {text}")),
             EventBody::Noted { text } => self.push("note", text.clone()),
             EventBody::Sealed { body, .. } => self.line(body),
+            EventBody::Refused { code } => self.push("refused", code.clone()),
             EventBody::Lost(_) => self.push("note", "sensitive values cannot be opened any more: what can be is asked for again"),
         }
     }

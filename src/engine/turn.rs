@@ -155,6 +155,10 @@ impl<'m> Turn<'m> {
         }
         self.mark_sensitive();
         self.free_key(flight.as_ref());
+        if let (Some(refusal), false) = (&self.refused, self.events.is_empty()) {
+            let code = refusal.code.clone();
+            self.emit(EventBody::Refused { code });
+        }
         let wake_at = self.wake_at();
         let answer = self.answer(before);
         Progress { state: self.state, events: self.events, claims: self.claims, effects: self.effects, wake_at, answer }
@@ -162,7 +166,7 @@ impl<'m> Turn<'m> {
 
     fn answer(&mut self, before: u64) -> Answer {
         let told = self.state.version != before && !(self.refused.is_some() && self.said.is_empty());
-        let said = told.then(|| self.said.as_slice());
+        let said = told.then_some(self.said.as_slice());
         let mut answer = present::standing(self.machine, &self.state, self.actor, self.at, said);
         answer.errors = std::mem::take(&mut self.errors);
         answer.refused = self.refused.take();

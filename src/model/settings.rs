@@ -50,8 +50,8 @@ pub struct Settings {
     pub jwt: Option<Jwt>,
     /// Where conversations are kept.
     pub store_url: Option<Arc<str>>,
-    /// What seals sensitive values at rest, with `${…}` unresolved.
-    pub seal_key: Option<Text>,
+    /// What seals sensitive values at rest, with `${…}` unresolved: the first seals, all open.
+    pub seal_keys: Vec<Text>,
     /// The address of `serve`.
     pub listen: Option<Arc<str>>,
     /// Who may call it.
@@ -139,7 +139,7 @@ impl Default for Settings {
             mcp_trusted_clients: Vec::new(),
             jwt: None,
             store_url: None,
-            seal_key: None,
+            seal_keys: Vec::new(),
             listen: None,
             server_keys: Vec::new(),
             channels: BTreeMap::new(),

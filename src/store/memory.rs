@@ -97,6 +97,12 @@ impl MemoryStore {
         Self { seals, ..Self::default() }
     }
 
+    /// The same store as one sees it who has other keys.
+    #[must_use]
+    pub fn seen_with(&self, seals: Seals) -> Self {
+        Self { inner: self.inner.clone(), seals }
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // INVARIANT: `commit` changes nothing before all that can fail is done, so a poisoned lock holds whole data.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -153,7 +159,8 @@ impl Inner {
     }
 
     fn commit(&mut self, seals: &Seals, commit: Commit) -> Result<Committed, StoreError> {
-        let Commit { key, expected, now, owner, events, claims, wake_at, snapshot, reply, audit, holds, pinned, finished } = commit;
+        let Commit { key, expected, now, owner, events, claims, wake_at, snapshot, reply, audit, audit_head, holds, pinned, finished } =
+            commit;
         self.commits += 1;
         let standing = self.conversations.get(&key);
         if standing.is_some_and(|c| c.life == Life::Erased) {
@@ -227,8 +234,8 @@ impl Inner {
         if let Some(packed) = snapshot {
             conversation.snapshot = Some((version, packed));
         }
-        if let Some(last) = audit.last() {
-            conversation.audit = AuditHead { seq: last.seq, mac: last.mac.clone() };
+        if let Some(head) = audit_head.or_else(|| audit.last().map(|last| AuditHead { seq: last.seq, mac: last.mac.clone() })) {
+            conversation.audit = head;
         }
         if let Some(pinned) = pinned {
             conversation.pinned = pinned;

@@ -205,6 +205,8 @@ pub struct Commit {
     pub reply: Option<Reply>,
     /// Rows that follow on its audit.
     pub audit: Vec<AuditRow>,
+    /// The end of its audit after them, if it says more than the number and the code of the last.
+    pub audit_head: Option<AuditHead>,
     /// Actions that are held now, and such as are no more.
     pub holds: Vec<HoldChange>,
     /// The journeys that its runs stand on, if they are others than before.
@@ -228,6 +230,7 @@ impl Commit {
             snapshot: None,
             reply: None,
             audit: Vec::new(),
+            audit_head: None,
             holds: Vec::new(),
             pinned: None,
             finished: false,

@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{ConversationKey, StoreError};
-use crate::engine::{Answer, Event, EventBody, Recorded, State, Taken, derived};
+use crate::engine::{Answer, Event, EventBody, Recorded, State, Taken, derived, key_id};
 
 /// Bytes of a nonce.
 const NONCE: usize = 24;
@@ -46,8 +46,7 @@ impl std::fmt::Debug for Seals {
 
 impl SealKey {
     fn new(master: &[u8]) -> Self {
-        let id = derived(master, "seal key id").iter().take(4).map(|b| format!("{b:02x}")).collect::<String>();
-        Self { id: id.into(), cipher: XChaCha20Poly1305::new(&derived(master, "seal").into()) }
+        Self { id: key_id(master).into(), cipher: XChaCha20Poly1305::new(&derived(master, "seal").into()) }
     }
 }
 

@@ -31,4 +31,5 @@ mod talk;
 mod template;
 mod transcript;
 mod understand;
+mod vault;
 mod workspace;

@@ -73,7 +73,9 @@ pub fn settings(cx: &mut Context<'_>, root: &Node<'_>) -> Settings {
         keys: jwt.get("keys").map_or(Json::Null, Node::json),
     });
     out.store_url = text("store", "url");
-    out.seal_key = part("store").and_then(|n| n.get("seal_key")).and_then(|n| cx.text(n));
+    if let Some(keys) = part("store").and_then(|n| n.get("seal_key")) {
+        out.seal_keys = std::iter::once(keys).chain(keys.items()).filter_map(|n| cx.text(n)).collect();
+    }
     out.listen = text("server", "listen");
     secrets(cx, root);
     for key in part("server").and_then(|n| n.get("keys")).map(Node::items).unwrap_or_default() {
@@ -132,6 +134,11 @@ fn secrets(cx: &mut Context<'_>, root: &Node<'_>) {
     let keys = part("server").and_then(|n| n.get("keys")).map(Node::items).unwrap_or_default();
     let named = ["channels", "workflows"].into_iter().filter_map(part).flat_map(Node::entries).map(|e| &e.value);
     let held = part("store").into_iter().chain(keys).chain(named);
+    for item in part("store").and_then(|n| n.get("seal_key")).map(Node::items).unwrap_or_default() {
+        if let Some(text) = cx.text(item) {
+            literal_secret(cx, "seal_key", &text);
+        }
+    }
     for (holder, key) in held.flat_map(|n| ["seal_key", "key", "secret", "routing_key"].map(|k| (n, k))) {
         if let Some(text) = holder.get(key).and_then(|n| cx.text(n)) {
             literal_secret(cx, key, &text);

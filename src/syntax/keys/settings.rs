@@ -98,7 +98,11 @@ static STORE: Object = Object {
     what: "a store",
     keys: &[
         may("url", Shape::Text, "`sqlite:…`, `postgres://…` or `memory`."),
-        may("seal_key", Shape::Text, "The key that seals sensitive values, as `${ENV_VAR}`."),
+        may(
+            "seal_key",
+            Shape::Either(&[Shape::Text, TEXTS]),
+            "The key that seals sensitive values, as `${ENV_VAR}`; of several the first seals.",
+        ),
     ],
 };
 
