@@ -33,6 +33,7 @@ pub(super) struct Rows {
     pub(super) snapshot: Option<Vec<u8>>,
     pub(super) reply: Option<ReplyRow>,
     pub(super) audit: Vec<AuditRow>,
+    pub(super) audit_head: Option<AuditHead>,
     pub(super) holds: Vec<HoldChange>,
     pub(super) pinned: Option<Vec<ContentHash>>,
     pub(super) finished: bool,
@@ -56,7 +57,8 @@ pub(super) struct ReplyRow {
 impl Rows {
     /// Encodes a commit.
     pub(super) fn of(seals: &Seals, commit: Commit) -> Result<Self, StoreError> {
-        let Commit { key, expected, now, owner, events, claims, wake_at, snapshot, reply, audit, holds, pinned, finished } = commit;
+        let Commit { key, expected, now, owner, events, claims, wake_at, snapshot, reply, audit, audit_head, holds, pinned, finished } =
+            commit;
         let snapshot = match snapshot {
             Some(state) => {
                 let mut raw = Vec::new();
@@ -88,6 +90,7 @@ impl Rows {
             wake_at: wake_at.filter(|_| !finished).map(nanos),
             snapshot,
             reply,
+            audit_head: audit_head.or_else(|| audit.last().map(|last| AuditHead { seq: last.seq, mac: last.mac.clone() })),
             audit,
             holds,
             pinned,
@@ -100,11 +103,6 @@ impl Rows {
     pub(super) fn claims_reply(&self) -> bool {
         let of = |reply: &ReplyRow| self.claims.iter().any(|c| matches!(c, Claim::Message { id } if digest(id) == reply.id));
         self.reply.as_ref().is_some_and(of)
-    }
-
-    /// The end of the audit after it, if it adds to it.
-    pub(super) fn audit_head(&self) -> Option<AuditHead> {
-        self.audit.last().map(|last| AuditHead { seq: last.seq, mac: last.mac.clone() })
     }
 }
 

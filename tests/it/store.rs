@@ -334,6 +334,9 @@ async fn an_audit_is_appended_to_and_its_end_known<S: Store>(store: &S) {
     assert_eq!(store.heads(None, 10).await.unwrap(), [(key("b"), AuditHead::default()), (key("c"), head.clone())]);
     assert_eq!(store.heads(Some(&key("b")), 10).await.unwrap(), [(key("c"), head)]);
     assert_eq!(store.heads(None, 1).await.unwrap().len(), 1);
+    let told = AuditHead { seq: 4, mac: "more than the code of the last row".into() };
+    done(store, Commit { audit: vec![row(4, "d")], audit_head: Some(told.clone()), ..commit("c", 3, &["d"]) }).await;
+    assert_eq!(store.load(&key("c"), 0).await.unwrap().unwrap().audit, told);
 }
 
 fn hold(id: &str, agent: &str) -> HoldRow {

@@ -77,7 +77,7 @@ fn before(connection: &Connection, rows: &Rows) -> Result<Option<Before>, StoreE
 
 /// Writes the conversation's own row, and gives its number.
 fn head(connection: &Connection, rows: &Rows, before: Option<Before>) -> Result<i64, StoreError> {
-    let audit = rows.audit_head();
+    let audit = rows.audit_head.clone();
     let life = if rows.finished { FINISHED } else { OPEN };
     let Some(before) = before else {
         let owner = rows.owner.as_ref().ok_or_else(no_owner)?;
