@@ -19,7 +19,7 @@ use crate::engine::effect::EffectId;
 use crate::engine::input::Open;
 use crate::engine::{
     Actor, Answer, CallEffect, CallFailure, CallResult, Claim, Command, Effect, Event, Expects, Input, InputBody, Keys, Machine, Phase,
-    Principal, State, Status,
+    Principal, State, Status, holds,
 };
 use crate::model::Workspace;
 use crate::model::action::ErrorKind;
@@ -508,6 +508,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 let finished = after.status() == Status::Abandoned;
                 let reply = turning.message.as_ref().filter(|_| ended);
                 let (audit, audit_head) = self.audit.append(&turning.key, &head, now, &progress.events)?;
+                let holds = after.opened().map(|open| holds(&open.agent, &progress.events)).unwrap_or_default();
                 let commit = Commit {
                     key: turning.key.clone(),
                     expected: version,
@@ -528,7 +529,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
                     }),
                     audit,
                     audit_head,
-                    holds: Vec::new(),
+                    holds,
                     pinned: (finished || !after.pinned().eq(state.pinned()))
                         .then(|| after.pinned().filter(|_| !finished).cloned().collect()),
                     finished,

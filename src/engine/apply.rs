@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use super::answer::Status;
 use super::effect::CallResult;
-use super::event::{Assigned, Began, Class, Decided, Ended, Event, EventBody, Filled, Finished, Kept, Lost, Purpose};
-use super::state::{Flight, Run, Stand, State, cut};
+use super::event::{Assigned, Began, Class, Decided, Ended, Event, EventBody, Filled, Finished, HoldEnd, HoldEnded, Kept, Lost, Purpose};
+use super::recent::Recent;
+use super::state::{Flight, Hold, Run, Stand, State, cut};
 use crate::supervise::{Grant, Origin, Variable};
 use crate::value::{Json, Name, Taint, Value};
 
@@ -43,6 +44,12 @@ impl State {
                 if turn.is_of_a_person() {
                     self.last_at = at;
                     self.instant = 0;
+                }
+                self.acting = turn.helper();
+                if let (Some(helper), Some(run)) = (self.acting.clone(), self.top_mut())
+                    && !run.helpers.contains(&helper)
+                {
+                    run.helpers.push(helper);
                 }
                 if let Some(text) = &turn.text
                     && turn.is_the_users()
@@ -144,6 +151,16 @@ impl State {
                 }
             }
             EventBody::Decided(decided) => self.decided(decided, at),
+            EventBody::Held(held) => {
+                self.wait();
+                if let Some(run) = self.top_mut() {
+                    run.stand.hold = Some(Arc::new(Hold { held: (**held).clone(), at, decided: None, lost: false }));
+                }
+            }
+            EventBody::HoldEnded(ended) => {
+                self.last_at = at;
+                self.end_hold(ended);
+            }
             EventBody::ActionStarted { effect, attempt, until, .. } => {
                 if let Some(flight) = &mut self.flight {
                     let flight = Arc::make_mut(flight);
@@ -247,6 +264,9 @@ impl State {
             EventBody::Escalated(escalated) => {
                 self.escalation = Some(Arc::new((**escalated).clone()));
                 self.hold_grants();
+                if let Some(run) = self.top_mut() {
+                    run.stand.hold = None;
+                }
                 self.status = Status::Escalated;
             }
             EventBody::TakenOver => {
@@ -295,6 +315,20 @@ impl State {
             run.grants.clear();
             run.variables = Arc::default();
             run.asked = Arc::default();
+            // What was put there was put to somebody else: the step begins anew when the run comes on top again.
+            run.stand = Stand { waits: run.stand.waits, ..Stand::default() };
+        }
+        self.heard = Recent::default();
+    }
+
+    fn end_hold(&mut self, ended: &HoldEnded) {
+        let of = |r: &Run| r.stand.hold.as_ref().is_some_and(|h| h.held.id == ended.hold);
+        let Some(run) = self.runs.iter_mut().find(|r| of(r)).map(Arc::make_mut) else { return };
+        match (&mut run.stand.hold, ended.how) {
+            (Some(hold), HoldEnd::Approved | HoldEnd::Refused | HoldEnd::Expired) => {
+                Arc::make_mut(hold).decided = Some((ended.how, ended.by.clone().unwrap_or_default()));
+            }
+            (hold, _) => *hold = None,
         }
     }
 
@@ -307,7 +341,11 @@ impl State {
     }
 
     fn begin(&mut self, began: &Began, seq: u64) {
+        let below = self.runs.last().filter(|_| began.called);
+        let mut helpers = below.map(|r| r.helpers.clone()).unwrap_or_default();
+        helpers.extend(self.acting.iter().filter(|h| !helpers.contains(h)).cloned().collect::<Vec<_>>());
         let mut run = Run {
+            helpers,
             id: began.run,
             journey: began.journey.clone(),
             hash: began.hash.clone(),
@@ -385,6 +423,11 @@ impl State {
                     Arc::make_mut(flight).lost = true;
                 }
             }
+            EventBody::Held(_) => {
+                if let Some(hold) = self.top_mut().and_then(|r| r.stand.hold.as_mut()) {
+                    Arc::make_mut(hold).lost = true;
+                }
+            }
             _ => {}
         }
     }
@@ -400,6 +443,9 @@ impl State {
         }
         if lost.flight {
             self.flight = None;
+        }
+        for run in self.runs.iter_mut().filter(|r| r.stand.hold.as_ref().is_some_and(|h| h.lost)) {
+            Arc::make_mut(run).stand.hold = None;
         }
         self.lost.clear();
         self.heard = super::recent::Recent::default();
@@ -448,6 +494,11 @@ impl State {
         {
             run.stand.calls += 1;
         }
+        if decided.purpose != Purpose::Owner
+            && let Some(run) = self.top_mut()
+        {
+            run.stand.hold = None;
+        }
         let settles = if decided.purpose.is_step() { None } else { self.flight.take() };
         self.flight = match (&decided.request, &decided.inputs) {
             (Some(request), Some(inputs)) => Some(Arc::new(Flight {
@@ -469,6 +520,9 @@ impl State {
                 taint: Taint::default(),
                 lost: false,
                 settles,
+                owners: decided.owners.clone(),
+                approved: decided.approved.clone(),
+                draft: decided.draft.clone(),
             })),
             _ => settles,
         };

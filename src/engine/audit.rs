@@ -149,6 +149,7 @@ fn line(body: &EventBody) -> Option<AuditLine> {
                 Purpose::Step => None,
                 Purpose::Read => Some("a read of an investigation".into()),
                 Purpose::Reconcile => Some("the read that settles doubt".into()),
+                Purpose::Owner => Some("the read that tells whose it is".into()),
             };
             let again = decided.again.then(|| Arc::from("again"));
             let question = decided.verdict.question.iter().map(|q| Arc::from(format!("question {q}")));
@@ -183,6 +184,16 @@ fn line(body: &EventBody) -> Option<AuditLine> {
             let why = code.iter().chain(detail).cloned().collect();
             AuditLine { why, ..new("error", kind.as_str()) }
         }
+        EventBody::Held(held) => {
+            let why = held.roles.iter().map(|r| format!("role {r}").into());
+            let why = why.chain([format!("asked by {}", held.asked_by).into(), format!("until {}", held.until).into()]);
+            AuditLine { why: why.collect(), ..new("hold", held.id.clone()).came_to("waits") }
+        }
+        EventBody::HoldEnded(ended) => AuditLine {
+            by: ended.by.clone().unwrap_or_default(),
+            why: ended.note.iter().cloned().collect(),
+            ..new("hold", ended.hold.clone()).came_to(ended.how.as_str())
+        },
         EventBody::EachDone => new("outcome", "each"),
         EventBody::Settled { .. } => new("doubt", "").came_to("settled"),
         EventBody::Identifying => new("identity", "").came_to("asked"),

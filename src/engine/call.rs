@@ -6,9 +6,11 @@ use jiff::Timestamp;
 
 use super::claims::{AuthorsKey, Taking};
 use super::effect::{CallEffect, CallResult, Claim, Effect, EffectId};
-use super::event::{Class, Decided, EventBody, Finished, Purpose};
+use super::event::{Class, Decided, Draft, EventBody, Finished, Purpose};
+use super::hold;
 use super::input::Actor;
 use super::inputs::{self, Resolved};
+use super::owner::Asks;
 use super::redact;
 use super::request;
 use super::scope::{self, View};
@@ -16,10 +18,11 @@ use super::state::{Flight, Run};
 use super::turn::{Go, Turn, later};
 use crate::model::action::{Effects, ErrorKind, Idempotency, Reconcile};
 use crate::model::step::{Call, Input, StepKind};
-use crate::model::{Action, Operand, StepKey};
+use crate::model::{Action, Operand};
 use crate::policy::{Scene, Speaker, Who};
-use crate::supervise::{Intent, KeyStanding, Ledger, Permit, Source, Verdict, decide};
-use crate::value::{Json, Value};
+use crate::source::Span;
+use crate::supervise::{Approval, Approved, Decision, Intent, KeyStanding, Ledger, Ownership, Permit, Source, Today, Verdict, decide};
+use crate::value::{Json, Name, Taint, Value};
 
 /// The root of what an agent proposed in an investigation, among the sources of a request.
 pub(super) const AGENT: &str = "$agent";
@@ -60,56 +63,115 @@ pub(super) struct Wanted<'a> {
     pub purpose: Purpose,
 }
 
+/// What a verdict on a draft is made from.
+struct Case<'a> {
+    action: &'a Arc<Action>,
+    purpose: Purpose,
+    inputs: &'a Value,
+    sources: &'a [Source],
+    digest: Option<&'a Arc<str>>,
+    owners: &'a [Ownership],
+    approved: Option<&'a Approved>,
+    taking: &'a Taking,
+    until: Timestamp,
+    placed: bool,
+}
+
 impl Turn<'_> {
     /// Decides on a call and starts it. What it comes to comes as an input of its own, unless it was done before under the same key.
     pub fn call(&mut self, wanted: &Wanted<'_>) -> Result<Go, Trouble> {
+        let draft = self.draft(wanted)?;
+        self.pursue(wanted.action, draft)
+    }
+
+    /// Builds the request, once: what is decided on is what is sent.
+    fn draft(&self, wanted: &Wanted<'_>) -> Result<Draft, Trouble> {
         let Some((run, _)) = self.top() else { return Err(Trouble::new(ErrorKind::Internal, "there is no run")) };
-        let Some(step) = run.at.clone() else { return Err(Trouble::new(ErrorKind::Internal, "there is no step")) };
         let action = wanted.action;
-        let built = self.build(wanted, run);
-        let (inputs, mut request, sources, key) = match built {
-            Ok(built) => built,
-            Err(detail) => return Err(Trouble::new(ErrorKind::InvalidInput, detail)),
-        };
+        let (inputs, mut request, sources, key) =
+            self.build(wanted, run).map_err(|detail| Trouble::new(ErrorKind::InvalidInput, detail))?;
         let digest = (action.effects == Effects::Write).then(|| self.write_digest(action, &request::canonical(&request)));
-        let mut reserve = None;
-        if let Some(digest) = &digest {
-            request.idempotency_key = Some(match &key {
-                AuthorsKey::Made(key) => {
-                    reserve = Some(Claim::Key { key: key.clone(), digest: digest.clone() });
-                    key.clone()
-                }
-                AuthorsKey::Unwritten | AuthorsKey::Incomplete(_) => self.idempotency_key(action, digest),
-            });
+        let (mut reserves, mut incomplete) = (false, None);
+        match key {
+            AuthorsKey::Unwritten => {}
+            AuthorsKey::Made(key) => {
+                request.idempotency_key = Some(key);
+                reserves = true;
+            }
+            AuthorsKey::Incomplete(path) => incomplete = Some(path),
         }
-        let reserves = reserve.is_some();
-        let mut taking = self.taking(action, reserve);
-        if let AuthorsKey::Incomplete(path) = key {
-            taking.key_stands = KeyStanding::Incomplete(path);
-        }
-        let until = later(self.at, action.settings.timeout_ms.saturating_add(MARGIN_MS));
-        let placed = self.state.flight.is_none() || wanted.purpose == Purpose::Reconcile;
-        let (verdict, permit) = self.decide(run, &step, action, &inputs.json, &sources, digest.as_ref(), &taking, until, placed);
-        let trouble = denied(&verdict);
-        // What waits for its key stays as it was decided.
-        let frozen = permit.is_some() || trouble.kind == ErrorKind::Busy;
-        let request = Arc::new(request);
-        self.emit(EventBody::Decided(Box::new(Decided {
+        Ok(Draft {
             action: action.id.clone(),
             purpose: wanted.purpose,
-            verdict,
-            request: frozen.then(|| request.clone()),
-            inputs: frozen.then(|| inputs.clone()),
-            sources: if frozen { sources.into() } else { Arc::default() },
+            request: Arc::new(request),
+            inputs,
+            sources: sources.into(),
             digest,
-            reserves: frozen && reserves,
+            reserves,
+            incomplete,
+            owners: Vec::new(),
+            approved: None,
+        })
+    }
+
+    /// Decides on a draft: it is sent, held, or denied; or a read is asked first whose it is.
+    pub fn pursue(&mut self, action: &Arc<Action>, mut draft: Draft) -> Result<Go, Trouble> {
+        if let Some(digest) = draft.digest.as_ref().filter(|_| !draft.reserves) {
+            // Not sooner: there may have been a definite answer to the same write while this one waited.
+            Arc::make_mut(&mut draft.request).idempotency_key = Some(self.idempotency_key(action, digest));
+        }
+        let key = draft.digest.clone().zip(draft.request.idempotency_key.clone()).filter(|_| draft.reserves);
+        let mut taking = self.taking(action, key.map(|(digest, key)| Claim::Key { key, digest }));
+        if let Some(path) = &draft.incomplete {
+            taking.key_stands = KeyStanding::Incomplete(path.clone());
+        }
+        let until = later(self.at, action.settings.timeout_ms.saturating_add(MARGIN_MS));
+        let case = Case {
+            action,
+            purpose: draft.purpose,
+            inputs: &draft.inputs,
+            sources: &draft.sources,
+            digest: draft.digest.as_ref(),
+            owners: &draft.owners,
+            approved: draft.approved.as_ref(),
+            taking: &taking,
+            until,
+            placed: self.state.flight.is_none() || matches!(draft.purpose, Purpose::Reconcile | Purpose::Owner),
+        };
+        let (verdict, permit, asks) = self.decide(&case)?;
+        if let Some(rule) = asks.filter(|_| verdict.decision != Decision::Deny) {
+            return self.ask_owner(&rule, draft);
+        }
+        let trouble = denied(&verdict);
+        let rules = (verdict.decision == Decision::Hold).then(|| self.approvals(action, &draft.inputs));
+        let grant = verdict.question.clone();
+        // What waits for its key stays as it was decided.
+        let frozen = permit.is_some() || trouble.kind == ErrorKind::Busy;
+        let asking = self.asking.take();
+        self.emit(EventBody::Decided(Box::new(Decided {
+            action: action.id.clone(),
+            purpose: draft.purpose,
+            verdict,
+            request: frozen.then(|| draft.request.clone()),
+            inputs: frozen.then(|| draft.inputs.clone()),
+            sources: if frozen { draft.sources.clone() } else { Arc::default() },
+            digest: draft.digest.clone(),
+            reserves: frozen && draft.reserves,
             detailed: action.safety.audit_detailed,
             again: false,
+            owners: if frozen { draft.owners.clone() } else { Vec::new() },
+            approved: draft.approved.clone().filter(|_| frozen),
+            draft: asking.filter(|_| frozen),
         })));
-        match permit {
-            Some(permit) => Ok(self.proceed(action, permit, taking, until)),
-            None if trouble.kind == ErrorKind::Busy => self.wait_for_key(action, trouble),
-            None => Err(trouble),
+        match (permit, rules) {
+            (Some(permit), _) => Ok(self.proceed(action, permit, taking, until)),
+            (None, Some(rules)) => {
+                draft.owners.clear();
+                self.hold(draft, &rules, grant.as_ref());
+                Ok(Go::Wait)
+            }
+            (None, None) if trouble.kind == ErrorKind::Busy => self.wait_for_key(action, trouble),
+            (None, None) => Err(trouble),
         }
     }
 
@@ -169,33 +231,41 @@ impl Turn<'_> {
         inputs.map(|i| Source { path: Arc::new([AGENT.into(), i.name.shared()]), seq: 0 }).collect()
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the facts of one decision, each of another origin")]
-    fn decide(
-        &self,
-        run: &Run,
-        step: &StepKey,
-        action: &Action,
-        inputs: &Json,
-        sources: &[Source],
-        digest: Option<&Arc<str>>,
-        taking: &Taking,
-        until: Timestamp,
-        placed: bool,
-    ) -> (Verdict, Option<Permit>) {
-        let doubtful = digest.and_then(|d| self.state.writes.get(d)).is_some_and(|w| w.doubt.is_some());
+    /// The verdict, the permit of one that allows, and the rule whose read has to tell first whose it is.
+    fn decide(&self, case: &Case<'_>) -> Result<(Verdict, Option<Permit>, Option<Asks>), Trouble> {
+        let Some((run, _)) = self.top() else { return Err(Trouble::new(ErrorKind::Internal, "there is no run")) };
+        let Some(step) = &run.at else { return Err(Trouble::new(ErrorKind::Internal, "there is no step")) };
+        let Case { action, sources, until, placed, .. } = *case;
+        let doubtful = case.digest.and_then(|d| self.state.writes.get(d)).is_some_and(|w| w.doubt.is_some());
         let in_doubt = doubtful && action.settings.idempotency != Idempotency::Key;
-        let intent = Intent { action, step, placed, sources, until };
+        let now_action = self.today(action);
+        let today = match &now_action {
+            None => Today::Gone,
+            Some(now) if now.hash == action.hash => Today::Same,
+            Some(now) => Today::Changed(now),
+        };
+        let (owners, asks) = self.owners(action, case.inputs, case.owners);
+        let roles = hold::roles(&self.approvals(action, case.inputs));
+        let approval = match case.approved {
+            _ if roles.is_empty() => Approval::Unneeded,
+            Some(approved) => Approval::Given(approved),
+            None if hold::can_wait(case.purpose) => Approval::Needed(&roles),
+            None => Approval::Impossible,
+        };
+        let intent = Intent { action, today, step, placed, sources, owners: &owners, approval, until };
         let ledger = Ledger {
             variables: &run.variables,
             grants: &run.grants,
             identity: self.state.identity.as_deref(),
-            policies: self.machine.policies.as_deref().map(|p| (p, self.scene(run, inputs))),
+            policies: self.machine.policies.as_deref().map(|p| (p, self.scene(run, &case.inputs.json))),
             in_doubt,
             grant_ttl_s: self.machine.workspace.settings.limits.grant_ttl_s,
-            rate: taking.rate_stands,
-            key: taking.key_stands.clone(),
+            version: self.version(),
+            rate: case.taking.rate_stands,
+            key: case.taking.key_stands.clone(),
         };
-        decide(&intent, &ledger, self.at)
+        let (verdict, permit) = decide(&intent, &ledger, self.at);
+        Ok((verdict, permit, asks))
     }
 
     /// What the policies are asked about.
@@ -268,15 +338,25 @@ impl Turn<'_> {
         let (Some(flight), Some((run, _))) = (self.state.flight.clone(), self.top()) else {
             return Err(Trouble::new(ErrorKind::Internal, "nothing is in flight"));
         };
-        let Some(step) = run.at.clone() else { return Err(Trouble::new(ErrorKind::Internal, "there is no step")) };
         let until = later(self.at, action.settings.timeout_ms.saturating_add(MARGIN_MS));
         let placed = run.id == flight.run;
         let unsent = flight.attempt == 0;
         let reserve = flight.digest.clone().zip(flight.request.idempotency_key.clone()).filter(|_| unsent && flight.reserves);
         let taking = self.taking(action, reserve.map(|(digest, key)| Claim::Key { key, digest }));
         // Whether it may be sent again in spite of doubt was settled before it came here.
-        let doubted = flight.digest.as_ref().filter(|_| unsent);
-        let (verdict, permit) = self.decide(run, &step, action, &flight.inputs.json, &flight.sources, doubted, &taking, until, placed);
+        let case = Case {
+            action,
+            purpose: flight.purpose,
+            inputs: &flight.inputs,
+            sources: &flight.sources,
+            digest: flight.digest.as_ref().filter(|_| unsent),
+            owners: &flight.owners,
+            approved: flight.approved.as_ref(),
+            taking: &taking,
+            until,
+            placed,
+        };
+        let (verdict, permit, _) = self.decide(&case)?;
         let trouble = denied(&verdict);
         self.emit(EventBody::Decided(Box::new(Decided {
             action: action.id.clone(),
@@ -289,6 +369,9 @@ impl Turn<'_> {
             reserves: false,
             detailed: false,
             again: true,
+            owners: Vec::new(),
+            approved: None,
+            draft: None,
         })));
         match permit {
             Some(permit) => Ok(self.proceed(action, permit, taking, until)),
@@ -298,8 +381,8 @@ impl Turn<'_> {
     }
 
     /// Records what came of a request, and what that means for a write.
-    pub fn finish(&mut self, action: Option<&Action>, effect: &EffectId, result: CallResult, class: Option<Class>) {
-        let taint = redact::of_result(action, &result);
+    pub fn finish(&mut self, action: Option<&Action>, effect: &EffectId, result: CallResult, class: Option<Class>, dropped: bool) {
+        let taint = if dropped { Taint::default() } else { redact::of_result(action, &result) };
         let finished = Finished {
             effect: effect.clone(),
             action: action.map(|a| a.id.to_string().into()).unwrap_or_default(),
@@ -307,6 +390,7 @@ impl Turn<'_> {
             class,
             taint,
             detailed: action.is_some_and(|a| a.safety.audit_detailed),
+            dropped,
         };
         self.emit(EventBody::ActionFinished(Box::new(finished)));
     }
@@ -337,14 +421,10 @@ impl Turn<'_> {
 
     /// Asks the read that settles the doubt of the write in flight.
     pub fn reconcile(&mut self, rule: &Reconcile) -> Go {
-        let Some(action) = self.machine.workspace.action(&rule.call.0).cloned() else {
+        let Some(action) = self.named(&rule.call.0) else {
             return Go::Fall("the read that settles doubt is not here".into());
         };
-        let inputs: Vec<Input> = rule
-            .inputs
-            .iter()
-            .map(|(name, value)| Input { name: name.clone(), value: value.clone(), span: rule.call.1, value_span: rule.call.1 })
-            .collect();
+        let inputs = given(&rule.inputs, rule.call.1);
         if action.effects == Effects::Write {
             return self.doubt_remains("what settles doubt is not a read");
         }
@@ -354,6 +434,12 @@ impl Turn<'_> {
             Err(trouble) => self.doubt_remains(&trouble.detail),
         }
     }
+}
+
+/// Inputs as a step would give them.
+pub(super) fn given(inputs: &[(Name, Operand)], span: Span) -> Vec<Input> {
+    let input = |(name, value): &(Name, Operand)| Input { name: name.clone(), value: value.clone(), span, value_span: span };
+    inputs.iter().map(input).collect()
 }
 
 fn denied(verdict: &Verdict) -> Trouble {

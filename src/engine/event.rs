@@ -12,7 +12,7 @@ use super::input::{Actor, Open};
 use crate::model::action::ErrorKind;
 use crate::model::step::Priority;
 use crate::model::{ActionId, ContentHash, StepKey};
-use crate::supervise::{Grant, Identity, Origin, Question, Source, Verdict};
+use crate::supervise::{Approved, Grant, Identity, Origin, Ownership, Question, Source, Verdict};
 use crate::value::{Name, Taint, Value};
 
 /// The version of the form of events.
@@ -181,6 +181,10 @@ pub enum EventBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<Arc<str>>,
     },
+    /// An action waits for an approval.
+    Held(Box<Held>),
+    /// A held action waits no more.
+    HoldEnded(Box<HoldEnded>),
     /// One element of an `each` is done: its result is kept until the last.
     EachDone,
     /// A late result of a write settled its doubt.
@@ -298,11 +302,25 @@ impl TurnBegun {
         !matches!(&*self.what, "result" | "wake" | "take_over_effect" | "unsealed" | "claim_refused")
     }
 
+    /// The operator who acts on the user's behalf by it.
+    #[must_use]
+    pub fn helper(&self) -> Option<Arc<str>> {
+        let own = ["approve", "refuse", "take_over", "say", "hand_back"];
+        let own = self.what.strip_prefix("command:").is_some_and(|name| own.contains(&name));
+        (self.actor == Actor::Operator && !own).then(|| who(self.actor, &self.by))
+    }
+
     /// Whether its text is the user's own.
     #[must_use]
     pub fn is_the_users(&self) -> bool {
         &*self.what == "message" && matches!(self.actor, Actor::User | Actor::Runtime | Actor::Operator)
     }
+}
+
+/// Who did something: the actor, and whose credential it was.
+pub(super) fn who(actor: Actor, by: &Arc<str>) -> Arc<str> {
+    let actor = super::turn::actor_name(actor);
+    if by.is_empty() { actor.into() } else { format!("{actor}:{by}").into() }
 }
 
 /// A message that waits.
@@ -404,6 +422,8 @@ pub enum Purpose {
     Read,
     /// A read that settles the doubt of the step's write.
     Reconcile,
+    /// A read that tells whose it is, for the verdict on another action.
+    Owner,
 }
 
 impl Purpose {
@@ -445,6 +465,111 @@ pub struct Decided {
     /// A new attempt of what is in flight, which keeps its request.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub again: bool,
+    /// What the reads told whose it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<Ownership>,
+    /// The approval that it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Approved>,
+    /// What waits for this read to tell whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft: Option<Arc<Draft>>,
+}
+
+/// An action as it will be sent if it may be: built once, before anybody is asked.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Draft {
+    /// Which.
+    pub action: ActionId,
+    /// What for.
+    #[serde(default, skip_serializing_if = "Purpose::is_step")]
+    pub purpose: Purpose,
+    /// What would be sent.
+    pub request: Arc<Request>,
+    /// The inputs.
+    pub inputs: Value,
+    /// Everything that the request reads.
+    #[serde(default, skip_serializing_if = "<[Source]>::is_empty")]
+    pub sources: Arc<[Source]>,
+    /// Of a write: digest of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Arc<str>>,
+    /// Whether its author wrote its idempotency key, which has to be reserved.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reserves: bool,
+    /// What that key is made of and has no value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incomplete: Option<Arc<str>>,
+    /// What the reads told whose it is, in the order of the rules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<Ownership>,
+    /// The approval that it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Approved>,
+}
+
+/// An action that waits for an approval.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Held {
+    /// Its id.
+    pub id: Arc<str>,
+    /// What was asked for, frozen.
+    pub draft: Draft,
+    /// Who approves it has all of these roles.
+    pub roles: Vec<Arc<str>>,
+    /// Where it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Arc<str>>,
+    /// Who asked for it.
+    pub asked_by: Arc<str>,
+    /// Who may not approve it: they asked for it or confirmed it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub barred: Vec<Arc<str>>,
+    /// Until when.
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    pub until: Timestamp,
+}
+
+/// A held action waits no more.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct HoldEnded {
+    /// Which.
+    pub hold: Arc<str>,
+    /// How.
+    pub how: HoldEnd,
+    /// Who approved or refused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Arc<str>>,
+    /// What they noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Arc<str>>,
+}
+
+/// How a hold ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldEnd {
+    /// Somebody approved it: it is decided again.
+    Approved,
+    /// Somebody refused it.
+    Refused,
+    /// Nobody decided in time.
+    Expired,
+    /// What it was asked for is no more: a value was corrected, the run ended, another person speaks.
+    Withdrawn,
+}
+
+impl HoldEnd {
+    /// As the audit and the trace write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Refused => "refused",
+            Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
 }
 
 /// A request came to something.
@@ -466,6 +591,9 @@ pub struct Finished {
     /// Whether the audit keeps what may be shown of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub detailed: bool,
+    /// Whether its body was somebody else's, or only told whose something is, and was dropped before it was kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dropped: bool,
 }
 
 /// What of a conversation is gone with the key that sealed it. From here on it makes no difference whether the key comes back.

@@ -41,6 +41,11 @@ pub(super) fn expects(machine: &Machine, state: &State) -> Expects {
         let ids: Vec<&Arc<str>> = state.offered.iter().map(|o| &o.id).collect();
         list.add("choose", &[("option", json!({"enum": ids}), true)]);
     }
+    for hold in state.holds() {
+        for name in ["approve", "refuse"] {
+            list.add(name, &[("hold", json!({"const": hold.id}), true), ("note", json!({"type": "string"}), false)]);
+        }
+    }
     start(&mut list, machine, state);
     list.add("handoff", &[("reason", json!({"type": "string"}), false)]);
     list.add("take_over", &[]);

@@ -252,6 +252,9 @@ impl Turn<'_> {
             self.walk(go);
             return self.drain();
         }
+        if self.expire_holds() {
+            return self.drain();
+        }
         let limit = self.state.top().and_then(|r| r.stand.until);
         if limit.is_some_and(|at| at <= self.at)
             && let Some(here) = self.here()
@@ -283,7 +286,7 @@ impl Turn<'_> {
         if !safe || flight.attempt > action.settings.retries.saturating_add(1) {
             return self.result(effect, gone);
         }
-        self.finish(Some(&action), effect, gone, (action.effects == Effects::Write).then_some(Class::InDoubt));
+        self.finish(Some(&action), effect, gone, (action.effects == Effects::Write).then_some(Class::InDoubt), false);
         self.resend(&action, &flight)
     }
 
@@ -346,7 +349,8 @@ impl Turn<'_> {
                 self.say(text);
             }
             Command::HandBack => self.hand_back(),
-            Command::Approve { .. } | Command::Refuse { .. } => self.not_now("nothing is held"),
+            Command::Approve { hold, note } => self.decide_hold(&hold, note, true),
+            Command::Refuse { hold, note } => self.decide_hold(&hold, note, false),
         }
         self.drain();
     }
@@ -418,7 +422,10 @@ impl Turn<'_> {
                 let go = collect::filled(self, step, fields);
                 self.walk(go);
             }
-            _ => self.put_again(),
+            _ => {
+                let go = self.come_back();
+                self.walk(go);
+            }
         }
     }
 
@@ -552,7 +559,8 @@ impl Turn<'_> {
             }
         }
         self.emit(EventBody::HandedBack);
-        self.put_again();
+        let go = self.come_back();
+        self.walk(go);
     }
 }
 

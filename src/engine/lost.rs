@@ -49,7 +49,7 @@ impl Turn<'_> {
                 Some(run) => run.at.clone().map_or(Go::Wait, |at| self.back_to(&run, at, None)),
                 None => Go::Wait,
             },
-            (None, None, None) => Go::Wait,
+            (None, None, None) => self.come_back(),
         };
         self.walk(go);
         self.drain();
@@ -71,7 +71,7 @@ impl Turn<'_> {
             detail: "whoever sent it is gone".into(),
             retry_after_ms: None,
         };
-        self.finish(None, &effect, CallResult::Failed(failure), Some(Class::InDoubt));
+        self.finish(None, &effect, CallResult::Failed(failure), Some(Class::InDoubt), false);
     }
 
     /// Where the top run, or one that called it, has to go on. A write that was started is never passed a second time.

@@ -38,12 +38,14 @@ pub struct Machine {
 #[derive(Debug)]
 pub(super) struct Plan {
     pub journey: Arc<Journey>,
+    /// The version of the workspace that it is of.
+    pub workspace: Arc<Workspace>,
     /// Fields that its collects ask for, in order.
     pub fields: Vec<(Name, Arc<Datapoint>, StepId)>,
 }
 
 impl Plan {
-    fn new(journey: Arc<Journey>) -> Self {
+    fn new(journey: Arc<Journey>, workspace: Arc<Workspace>) -> Self {
         let mut fields: Vec<(Name, Arc<Datapoint>, StepId)> = Vec::new();
         let mut known = std::collections::BTreeSet::new();
         for (id, step) in journey.iter() {
@@ -54,7 +56,7 @@ impl Plan {
                 fields.extend(new.map(|f| (f.name.clone(), f.datapoint.clone(), id)));
             }
         }
-        Self { journey, fields }
+        Self { journey, workspace, fields }
     }
 
     /// What types a field that a collect asks for.
@@ -68,7 +70,7 @@ impl Machine {
     #[must_use]
     pub fn new(loaded: Loaded, keys: Keys) -> Self {
         let workspace = loaded.workspace().clone();
-        let plans = workspace.journeys.values().map(|j| (j.hash.clone(), Arc::new(Plan::new(j.clone())))).collect();
+        let plans = workspace.journeys.values().map(|j| (j.hash.clone(), Arc::new(Plan::new(j.clone(), workspace.clone())))).collect();
         let router = Router::new(&workspace);
         let locale = Locale::new(&workspace.settings);
         let policies = loaded.policies().cloned();
@@ -80,7 +82,7 @@ impl Machine {
     #[must_use]
     pub fn with_older(mut self, loaded: &Loaded) -> Self {
         for journey in loaded.workspace().journeys.values() {
-            self.plans.entry(journey.hash.clone()).or_insert_with(|| Arc::new(Plan::new(journey.clone())));
+            self.plans.entry(journey.hash.clone()).or_insert_with(|| Arc::new(Plan::new(journey.clone(), loaded.workspace().clone())));
         }
         self.asks_for_sensitive |= loaded.workspace().datapoints.values().any(|d| d.sensitive);
         self

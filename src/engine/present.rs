@@ -107,6 +107,9 @@ fn phase(state: &State, plan: Option<&Arc<Plan>>) -> Phase {
     if run.paused {
         return Phase::Done;
     }
+    if run.stand.hold.is_some() {
+        return Phase::Hold;
+    }
     let Some(plan) = plan else { return Phase::Idle };
     let step = run.at.as_ref().and_then(|at| plan.journey.step_by_key(at));
     match step.map(|(_, s)| &s.kind) {

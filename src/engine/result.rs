@@ -7,6 +7,7 @@ use super::call::Trouble;
 use super::effect::{CallResult, Claim, EffectId, HttpAnswer, Recorded};
 use super::event::{Class, EventBody, Kept, Purpose};
 use super::inputs::coerce;
+use super::owner;
 use super::redact;
 use super::scope::View;
 use super::state::{Flight, cut};
@@ -14,7 +15,8 @@ use super::steps;
 use super::turn::{Go, Turn, later};
 use crate::model::action::{Effects, ErrorKind};
 use crate::model::step::{Call, StepKind};
-use crate::model::{Action, Step};
+use crate::model::{Action, ActionId, Step};
+use crate::supervise::Owner;
 use crate::value::{Json, Name, Slug, Value};
 
 /// What was made of an answer.
@@ -40,20 +42,33 @@ impl Turn<'_> {
             return Go::Wait;
         };
         let Some(action) = self.action_in_flight(&flight) else {
-            self.finish(None, effect, result, None);
+            self.finish(None, effect, result, None, false);
             return self.trouble(Trouble::new(ErrorKind::Internal, "the action is not in this version of the workspace"));
         };
-        let judged = self.judge(&action, &flight, &result);
+        let owner = (flight.purpose == Purpose::Owner).then(|| self.owner_of(&flight, &result));
+        let foreign = self.foreign(&action, &flight, &result);
+        let mut judged = self.judge(&action, &flight, &result);
+        if let (Some(otherwise), CallResult::Answered(answer)) = (&foreign, &result)
+            && (200..300).contains(&answer.status)
+        {
+            judged.outcome = Ok(otherwise.shown.clone());
+        }
+        let drops = owner.is_some() || foreign.is_some();
+        let result = if drops { owner::dropped(result) } else { result };
         if let (Some(Class::Applied), true, Some(key)) = (judged.class, flight.reserves, &flight.request.idempotency_key) {
             self.key_applied(&action, key.clone(), result.clone(), None);
         }
-        self.finish(Some(&action), effect, result, judged.class);
+        self.finish(Some(&action), effect, result, judged.class, drops);
         for note in judged.notes {
             self.note(note);
         }
-        match judged.outcome {
-            Ok(outcome) => self.matched(&action, &flight, &outcome),
-            Err(mut trouble) => {
+        match (judged.outcome, owner) {
+            (Ok(outcome), Some(owner)) => {
+                self.emit(EventBody::Matched { outcome });
+                self.told_owner(&flight, if foreign.is_some() { Owner::Unknown } else { owner })
+            }
+            (Ok(outcome), None) => self.matched(&action, &flight, &outcome),
+            (Err(mut trouble), _) => {
                 let (max, delay) = self.tries(&action, flight.purpose);
                 let again = judged.can_pass && flight.attempt <= max && self.may_resend(&action, &flight, judged.class);
                 if again {
@@ -108,16 +123,7 @@ impl Turn<'_> {
 
     /// The action that is in flight.
     pub fn action_in_flight(&self, flight: &Flight) -> Option<Arc<Action>> {
-        let here = self.here()?;
-        let own = match (&here.step()?.kind, flight.purpose) {
-            (StepKind::Action(call), Purpose::Step) => call.action.clone(),
-            (StepKind::Verify(verify), Purpose::Step) => verify.call.action.clone(),
-            (StepKind::Investigate(search), Purpose::Read) => {
-                search.using.iter().filter_map(|(a, _)| a.as_ref()).find(|a| a.id == flight.action).cloned()
-            }
-            _ => None,
-        };
-        own.or_else(|| self.machine.workspace.action(&flight.action.to_string()).cloned())
+        self.action_for(&flight.action, flight.purpose)
     }
 
     fn own_call(&self) -> Option<Call> {
@@ -227,7 +233,7 @@ impl Turn<'_> {
                 }
             }
             Purpose::Read => {
-                self.told_read(action, flight, outcome);
+                self.told_read(&action.id, Some(action), outcome);
                 steps::investigate::kept(self, action, flight);
                 self.emit(EventBody::Matched { outcome: outcome.clone() });
                 steps::investigate::after_read(self)
@@ -236,21 +242,23 @@ impl Turn<'_> {
                 self.emit(EventBody::Matched { outcome: outcome.clone() });
                 self.reconciled(outcome)
             }
+            // Its answer was taken where it came.
+            Purpose::Owner => Go::Wait,
         }
     }
 
     /// What a read of an investigation answered, as its caller may see it.
-    fn told_read(&mut self, action: &Action, flight: &Flight, outcome: &Arc<str>) {
+    fn told_read(&mut self, id: &ActionId, answered: Option<&Action>, outcome: &Arc<str>) {
         let result = self.state.flight.as_ref().and_then(|f| f.result.clone());
-        let body = match result.as_deref() {
-            Some(CallResult::Answered(answer)) => {
+        let body = match (result.as_deref(), answered) {
+            (Some(CallResult::Answered(answer)), Some(action)) => {
                 let fields: Vec<Arc<str>> = action.output.iter().map(|f| f.name.clone()).collect();
                 let taint = redact::of_response(&action.safety, &answer.body);
                 redact::shown(&Value { json: cut(&answer.body, &fields), taint })
             }
             _ => Json::Null,
         };
-        self.read = Some(ReadResult { action: flight.action.to_string().into(), outcome: outcome.clone(), body });
+        self.read = Some(ReadResult { action: id.to_string().into(), outcome: outcome.clone(), body });
     }
 
     /// Keeps the answer under a variable.
@@ -315,7 +323,7 @@ impl Turn<'_> {
         match flight.purpose {
             Purpose::Step => self.trouble(trouble),
             Purpose::Read => {
-                self.told_read(action, flight, &trouble.kind.as_str().into());
+                self.told_read(&action.id, Some(action), &trouble.kind.as_str().into());
                 self.emit(failed(&trouble));
                 steps::investigate::after_read(self)
             }
@@ -323,6 +331,23 @@ impl Turn<'_> {
                 self.emit(failed(&trouble));
                 self.doubt_remains("the read that settles doubt failed")
             }
+            Purpose::Owner => {
+                self.emit(failed(&trouble));
+                self.told_owner(flight, Owner::Unknown)
+            }
+        }
+    }
+
+    /// An action was denied after its step had waited for something: for a read that told whose it is, or an approval.
+    pub fn not_sent(&mut self, purpose: Purpose, action: &ActionId, trouble: Trouble) -> Go {
+        match purpose {
+            Purpose::Step => steps::action::not_sent(self, trouble),
+            Purpose::Read => {
+                self.told_read(action, None, &trouble.kind.as_str().into());
+                self.emit(failed(&trouble));
+                steps::investigate::after_read(self)
+            }
+            Purpose::Reconcile | Purpose::Owner => self.doubt_remains(&trouble.detail),
         }
     }
 

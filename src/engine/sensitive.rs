@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::effect::{CallResult, Request};
-use super::event::{Event, EventBody};
+use super::event::{Draft, Event, EventBody};
 use super::redact;
 use super::turn::REDACTED;
 use crate::value::{Json, Taint, Value};
@@ -36,7 +36,11 @@ impl Event {
             EventBody::Set(set) => tainted(&set.value),
             EventBody::Said { redacted, .. } => redacted.is_some(),
             EventBody::Question(question) => question.redacted.is_some(),
-            EventBody::Decided(d) => d.inputs.as_ref().is_some_and(tainted) || d.request.as_ref().is_some_and(|r| r.sensitive),
+            EventBody::Decided(d) => {
+                let sent = d.inputs.as_ref().is_some_and(tainted) || d.request.as_ref().is_some_and(|r| r.sensitive);
+                sent || d.draft.as_ref().is_some_and(|d| d.is_sensitive())
+            }
+            EventBody::Held(held) => held.draft.is_sensitive(),
             EventBody::ActionFinished(finished) => !finished.taint.is_clean(),
             EventBody::Replayed(recorded) => recorded.is_sensitive(),
             EventBody::Ended(ended) => ended.result.as_ref().is_some_and(tainted),
@@ -63,6 +67,7 @@ impl Event {
             | EventBody::Matched { .. }
             | EventBody::Failed { .. }
             | EventBody::EachDone
+            | EventBody::HoldEnded(_)
             | EventBody::Settled { .. }
             | EventBody::Identifying
             | EventBody::VerifyTried
@@ -94,12 +99,24 @@ impl Event {
     }
 }
 
+impl Draft {
+    fn is_sensitive(&self) -> bool {
+        !self.inputs.taint.is_clean() || self.request.sensitive
+    }
+}
+
+fn of(value: &mut Value) -> Option<Part<'_>> {
+    let Value { json, taint } = value;
+    (!taint.is_clean()).then(|| Part::Json(json, taint.clone()))
+}
+
+fn of_draft(draft: &mut Draft) -> Vec<Part<'_>> {
+    let request = Some(&mut draft.request).filter(|r| r.sensitive).map(Part::Request);
+    of(&mut draft.inputs).into_iter().chain(request).collect()
+}
+
 /// The sensitive parts, always in the same order: whether there is one does not hang on what it holds.
 fn parts(body: &mut EventBody) -> Vec<Part<'_>> {
-    fn of(value: &mut Value) -> Option<Part<'_>> {
-        let Value { json, taint } = value;
-        (!taint.is_clean()).then(|| Part::Json(json, taint.clone()))
-    }
     fn all<'v>(values: impl Iterator<Item = &'v mut Value>) -> Vec<Part<'v>> {
         values.filter_map(of).collect()
     }
@@ -114,8 +131,10 @@ fn parts(body: &mut EventBody) -> Vec<Part<'_>> {
         EventBody::Decided(decided) => {
             let inputs = decided.inputs.as_mut().and_then(of);
             let request = decided.request.as_mut().filter(|r| r.sensitive).map(Part::Request);
-            inputs.into_iter().chain(request).collect()
+            let draft = decided.draft.as_mut().map(|d| of_draft(Arc::make_mut(d))).unwrap_or_default();
+            inputs.into_iter().chain(request).chain(draft).collect()
         }
+        EventBody::Held(held) => of_draft(&mut held.draft),
         EventBody::ActionFinished(finished) => answered(&mut finished.result, &finished.taint),
         EventBody::Replayed(recorded) => answered(&mut recorded.result, &recorded.taint),
         EventBody::Ended(ended) => all(ended.result.iter_mut()),

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 
 use super::answer::{AnswerOption, Status};
 use super::effect::{CallResult, EffectId, Request};
-use super::event::{Escalated, Purpose, Queued};
+use super::event::{Draft, Escalated, Held, HoldEnd, Purpose, Queued};
 use super::input::Open;
 use super::recent::Recent;
 use crate::model::{ActionId, ContentHash, StepKey};
-use crate::supervise::{Grant, Identity, Question, Source, Variables};
+use crate::supervise::{Approved, Grant, Identity, Ownership, Question, Source, Variables};
 use crate::value::{Json, Name, Taint, Value};
 
 /// A conversation's state.
@@ -84,6 +84,9 @@ pub struct State {
     /// Variables that no key opens, each with its run.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) lost: BTreeSet<(u32, Name)>,
+    /// The operator who brought the present turn on the user's behalf.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) acting: Option<Arc<str>>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -123,6 +126,9 @@ pub(super) struct Run {
     /// Whether it, or a run that it called, started a write.
     #[serde(default, skip_serializing_if = "is_default")]
     pub wrote: bool,
+    /// The operators who moved it on the user's behalf.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub helpers: Vec<Arc<str>>,
     /// Whether it waits for a message after its `done`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub paused: bool,
@@ -170,6 +176,24 @@ pub(super) struct Stand {
     /// Whether the identity journey was run for this action.
     #[serde(skip_serializing_if = "is_default")]
     pub identified: bool,
+    /// The action that waits for an approval.
+    #[serde(skip_serializing_if = "is_default")]
+    pub hold: Option<Arc<Hold>>,
+}
+
+/// An action of a run that waits for an approval, or was decided on while the run was not on top.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Hold {
+    /// What was held.
+    pub held: Held,
+    /// When.
+    pub at: Timestamp,
+    /// How it was decided, and by whom.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub decided: Option<(HoldEnd, Arc<str>)>,
+    /// Whether no key opens it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub lost: bool,
 }
 
 /// An action in flight.
@@ -225,6 +249,15 @@ pub(super) struct Flight {
     /// The write whose doubt this read settles.
     #[serde(default, skip_serializing_if = "is_default")]
     pub settles: Option<Arc<Flight>>,
+    /// What the reads told whose it is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub owners: Vec<Ownership>,
+    /// The approval that it was given.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub approved: Option<Approved>,
+    /// What waits for this read to tell whose it is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub draft: Option<Arc<Draft>>,
 }
 
 /// A write that was sent, by the digest of its request.
@@ -321,12 +354,18 @@ impl State {
     /// Whether something that it needs was sealed with a key that is gone.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        !self.lost.is_empty() || self.flight.as_ref().is_some_and(|f| f.lost || f.settles.as_ref().is_some_and(|w| w.lost))
+        let held = self.runs.iter().any(|r| r.stand.hold.as_ref().is_some_and(|h| h.lost));
+        held || !self.lost.is_empty() || self.flight.as_ref().is_some_and(|f| f.lost || f.settles.as_ref().is_some_and(|w| w.lost))
     }
 
     /// What is in flight or to be tried again.
     pub fn pending(&self) -> impl Iterator<Item = Pending> {
         self.flight.iter().map(|f| Pending { effect: f.effect.clone(), action: f.action.clone(), until: f.until, retry_at: f.retry_at })
+    }
+
+    /// The actions that wait for an approval, the one on top last.
+    pub fn holds(&self) -> impl DoubleEndedIterator<Item = &Held> {
+        self.runs.iter().filter_map(|r| r.stand.hold.as_ref()).filter(|h| h.decided.is_none()).map(|h| &h.held)
     }
 
     pub(super) fn top(&self) -> Option<&Arc<Run>> {

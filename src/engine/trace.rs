@@ -94,6 +94,7 @@ impl Tracer {
             EventBody::ActionStarted { .. } => {}
             EventBody::ActionFinished(finished) => {
                 let text = match &finished.result {
+                    CallResult::Answered(answer) if finished.dropped => format!("status {}, dropped", answer.status),
                     CallResult::Answered(answer) => format!("status {}", answer.status),
                     CallResult::Failed(failure) => format!("{} ({}): {}", failure.kind.as_str(), failure.code, failure.detail),
                 };
@@ -107,6 +108,17 @@ impl Tracer {
                 let code = code.as_ref().map(|c| format!(" ({c})")).unwrap_or_default();
                 let detail = detail.as_ref().map(|d| format!(": {d}")).unwrap_or_default();
                 self.push("error", format!("{}{code}{detail}", kind.as_str()));
+            }
+            EventBody::Held(held) => {
+                self.push(
+                    "hold",
+                    format!("{} waits as {} for `{}` until {}", held.draft.action, held.id, held.roles.join("` and `"), held.until),
+                );
+            }
+            EventBody::HoldEnded(ended) => {
+                let by = ended.by.as_ref().map(|b| format!(" by {b}")).unwrap_or_default();
+                let note = ended.note.as_ref().map(|n| format!(": {n}")).unwrap_or_default();
+                self.push("hold", format!("{} {}{by}{note}", ended.hold, ended.how.as_str()));
             }
             EventBody::EachDone => self.push("outcome", "on to the next element"),
             EventBody::Settled { .. } => self.push("note", "the doubt of a write is settled"),

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::answer::{Answer, FieldError, ReadResult, Refusal};
 use super::effect::{Claim, Effect, Progress, Refused};
-use super::event::{Assigned, EventBody, TurnBegun, VERSION};
+use super::event::{Assigned, Draft, EventBody, TurnBegun, VERSION};
 use super::input::{Actor, Input, InputBody, Principal};
 use super::machine::{Machine, Plan};
 use super::scope::View;
@@ -16,7 +16,7 @@ use super::state::{Run, State};
 use super::walk::Here;
 use super::{Event, present};
 use crate::expr::Scope;
-use crate::model::{Next, Step, StepId};
+use crate::model::{ContentHash, Next, Step, StepId};
 use crate::supervise::{Origin, Source};
 use crate::template::{Rendered, Template, Undefined};
 use crate::value::{Name, Value};
@@ -104,6 +104,8 @@ pub(super) struct Turn<'m> {
     pub said: Vec<Saying>,
     pub errors: Vec<FieldError>,
     pub refused: Option<Refusal>,
+    /// What waits for the read that is being decided on.
+    pub asking: Option<Arc<Draft>>,
     /// What a read of an investigation answered.
     pub read: Option<ReadResult>,
     /// The message that began a journey in this turn: its collects may take values from it.
@@ -135,6 +137,7 @@ impl<'m> Turn<'m> {
             said: Vec::new(),
             errors: Vec::new(),
             refused: None,
+            asking: None,
             read: None,
             heard: None,
             passed: Vec::new(),
@@ -181,12 +184,13 @@ impl<'m> Turn<'m> {
         let retry = flight.and_then(|f| f.retry_at);
         let limit = self.state.top().filter(|_| flight.is_none()).and_then(|r| r.stand.until);
         // Nobody is idle while an action is under way: its answer, or who takes it over, moves the conversation on.
+        let held = self.state.holds().map(|h| h.until).min();
         let idle = match self.state.status {
-            _ if flight.is_some() => None,
+            _ if flight.is_some() || held.is_some() => None,
             Status::Active | Status::Paused => Some(self.idle_at()),
             Status::Completed | Status::Escalated | Status::Abandoned | Status::Cancelled => None,
         };
-        [retry, limit, idle].into_iter().flatten().min()
+        [retry, limit, held, idle].into_iter().flatten().min()
     }
 
     /// When the conversation is given up if nobody comes back.
@@ -194,11 +198,16 @@ impl<'m> Turn<'m> {
         later(self.state.last_at, self.machine.workspace.settings.limits.idle_s.saturating_mul(1_000))
     }
 
-    /// Moves the scratch copy, and keeps the event.
+    /// Moves the scratch copy, and keeps the event. What was held for something that is no more is withdrawn.
     pub fn emit(&mut self, body: EventBody) {
         let event = Event { v: VERSION, at: self.at, body };
+        let holds: Vec<Arc<str>> = self.state.holds().map(|h| h.id.clone()).collect();
         self.state.apply(&event);
+        let ended = matches!(event.body, EventBody::HoldEnded(_));
         self.events.push(event);
+        if !holds.is_empty() && !ended {
+            self.withdraw(&holds);
+        }
     }
 
     /// Records that the turn began: who, what, and with which words.
@@ -294,6 +303,12 @@ impl<'m> Turn<'m> {
         let plan = known.or_else(|| self.machine.plan(run))?;
         self.plan.set(Some(plan));
         Some((run, plan))
+    }
+
+    /// Today's version of the top run's journey.
+    pub fn version(&self) -> Option<&'m ContentHash> {
+        let run = self.state.top()?;
+        self.machine.workspace.journeys.get(&run.journey).map(|j| &j.hash)
     }
 
     /// Where the top run stands.

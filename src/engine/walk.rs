@@ -159,8 +159,7 @@ impl Turn<'_> {
         let Some(run) = self.state.top().cloned() else { return Go::Wait };
         self.emit(EventBody::Ended(Box::new(Ended { run: run.id, outcome: outcome.clone(), result: result.clone() })));
         if !run.called {
-            self.put_again();
-            return Go::Wait;
+            return self.come_back();
         }
         let Some(here) = self.here() else { return self.lost() };
         match here.step() {

@@ -311,6 +311,14 @@ pub struct IdentityRule {
     pub max_age_s: u64,
 }
 
+impl IdentityRule {
+    /// What meets both.
+    #[must_use]
+    pub fn stricter(self, other: Self) -> Self {
+        Self { level: self.level.max(other.level), max_age_s: self.max_age_s.min(other.max_age_s) }
+    }
+}
+
 /// `owner`.
 #[derive(Debug, Clone)]
 pub enum OwnerRule {

@@ -63,6 +63,15 @@ impl Workspace {
         WorkspaceTexts { hash: self.hash.clone(), files }
     }
 
+    /// The roles that its rules of approval name.
+    #[must_use]
+    pub fn roles(&self) -> Vec<Arc<str>> {
+        let mut roles: Vec<Arc<str>> = self.actions.values().filter_map(|a| Some(a.safety.approval.as_ref()?.role.clone())).collect();
+        roles.sort_unstable();
+        roles.dedup();
+        roles
+    }
+
     /// The action that `integration.action` names.
     #[must_use]
     pub fn action(&self, reference: &str) -> Option<&Arc<Action>> {

@@ -4,27 +4,57 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::approval::{Approval, Approved};
 use super::grant::{Grant, covers};
 use super::identity::Identity;
-use super::lineage::{Source, Variables, stale};
+use super::lineage::{Source, Variables, moved, stale};
+use super::owner::{Owner, Ownership};
 use super::permit::Permit;
-use crate::model::action::Effects;
-use crate::model::{Action, StepKey};
+use crate::model::action::{Effects, IdentityRule, Safety};
+use crate::model::{Action, ContentHash, StepKey};
 use crate::policy::{Gates, Policies, Scene};
 
 /// An action that a journey wants to run.
 #[derive(Debug)]
 pub struct Intent<'a> {
-    /// Which.
+    /// Which, as the run's version of the workspace has it.
     pub action: &'a Action,
+    /// The same action today: of what both ask for, the stricter holds.
+    pub today: Today<'a>,
     /// The step that wants it.
     pub step: &'a StepKey,
     /// Whether the journey stands at that step, or the step lists the read.
     pub placed: bool,
     /// Everything that the request reads.
     pub sources: &'a [Source],
+    /// What each rule of ownership found.
+    pub owners: &'a [Ownership],
+    /// How it stands with an approval.
+    pub approval: Approval<'a>,
     /// Until when the request may be sent.
     pub until: Timestamp,
+}
+
+/// What has become of an action since the run began.
+#[derive(Debug, Clone, Copy)]
+pub enum Today<'a> {
+    /// It is the same.
+    Same,
+    /// It is another.
+    Changed(&'a Action),
+    /// The workspace has none of that name.
+    Gone,
+}
+
+impl<'a> Intent<'a> {
+    /// What the run's version asks for, and what today's does where that is another.
+    pub fn safeties(&self) -> impl Iterator<Item = &'a Safety> {
+        let today = match self.today {
+            Today::Changed(action) => Some(&action.safety),
+            Today::Same | Today::Gone => None,
+        };
+        std::iter::once(&self.action.safety).chain(today)
+    }
 }
 
 /// What supervision knows of the conversation.
@@ -46,6 +76,8 @@ pub struct Ledger<'a> {
     pub rate: RateStanding,
     /// How its idempotency key stands.
     pub key: KeyStanding,
+    /// Today's version of the run's journey.
+    pub version: Option<&'a ContentHash>,
 }
 
 /// How the rate of an action stands.
@@ -148,47 +180,64 @@ pub fn decide(intent: &Intent<'_>, ledger: &Ledger<'_>, now: Timestamp) -> (Verd
     let mut docket = Docket::default();
     docket.rules(intent, ledger, now);
     let denied = docket.reasons.iter().any(|r| r.code.is_some());
-    let decision = if denied { Decision::Deny } else { Decision::Allow };
-    let permit = (!denied).then(|| Permit::new(intent.until));
+    let decision = match (denied, docket.hold) {
+        (true, _) => Decision::Deny,
+        (false, true) => Decision::Hold,
+        (false, false) => Decision::Allow,
+    };
+    // INVARIANT: whose it is was told before anything is allowed.
+    let told = !intent.owners.contains(&Ownership::Unread);
+    let permit = (decision == Decision::Allow && told).then(|| Permit::new(intent.until));
     (Verdict { decision, reasons: docket.reasons, question: docket.question }, permit)
+}
+
+/// Now; and for what was there when an action was held, the time of that.
+#[derive(Clone, Copy)]
+struct Clock {
+    now: Timestamp,
+    held: Option<Timestamp>,
+}
+
+impl Clock {
+    fn at(self, since: Timestamp) -> Timestamp {
+        self.held.filter(|held| since <= *held).unwrap_or(self.now)
+    }
 }
 
 #[derive(Default)]
 struct Docket {
     reasons: Vec<Reason>,
     question: Option<Arc<str>>,
+    hold: bool,
 }
 
 impl Docket {
     fn rules(&mut self, intent: &Intent<'_>, ledger: &Ledger<'_>, now: Timestamp) {
-        let safety = &intent.action.safety;
         if !intent.placed {
             return self.deny(Rule::Place, "place", "the journey does not stand at this action");
+        }
+        if matches!(intent.today, Today::Gone) {
+            return self.deny(Rule::Place, "gone", "the workspace has this action no more");
+        }
+        if let Some(name) = moved(intent.sources, ledger.variables) {
+            return self.deny(Rule::Stale, "stale", &format!("`{name}` has been assigned since the request was made"));
         }
         if let Some(name) = stale(intent.sources, ledger.variables) {
             return self.deny(Rule::Stale, "stale", &format!("`{name}` was computed from something that has been assigned since"));
         }
-        if let Some(rule) = safety.identity {
-            match ledger.identity.map(|i| i.falls_short(rule, now)) {
-                None => return self.deny(Rule::Identity, "identity", "nobody is verified"),
-                Some(Some(why)) => return self.deny(Rule::Identity, "identity", why),
-                Some(None) => self.pass(Rule::Identity, "verified"),
-            }
-        }
-        if safety.owner.is_some() {
-            return self.unenforced(Rule::Owner, "owner");
-        }
-        if safety.result_owner.is_some() {
-            return self.unenforced(Rule::Owner, "result_owner");
-        }
-        if safety.requires_confirmation && !self.confirmation(intent, ledger, now) {
+        let asks = |rule: fn(&Safety) -> bool| intent.safeties().any(rule);
+        let clock = Clock { now, held: intent.approval.held_at() };
+        if !self.identity(intent, ledger, clock) || !self.owner(intent, ledger, clock) {
             return;
         }
-        if !self.policies(intent, ledger, now) {
+        if asks(|s| s.requires_confirmation) && !self.confirmation(intent, ledger, clock) {
             return;
         }
-        if safety.approval.is_some() {
-            return self.unenforced(Rule::Approval, "requires_approval");
+        if !self.policies(intent, ledger, clock) {
+            return;
+        }
+        if !self.approval(intent) {
+            return;
         }
         // What is not sent does not count.
         if ledger.key == KeyStanding::Applied {
@@ -219,10 +268,48 @@ impl Docket {
         }
     }
 
-    fn confirmation(&mut self, intent: &Intent<'_>, ledger: &Ledger<'_>, now: Timestamp) -> bool {
+    fn identity(&mut self, intent: &Intent<'_>, ledger: &Ledger<'_>, clock: Clock) -> bool {
+        let rules = intent.safeties().filter_map(|s| s.identity);
+        let Some(rule) = rules.reduce(IdentityRule::stricter) else { return true };
+        let short = match ledger.identity {
+            None => Some("nobody is verified"),
+            Some(identity) => identity.falls_short(rule, clock.at(identity.at)),
+        };
+        match short {
+            None => self.pass(Rule::Identity, "verified"),
+            Some(why) => self.deny(Rule::Identity, "identity", why),
+        }
+        short.is_none()
+    }
+
+    /// Every rule of ownership must name the verified subject.
+    fn owner(&mut self, intent: &Intent<'_>, ledger: &Ledger<'_>, clock: Clock) -> bool {
+        if intent.owners.is_empty() {
+            return true;
+        }
+        let Some(identity) = ledger.identity.filter(|i| i.verified(clock.at(i.at))) else {
+            self.deny(Rule::Owner, "owner", "nobody is verified whose it could be");
+            return false;
+        };
+        for owner in intent.owners {
+            let why = match owner {
+                Ownership::Unread => continue,
+                Ownership::Told(Owner::Is(owner)) if **owner == *identity.subject => continue,
+                Ownership::Told(Owner::Meets) => continue,
+                Ownership::Told(Owner::Is(_) | Owner::Fails) => "it is somebody else's",
+                Ownership::Told(Owner::Unknown) => "whose it is cannot be told",
+            };
+            self.deny(Rule::Owner, "owner", why);
+            return false;
+        }
+        self.pass(Rule::Owner, "it is the verified person's");
+        true
+    }
+
+    fn confirmation(&mut self, intent: &Intent<'_>, ledger: &Ledger<'_>, clock: Clock) -> bool {
         let mut why = String::from("nobody said yes to it");
         for grant in ledger.grants.iter().rev() {
-            match covers(grant, &intent.action.id, intent.step, intent.sources, ledger.variables, ledger.grant_ttl_s, now) {
+            match covers(grant, intent, ledger, clock.at(grant.at)) {
                 Ok(()) => {
                     self.question = Some(grant.question.clone());
                     self.pass(Rule::Confirmation, "a yes covers it");
@@ -235,15 +322,14 @@ impl Docket {
         false
     }
 
-    fn policies(&mut self, intent: &Intent<'_>, ledger: &Ledger<'_>, now: Timestamp) -> bool {
+    fn policies(&mut self, intent: &Intent<'_>, ledger: &Ledger<'_>, clock: Clock) -> bool {
         let Some((policies, scene)) = &ledger.policies else { return true };
-        let covered =
-            |g: &Arc<Grant>| covers(g, &intent.action.id, intent.step, intent.sources, ledger.variables, ledger.grant_ttl_s, now).is_ok();
+        let covered = |g: &Arc<Grant>| covers(g, intent, ledger, clock.at(g.at)).is_ok();
         let gates = Gates {
             step: &intent.step.0,
-            verified: ledger.identity.filter(|i| i.verified(now)).map(|i| (&*i.subject, i.level)),
+            verified: ledger.identity.filter(|i| i.verified(clock.at(i.at))).map(|i| (&*i.subject, i.level)),
             confirmed: self.question.is_some() || ledger.grants.iter().any(covered),
-            now,
+            now: clock.now,
         };
         let ruling = policies.decide(intent.action, scene, &gates);
         if ruling.allowed {
@@ -254,16 +340,27 @@ impl Docket {
         ruling.allowed
     }
 
+    fn approval(&mut self, intent: &Intent<'_>) -> bool {
+        match intent.approval {
+            Approval::Unneeded => {}
+            Approval::Given(Approved { by, .. }) => self.pass(Rule::Approval, &format!("{by} approved it")),
+            Approval::Needed(roles) => {
+                self.pass(Rule::Approval, &format!("it waits for the approval of `{}`", roles.join("` and `")));
+                self.hold = true;
+            }
+            Approval::Impossible => {
+                self.deny(Rule::Approval, "approval", "it needs an approval, which a read like this cannot wait for");
+                return false;
+            }
+        }
+        true
+    }
+
     fn pass(&mut self, rule: Rule, text: &str) {
         self.reasons.push(Reason { rule, code: None, text: text.into() });
     }
 
     fn deny(&mut self, rule: Rule, code: &str, text: &str) {
         self.reasons.push(Reason { rule, code: Some(code.into()), text: text.into() });
-    }
-
-    /// A rule that is read and cannot be kept yet refuses, rather than being skipped.
-    fn unenforced(&mut self, rule: Rule, key: &str) {
-        self.deny(rule, key, &format!("the action asks for `{key}`, which this version cannot enforce"));
     }
 }

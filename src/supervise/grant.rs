@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::lineage::{Source, Variables, is_covered};
-use crate::model::{ActionId, StepKey};
+use super::decide::{Intent, Ledger};
+use super::lineage::{Source, is_covered};
+use crate::model::{ActionId, ContentHash, StepKey};
 
 /// A question as it was put.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -45,6 +46,9 @@ pub struct Grant {
     pub seq: u64,
     /// Whose yes it was.
     pub by: Arc<str>,
+    /// The version that the run's journey had that day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<ContentHash>,
     /// The steps that used it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub used: Vec<StepKey>,
@@ -54,29 +58,25 @@ pub struct Grant {
 ///
 /// # Errors
 /// One sentence that says why it does not.
-pub fn covers(
-    grant: &Grant,
-    action: &ActionId,
-    step: &StepKey,
-    sources: &[Source],
-    variables: &Variables,
-    ttl_s: u64,
-    now: Timestamp,
-) -> Result<(), String> {
+pub fn covers(grant: &Grant, intent: &Intent<'_>, ledger: &Ledger<'_>, now: Timestamp) -> Result<(), String> {
+    let variables = ledger.variables;
     let age = u64::try_from(now.as_second().saturating_sub(grant.at.as_second())).unwrap_or(0);
-    if age >= ttl_s {
+    if age >= ledger.grant_ttl_s {
         return Err("the yes has expired".into());
     }
-    if !grant.actions.is_empty() && !grant.actions.contains(action) {
+    if grant.version.as_ref() != ledger.version {
+        return Err("the journey was changed after the yes".into());
+    }
+    if !grant.actions.is_empty() && !grant.actions.contains(&intent.action.id) {
         return Err("the yes was for another action".into());
     }
-    if grant.used.contains(step) {
+    if grant.used.contains(intent.step) {
         return Err("the yes was used at this step".into());
     }
     if let Some(s) = grant.shown.iter().find(|s| variables.seq(s.root()) != s.seq) {
         return Err(format!("`{}` was assigned after it was shown", s.root()));
     }
-    if let Some(s) = sources.iter().find(|s| !is_covered(s, &grant.shown, variables, grant.seq)) {
+    if let Some(s) = intent.sources.iter().find(|s| !is_covered(s, &grant.shown, variables, grant.seq)) {
         let late = variables.seq(s.root()) > grant.seq;
         let why = if late { "was assigned after the yes" } else { "was not shown in the question" };
         return Err(format!("`{}` {why}", s.shown()));

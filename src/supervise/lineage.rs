@@ -90,6 +90,12 @@ impl Variables {
     }
 }
 
+/// The first source that has been assigned since it was read.
+#[must_use]
+pub fn moved(sources: &[Source], variables: &Variables) -> Option<Arc<str>> {
+    sources.iter().find(|s| variables.seq(s.root()) != s.seq).map(|s| s.root().into())
+}
+
 /// The first variable on the way to `sources` of which a source has been assigned since it was computed.
 #[must_use]
 pub fn stale<'a>(sources: impl IntoIterator<Item = &'a Source>, variables: &Variables) -> Option<Arc<str>> {

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::reader::{Keys, Reader};
-use super::script::{Check, CheckKind, Entry, EntryKind, ExpectedCall, Reply, Saying, Script, Speaker, Stub, StubFault, StubLists};
+use super::script::{
+    Check, CheckKind, Entry, EntryKind, ExpectedCall, Operator, Reply, Saying, Script, Speaker, Stub, StubFault, StubLists,
+};
 use crate::engine::{Command, Phase, Status};
 use crate::expr::Program;
 use crate::model::Workspace;
@@ -218,7 +220,7 @@ impl Reader<'_> {
             "user" if !pair.value.is_map() => EntryKind::Say(self.text(&pair.value)?.into()),
             "user" => EntryKind::Command(Speaker::User, self.command(&pair.value)?),
             "agent" => EntryKind::Command(Speaker::Agent, self.command(&pair.value)?),
-            "operator" => EntryKind::Command(Speaker::Operator, self.command(&pair.value)?),
+            "operator" => self.operator(&pair.value)?,
             "wait" => EntryKind::Wait(self.duration(&pair.value)?),
             "expect" => EntryKind::Expect(self.expect(&pair.value)?),
             "crash" => EntryKind::Unsupported("crash"),
@@ -233,6 +235,21 @@ impl Reader<'_> {
             Some(millis) => Some(Duration::from_millis(millis)),
             None => self.wrong(node.span, &format!("`{written}` is not a duration"), "write it as `30s`, `20m` or `24h`"),
         }
+    }
+
+    /// A command, beside it who gives it: `id` and `roles`.
+    fn operator(&mut self, node: &Node<'_>) -> Option<EntryKind> {
+        let id = node.get("id").and_then(|n| self.text(n)).unwrap_or_else(|| "operator".into());
+        let roles = node.get("roles").map(|n| self.list(n).iter().filter_map(|n| self.text(n)).map(Arc::from).collect());
+        let operator = Operator { id: id.into(), roles };
+        if !node.is_map() {
+            return Some(EntryKind::Operator(operator, self.command(node)?));
+        }
+        let mut commands = node.entries().iter().filter(|e| !matches!(&*e.key, "id" | "roles"));
+        let (Some(pair), None) = (commands.next(), commands.next()) else {
+            return self.wrong(node.span, "an operator gives exactly one command", "write one, beside `id` and `roles` if they matter");
+        };
+        Some(EntryKind::Operator(operator, self.named_command(&pair.key, pair.key_span, &pair.value)?))
     }
 
     /// A word, or a map with the command as its one key.
@@ -275,10 +292,14 @@ impl Reader<'_> {
             "say" => Command::Say(self.text(body)?.into()),
             "hand_back" => Command::HandBack,
             "approve" | "refuse" => {
-                self.map(body, "an approval")?;
-                self.known(body, HOLD);
-                let hold: Arc<str> = self.required(body, "hold").and_then(|n| self.text(n))?.into();
-                let note = body.get("note").and_then(Node::str).map(Into::into);
+                // Without its id, what waits is meant.
+                let mut hold: Arc<str> = "".into();
+                let mut note = body.str().map(Into::into);
+                if body.is_map() {
+                    self.known(body, HOLD);
+                    hold = body.get("hold").and_then(|n| self.text(n)).unwrap_or_default().into();
+                    note = body.get("note").and_then(Node::str).map(Into::into);
+                }
                 if word == "approve" { Command::Approve { hold, note } } else { Command::Refuse { hold, note } }
             }
             _ => {

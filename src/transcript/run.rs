@@ -154,9 +154,14 @@ impl Talk {
                 let actor = match speaker {
                     Speaker::User => Actor::User,
                     Speaker::Agent => Actor::Agent,
-                    Speaker::Operator => Actor::Operator,
                 };
                 self.turn(entry.span, actor, Turn::Command(command.clone())).await;
+            }
+            EntryKind::Operator(operator, command) => {
+                let roles = operator.roles.clone().unwrap_or_else(|| self.runtime.workspace().roles());
+                let principal = Principal { id: operator.id.clone(), roles };
+                let command = self.meant(command);
+                self.turn_of(entry.span, Actor::Operator, principal, Turn::Command(command)).await;
             }
             EntryKind::Wait(by) => {
                 let woken = self.runtime.advance(*by).await;
@@ -201,7 +206,20 @@ impl Talk {
     }
 
     async fn turn(&mut self, span: Span, actor: Actor, turn: Turn) {
-        let principal = Principal { id: "test".into(), roles: Vec::new() };
+        self.turn_of(span, actor, Principal { id: "test".into(), roles: Vec::new() }, turn).await;
+    }
+
+    /// The command with the id of what waits, where it names none.
+    fn meant(&self, command: &Command) -> Command {
+        let waits = || self.state.holds().last().map(|h| h.id.clone()).unwrap_or_default();
+        match command.clone() {
+            Command::Approve { hold, note } if hold.is_empty() => Command::Approve { hold: waits(), note },
+            Command::Refuse { hold, note } if hold.is_empty() => Command::Refuse { hold: waits(), note },
+            command => command,
+        }
+    }
+
+    async fn turn_of(&mut self, span: Span, actor: Actor, principal: Principal, turn: Turn) {
         match self.runtime.turn(&self.key, actor, principal, None, turn).await {
             Ok(result) => self.take(span, result).await,
             Err(error) => self.failures.push(Failure::new(span, error.to_string())),

@@ -105,6 +105,8 @@ pub enum EntryKind {
     Say(Arc<str>),
     /// Somebody asks for something by name.
     Command(Speaker, Command),
+    /// A person of the company does.
+    Operator(Operator, Command),
     /// Time passes.
     Wait(Duration),
     /// What must be so by now.
@@ -120,8 +122,15 @@ pub enum Speaker {
     User,
     /// `agent`.
     Agent,
-    /// `operator`.
-    Operator,
+}
+
+/// A person of the company.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    /// Who (default `operator`).
+    pub id: Arc<str>,
+    /// Their roles; `None`: all that the workspace names.
+    pub roles: Option<Vec<Arc<str>>>,
 }
 
 /// One expectation.

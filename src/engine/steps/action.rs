@@ -7,7 +7,7 @@ use crate::engine::event::{EventBody, Purpose};
 use crate::engine::state::Flight;
 use crate::engine::turn::{Go, Turn, lenient};
 use crate::model::action::{Effects, ErrorKind};
-use crate::model::step::Call;
+use crate::model::step::{Call, StepKind};
 use crate::model::{Action, Next, Step};
 use crate::supervise::Origin;
 use crate::value::{Json, Slug, Value};
@@ -18,7 +18,8 @@ const EACH: usize = 50;
 pub(in crate::engine) fn enter(turn: &mut Turn<'_>, step: &Step, call: &Call) -> Go {
     let Some(action) = &call.action else { return Go::Fall("the action is not here".into()) };
     if call.each.is_some() {
-        return next_element(turn, step, call, action, 0);
+        let past = turn.state.top().map_or(0, |r| r.stand.calls as usize);
+        return next_element(turn, step, call, action, past);
     }
     send(turn, call, action, None)
 }
@@ -27,8 +28,18 @@ fn send(turn: &mut Turn<'_>, call: &Call, action: &Arc<Action>, each: Option<&Va
     let wanted = Wanted { action, inputs: &call.inputs, each, purpose: Purpose::Step };
     match turn.call(&wanted) {
         Ok(go) => go,
-        Err(trouble) if trouble.code.as_deref() == Some("identity") => identify(turn, trouble),
-        Err(trouble) => turn.trouble(trouble),
+        Err(trouble) => not_sent(turn, trouble),
+    }
+}
+
+/// The action was denied, or cannot be asked for.
+pub(in crate::engine) fn not_sent(turn: &mut Turn<'_>, trouble: Trouble) -> Go {
+    let at_action = turn.here().and_then(|h| h.step()).is_some_and(|s| matches!(s.kind, StepKind::Action(_)));
+    let unknown = turn.state.identity.as_ref().is_none_or(|i| !i.verified(turn.at));
+    match trouble.code.as_deref() {
+        Some("identity") if at_action => identify(turn, trouble),
+        Some("owner") if at_action && unknown => identify(turn, trouble),
+        _ => turn.trouble(trouble),
     }
 }
 

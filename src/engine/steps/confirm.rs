@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::Answered;
-use crate::engine::event::EventBody;
+use crate::engine::event::{EventBody, who};
 use crate::engine::hear::Heard;
 use crate::engine::scope::{View, push};
 use crate::engine::shown;
-use crate::engine::turn::{Go, Saying, Turn, actor_name};
+use crate::engine::turn::{Go, Saying, Turn};
 use crate::model::Step;
 use crate::model::step::Confirm;
 use crate::supervise::{Grant, Question, Source};
@@ -161,11 +161,6 @@ pub(in crate::engine) fn change(turn: &mut Turn<'_>, step: &Step, confirm: &Conf
 
 /// A yes: a grant, and on.
 pub(in crate::engine) fn yes(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm, question: &Question) -> Go {
-    let by = if turn.principal.id.is_empty() {
-        actor_name(turn.actor).into()
-    } else {
-        Arc::from(format!("{}:{}", actor_name(turn.actor), turn.principal.id))
-    };
     let grant = Grant {
         question: question.id.clone(),
         step: step.key.clone(),
@@ -173,7 +168,8 @@ pub(in crate::engine) fn yes(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm
         actions: confirm.for_actions.iter().map(|(a, _)| a.clone()).collect(),
         at: turn.at,
         seq: turn.state.version + 1,
-        by,
+        by: who(turn.actor, &turn.principal.id),
+        version: turn.version().cloned(),
         used: Vec::new(),
     };
     turn.emit(EventBody::Granted { grant: Box::new(grant) });

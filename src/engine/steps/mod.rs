@@ -76,9 +76,9 @@ pub(super) fn miss(turn: &mut Turn<'_>, step: &Step, heard: &Heard) -> Go {
         StepKind::Choice(choice) => choice::miss(turn, choice, heard),
         StepKind::Confirm(confirm) => confirm::miss(turn, step, confirm),
         StepKind::Guide(guide) => guide::miss(turn, guide),
+        // It waits for an approval.
+        StepKind::Action(_) | StepKind::Verify(_) => turn.come_back(),
         StepKind::Investigate(_)
-        | StepKind::Action(_)
-        | StepKind::Verify(_)
         | StepKind::Say(_)
         | StepKind::If(_)
         | StepKind::Set(_)
