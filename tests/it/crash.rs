@@ -180,10 +180,10 @@ impl<'w> World<'w> {
                     match speaker {
                         Speaker::User => Actor::User,
                         Speaker::Agent => Actor::Agent,
-                        Speaker::Operator => Actor::Operator,
                     },
                     Turn::Command(command.clone()),
                 ),
+                EntryKind::Operator(_, command) => (Actor::Operator, Turn::Command(command.clone())),
                 EntryKind::Wait(by) => {
                     let until = self.clock.now() + *by;
                     let wait = async |process: Runtime<Mortal, Client>| {
