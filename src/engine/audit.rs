@@ -52,10 +52,10 @@ pub struct AuditLine {
 }
 
 impl AuditEntry {
-    /// Whether a line says that: `kind what outcome`, as far as it is written.
-    #[must_use]
-    pub fn says(&self, words: &str) -> bool {
-        words == &*self.what || self.lines.iter().any(|line| line.text().starts_with(words))
+    /// Its words: `turn user message`, and those of its lines.
+    pub fn texts(&self) -> impl Iterator<Item = String> {
+        let turn = format!("turn {} {}", self.who, self.what);
+        std::iter::once(turn).chain(self.lines.iter().map(AuditLine::text))
     }
 }
 

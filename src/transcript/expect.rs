@@ -48,6 +48,8 @@ pub(super) struct Seen<'a> {
     pub(super) calls: &'a [Call],
     /// Codes that calls were denied with.
     pub(super) denied: &'a [Arc<str>],
+    /// Lines of the audit, as they are written in a transcript.
+    pub(super) audit: &'a [String],
     /// Whether a call that is not listed fails `calls`.
     pub(super) strict: bool,
 }
@@ -96,8 +98,16 @@ pub(super) fn check(check: &Check, seen: &Seen<'_>) -> Option<Failure> {
             let actual = if seen.denied.is_empty() { "no call was denied".to_owned() } else { seen.denied.join(", ") };
             Failure::new(check.span, "no call was denied with this code").expected(code).actual(actual)
         }),
+        CheckKind::Audit(expected) => audit(check.span, expected, seen.audit),
         CheckKind::Unsupported(key) => Some(Failure::new(check.span, format!("`{key}` is not supported yet"))),
     }
+}
+
+fn audit(span: Span, expected: &[String], lines: &[String]) -> Option<Failure> {
+    let mut rest = lines.iter();
+    let missing = expected.iter().find(|words| !rest.any(|line| line.starts_with(words.as_str())))?;
+    let actual = if lines.is_empty() { "nothing".to_owned() } else { lines.join("\n") };
+    Some(Failure::new(span, "the audit does not say this").expected(missing).actual(actual))
 }
 
 /// A value as it goes over the wire.

@@ -364,7 +364,11 @@ impl Reader<'_> {
             "errors" => CheckKind::Errors(self.errors(node)),
             "refused" => CheckKind::Refused(self.text(node)?),
             "denied" => CheckKind::Denied(self.text(node)?),
-            "audit" => CheckKind::Unsupported("audit"),
+            "audit" => {
+                let one = std::slice::from_ref(node);
+                let items = if node.is_list() { node.items() } else { one };
+                CheckKind::Audit(items.iter().filter_map(|n| self.text(n)).collect())
+            }
             "case" => CheckKind::Unsupported("case"),
             _ => return None,
         })

@@ -12,11 +12,11 @@ use super::stubs::{Call, Stubs};
 use crate::check::Loaded;
 use crate::driver::{Clock, DriverError, Entropy, Perform, Runtime, Turn, TurnResult};
 use crate::engine::input::Open;
-use crate::engine::{Actor, Answer, CallEffect, CallResult, Command, EventBody, Keys, Principal, State};
+use crate::engine::{Actor, Answer, AuditEntry, CallEffect, CallResult, Command, EventBody, Keys, Principal, State};
 use crate::model::ErrorKind;
 use crate::outbound::{HttpPerformer, Secrets};
 use crate::source::Span;
-use crate::store::{ConversationKey, MemoryStore, Store};
+use crate::store::{ConversationKey, MemoryStore, Store, StoreError};
 use crate::value::{Json, Name};
 
 /// Where the clock stands if a transcript does not say.
@@ -89,6 +89,9 @@ struct Talk {
     answer: Answer,
     calls: usize,
     denied: Vec<Arc<str>>,
+    /// Lines of the audit since the last expectations, and how many rows were read.
+    audit: Vec<String>,
+    audited: u64,
     failures: Vec<Failure>,
 }
 
@@ -126,6 +129,8 @@ impl Talk {
             answer: Answer::default(),
             calls: 0,
             denied: Vec::new(),
+            audit: Vec::new(),
+            audited: 0,
             failures: Vec::new(),
         })
     }
@@ -177,11 +182,18 @@ impl Talk {
             }
             EntryKind::Expect(checks) => {
                 let calls = self.stubs.calls_since(self.calls);
-                let seen =
-                    Seen { answer: &self.answer, variables: &self.variables, calls: &calls, denied: &self.denied, strict: self.strict };
+                let seen = Seen {
+                    answer: &self.answer,
+                    variables: &self.variables,
+                    calls: &calls,
+                    denied: &self.denied,
+                    audit: &self.audit,
+                    strict: self.strict,
+                };
                 self.failures.extend(checks.iter().filter_map(|c| check(c, &seen)));
                 self.calls += calls.len();
                 self.denied.clear();
+                self.audit.clear();
                 return;
             }
             EntryKind::Unsupported(key) => {
@@ -248,6 +260,9 @@ impl Talk {
         if self.state.place().is_some() {
             self.remember();
         }
+        if let Err(error) = self.read_audit().await {
+            self.failures.push(Failure::new(span, error.to_string()));
+        }
         let already = |failures: &[Failure], message: &str| failures.iter().any(|f| f.message == message);
         for Call { action, inputs, unanswered, .. } in self.stubs.calls_since(self.calls) {
             let message = format!("`{action}` was called, and no stub answers it");
@@ -256,6 +271,16 @@ impl Talk {
                 self.failures.push(Failure::new(span, message).expected(help).actual(format!("{action} {inputs}")));
             }
         }
+    }
+
+    async fn read_audit(&mut self) -> Result<(), StoreError> {
+        for row in self.runtime.store().audit(&self.key, self.audited + 1, EVENTS).await? {
+            self.audited = row.seq;
+            if let Ok(entry) = serde_json::from_str::<AuditEntry>(&row.text) {
+                self.audit.extend(entry.texts());
+            }
+        }
+        Ok(())
     }
 
     fn remember(&mut self) {

@@ -169,6 +169,8 @@ pub enum CheckKind {
     Refused(String),
     /// The code that a call was denied with since the last `expect`.
     Denied(String),
+    /// Lines of the audit since the last `expect`, in this order, each as far as it is written.
+    Audit(Vec<String>),
     /// A key that is kept for later.
     Unsupported(&'static str),
 }
