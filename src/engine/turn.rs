@@ -377,14 +377,18 @@ impl<'m> Turn<'m> {
         told
     }
 
-    /// Assigns a variable; what was read of the variable itself counts as what it was computed from.
-    pub fn assign(&mut self, name: &Name, value: Value, origin: Origin, from: Vec<Source>) {
+    /// Assigns a variable. What reads the variable itself goes on from what was there: that one's sources, and its origin unless it was
+    /// computed too, for nothing says any more what the value was.
+    pub fn assign(&mut self, name: &Name, value: Value, mut origin: Origin, from: Vec<Source>) {
         let mut kept: Vec<Source> = Vec::with_capacity(from.len());
         for source in from {
             if source.root() == name.as_str() {
-                let before = self.state.top().and_then(|r| r.variables.set.get(name));
-                for older in before.into_iter().flat_map(|v| v.from.clone()) {
-                    super::scope::push(&mut kept, older);
+                let Some(before) = self.state.top().and_then(|r| r.variables.set.get(name)) else { continue };
+                if before.origin != Origin::Computed {
+                    origin = before.origin;
+                }
+                for older in &before.from {
+                    super::scope::push(&mut kept, older.clone());
                 }
             } else {
                 super::scope::push(&mut kept, source);

@@ -155,6 +155,7 @@ pub enum Fact {
 /// A workspace, and what is known of its steps by journey and name.
 pub struct Made {
     pub files: Vec<(String, Arc<str>)>,
+    pub settings: &'static str,
     pub facts: BTreeMap<String, BTreeMap<String, Fact>>,
 }
 
@@ -183,7 +184,7 @@ fn fields() -> impl Strategy<Value = Vec<usize>> + Clone {
 
 fn confirm(no: impl Strategy<Value = Option<Block>>) -> impl Strategy<Value = Stmt> {
     let shows = prop_oneof![3 => Just(None), 2 => prop::collection::vec(0..8_usize, 1..3).prop_map(Some)];
-    let how = prop_oneof![3 => Just(Shown::Fields), 3 => Just(Shown::Message), 1 => Just(Shown::Hidden), 1 => Just(Shown::Counted)];
+    let how = prop_oneof![3 => Just(Shown::Fields), 3 => Just(Shown::Message), 1 => Just(Shown::Hidden), 0 => Just(Shown::Counted)];
     let only = prop::option::weighted(0.15, 0..CONFIRMED.len());
     (shows, how, only, prop::bool::weighted(0.15), no).prop_map(|(shows, how, only, change, no)| Stmt::Confirm {
         shows,
@@ -254,6 +255,19 @@ fn between() -> impl Strategy<Value = Block> + Clone {
     prop_oneof![3 => Just(Vec::new()), 3 => one.clone().prop_map(|s| vec![s]), 2 => prop::collection::vec(one, 2)].boxed()
 }
 
+/// A confirm and what it is for, as a careful author has them.
+fn careful() -> impl Strategy<Value = Block> + Clone {
+    let how = prop_oneof![Just(Shown::Fields), Just(Shown::Message)];
+    let waits = prop::option::weighted(0.3, Just(Stmt::Choice { keep: false, one: Vec::new(), other: Vec::new() }));
+    let on_error = prop::option::of(Just(vec![Stmt::Done]));
+    (fields(), how, waits, call(&["pay", "ship", "tip", "peek", "pay", "ship"], Just(None), on_error))
+        .prop_map(|(fields, how, waits, call)| {
+            let confirm = Stmt::Confirm { shows: None, how, only: None, change: false, no: None };
+            [Stmt::Collect(fields), confirm].into_iter().chain(waits).chain([call]).collect()
+        })
+        .boxed()
+}
+
 /// A confirm and what it is for, perhaps over and over.
 fn gated() -> impl Strategy<Value = Block> + Clone {
     let none = || Just(None::<Block>);
@@ -289,7 +303,7 @@ fn outdated() -> impl Strategy<Value = Block> + Clone {
 }
 
 fn pieces(depth: u32, most: usize) -> impl Strategy<Value = Block> + Clone {
-    let one = prop_oneof![6 => gated(), 2 => verified(), 1 => outdated(), 4 => leaf().prop_map(|s| vec![s])];
+    let one = prop_oneof![14 => careful(), 6 => gated(), 2 => verified(), 1 => outdated(), 3 => leaf().prop_map(|s| vec![s])];
     let some = one.prop_recursive(depth, 12, 2, |inner| {
         let list = || prop::collection::vec(inner.clone(), 0..3).prop_map(|b| tidy(b.concat()));
         let maybe = move || prop::option::of(list());
@@ -310,8 +324,12 @@ fn pieces(depth: u32, most: usize) -> impl Strategy<Value = Block> + Clone {
 /// A workspace of three journeys: one to start, one to digress into, and one that both may run.
 pub fn plan() -> impl Strategy<Value = Plan> {
     let note = Stmt::Call { action: "note", x: Value::Constant, y: None, keep: false, refused: None, error: None };
-    let beta = prop_oneof![1 => Just(vec![note]), 2 => pieces(1, 3)];
-    (pieces(2, 4), beta, pieces(1, 2), prop::bool::weighted(0.2)).prop_map(|(alpha, beta, gamma, proves)| Plan {
+    let note = prop::option::weighted(0.3, Just(vec![note]));
+    let first = || prop::option::weighted(0.5, careful());
+    let joined = |parts: [Option<Block>; 3]| parts.into_iter().flatten().flatten().collect();
+    let alpha = (first(), pieces(2, 4)).prop_map(move |(first, rest)| joined([first, Some(rest), None]));
+    let beta = (note, first(), pieces(1, 3)).prop_map(move |(note, first, rest)| joined([note, first, Some(rest)]));
+    (alpha, beta, pieces(1, 2), prop::bool::weighted(0.2)).prop_map(|(alpha, beta, gamma, proves)| Plan {
         alpha,
         beta,
         gamma: gamma.into_iter().filter(|s| !matches!(s, Stmt::Run { .. })).collect(),
@@ -481,7 +499,7 @@ impl Writer {
             Stmt::Call { action, x, y, keep, refused, error } => {
                 let mut inputs = json!({});
                 // Its input is a field that is found by its name.
-                let action = if *action == "tip" && !env.contains("f0") { &"pay" } else { action };
+                let action = if *action == "tip" && (self.called || !env.contains("f0")) { &"pay" } else { action };
                 if *action == "tip" {
                     reads.insert("f0".to_owned());
                 } else {
@@ -619,7 +637,7 @@ fn show(name: &str) -> String {
 
 /// Writes a workspace.
 pub fn write(plan: &Plan) -> Made {
-    let trigger = |name: &str| json!({"name": name, "trigger": {"goal": format!("do {name}"), "examples": [format!("do {name}")]}});
+    let trigger = |name: &str| json!({"name": name, "trigger": {"goal": format!("do {name}"), "examples": [format!("do {name}")], "requires": ["tag"]}});
     let mut journeys = vec![
         ("alpha", trigger("alpha"), plan.alpha.clone(), false),
         ("beta", trigger("beta"), plan.beta.clone(), false),
@@ -630,8 +648,9 @@ pub fn write(plan: &Plan) -> Made {
     if plan.proves {
         let verify = Stmt::Verify { field: 0, level: 2, ttl: 900, anybody: false, failed: vec![Stmt::Escalate] };
         journeys.push(("prove", json!({"name": "prove", "callable": true}), vec![Stmt::Collect(vec![2]), verify], false));
-        files.push(("waypost.yaml".to_owned(), Arc::from("identity: {journey: prove}")));
     }
+    let settings = if plan.proves { "identity: {journey: prove}" } else { "" };
+    files.push(("waypost.yaml".to_owned(), settings.into()));
     let mut facts = BTreeMap::new();
     for (name, head, block, called) in journeys {
         let (json, known) = Writer::journey(head, &block, called);
@@ -639,5 +658,5 @@ pub fn write(plan: &Plan) -> Made {
         files.push((format!("journeys/{name}.yaml"), text.into()));
         facts.insert(name.to_owned(), known);
     }
-    Made { files, facts }
+    Made { files, settings, facts }
 }

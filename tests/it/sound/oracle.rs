@@ -86,13 +86,14 @@ struct Identity {
 
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Gated requests that were sent, and of these writes.
+    /// Gated requests that were sent, and the journeys in which one of them was a write.
     pub gated: u32,
-    pub writes: u32,
+    pub wrote: BTreeSet<String>,
     /// Denials for want of a yes or a subject.
     pub denied: u32,
-    /// Denials that no one's doing is the cause of, but the way that a journey leads: the checker had to report them.
-    pub unproved: Vec<String>,
+    /// Denials that no one's doing is the cause of, but the way that a journey leads: the journey, the code by which the checker had to
+    /// report it, and why.
+    pub unproved: Vec<(String, &'static str, String)>,
 }
 
 pub struct Oracle<'f> {
@@ -421,7 +422,9 @@ impl<'f> Oracle<'f> {
             }
         }
         if !READS.contains(&&*action) {
-            self.tally.writes += u32::from(CONFIRMED.contains(&&*action) || IDENTIFIED.iter().any(|(a, ..)| *a == action));
+            if CONFIRMED.contains(&&*action) || IDENTIFIED.iter().any(|(a, ..)| *a == action) {
+                self.tally.wrote.extend(self.runs.last().map(|r| r.journey.clone()));
+            }
             let base = self.runs.iter().rposition(|r| !r.called).unwrap_or(0);
             let under: Vec<u32> = self.runs[..base].iter().map(|r| r.id).collect();
             self.over("a write in another journey", false, |q| under.contains(&q.run));
@@ -470,21 +473,21 @@ impl<'f> Oracle<'f> {
 
     /// A refusal for want of a yes or a subject: something that somebody did must be the cause, not the way that the journey leads.
     fn denied(&mut self, action: &str, code: &str, now: Timestamp) {
-        let place = self.place().map_or_else(String::new, |(journey, step)| format!("{journey}.{step}"));
+        let Some((journey, step)) = self.place().map(|(j, s)| (j.to_owned(), s.to_owned())) else { return };
         let why = match code {
             "no_grant" => {
                 let whys: Vec<_> = (0..self.yeses.len()).map(|y| self.lacks(y, action, &BTreeSet::new(), now)).collect();
                 let by_the_journey = whys.iter().flatten().all(|(_, journey)| *journey);
-                by_the_journey.then(|| format!("{place} was denied by the way that led there: {whys:?}"))
+                by_the_journey.then(|| ("WP0501", format!("{journey}.{step} was denied by the way that led there: {whys:?}")))
             }
             "identity" if !self.proves => {
                 let nobody = self.identity.is_none();
-                nobody.then(|| format!("{place} was denied: nobody was verified on the way there"))
+                nobody.then(|| ("WP0503", format!("{journey}.{step} was denied: nobody was verified on the way there")))
             }
             _ => return,
         };
         self.tally.denied += 1;
-        self.tally.unproved.extend(why);
+        self.tally.unproved.extend(why.map(|(code, why)| (journey, code, why)));
     }
 }
 

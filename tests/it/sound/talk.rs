@@ -83,6 +83,13 @@ pub enum Move {
     Digress,
 }
 
+/// Somebody who does what is asked.
+pub fn calm() -> impl Strategy<Value = Vec<Move>> {
+    let one = (0..8_usize, prop::bool::weighted(0.1)).prop_map(|(pick, agent)| Move::Go { by: 0, pick, agent });
+    prop::collection::vec(one, 20..40)
+}
+
+/// Anybody who does anything.
 pub fn moves() -> impl Strategy<Value = Vec<Move>> {
     let by = || prop_oneof![6 => Just(0_usize), 1 => 1..WHO.len()];
     let anybody = || 0..WHO.len();
@@ -360,7 +367,7 @@ impl<'f> Play<'f> {
             (_, Phase::Guide) => self.command(helper, Command::Next),
             (Status::Paused, _) => self.say(by.min(3), "go on"),
             _ => {
-                let journey = if pick == 7 { "beta" } else { "alpha" };
+                let journey = if pick > 4 { "beta" } else { "alpha" };
                 self.command(helper, Command::Start { journey: Name::new(journey), variables: Vec::new() })
             }
         }
