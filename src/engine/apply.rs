@@ -418,7 +418,7 @@ impl State {
                 let sensitive = began.with.iter().filter(|(_, v)| !v.taint.is_clean());
                 self.lost.extend(sensitive.map(|(name, _)| (began.run, name.clone())));
             }
-            EventBody::Decided(_) | EventBody::ActionFinished(_) => {
+            EventBody::Decided(_) | EventBody::ActionFinished(_) | EventBody::Replayed(_) => {
                 if let Some(flight) = &mut self.flight {
                     Arc::make_mut(flight).lost = true;
                 }
@@ -444,7 +444,7 @@ impl State {
         if lost.flight {
             self.flight = None;
         }
-        for run in self.runs.iter_mut().filter(|r| r.stand.hold.as_ref().is_some_and(|h| h.lost)) {
+        for run in self.runs.iter_mut().filter(|r| r.stand.hold.as_ref().is_some_and(|h| lost.holds.contains(&h.held.id))) {
             Arc::make_mut(run).stand.hold = None;
         }
         self.lost.clear();

@@ -306,8 +306,9 @@ impl Turn<'_> {
         }
         let owner = self.state.turn;
         self.emit(EventBody::ActionStarted { effect: id.clone(), attempt, until, owner });
+        let shown = if inputs.taint.is_clean() { inputs.json.clone() } else { Arc::new(redact::shown(inputs)) };
         let inputs = inputs.json.clone();
-        let effect = CallEffect { id, permit, request, action: action.clone(), inputs, attempt, until };
+        let effect = CallEffect { id, permit, request, action: action.clone(), inputs, shown, attempt, until };
         self.effects.push(Effect::Call(Box::new(effect)));
     }
 

@@ -54,6 +54,8 @@ pub struct CallEffect {
     pub action: Arc<Action>,
     /// The inputs as they were decided: for stubs and callers' own functions.
     pub inputs: Arc<Json>,
+    /// The inputs as they may be shown: what is sensitive as `[redacted]`.
+    pub shown: Arc<Json>,
     /// From 1.
     pub attempt: u32,
     /// Neither sent nor waited for after this.

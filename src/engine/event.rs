@@ -605,6 +605,9 @@ pub struct Lost {
     /// Whether the action in flight is among it: nobody waits for it any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub flight: bool,
+    /// Actions that waited for an approval, by their holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Arc<str>>,
 }
 
 /// What an answer means for a write (supervision, 7).

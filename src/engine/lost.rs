@@ -38,7 +38,9 @@ impl Turn<'_> {
         }
         let is_set = |run: u32, name: &Name| self.state.runs.iter().any(|r| r.id == run && r.variables.set.contains_key(name));
         let variables = self.state.lost.iter().filter(|(run, name)| is_set(*run, name)).cloned().collect();
-        self.emit(EventBody::Lost(Box::new(Lost { variables, flight: flight.is_some() })));
+        let held = self.state.runs.iter().filter_map(|r| r.stand.hold.as_ref());
+        let holds = held.filter(|h| h.lost).map(|h| h.held.id.clone()).collect();
+        self.emit(EventBody::Lost(Box::new(Lost { variables, flight: flight.is_some(), holds })));
         if self.state.status != Status::Active {
             return;
         }

@@ -44,6 +44,7 @@ pub use hold::{HoldChange, HoldRow, holds};
 pub use input::{Actor, Command, Input, InputBody, Principal};
 pub use keys::{Keys, derived, key_id};
 pub use machine::Machine;
+pub use redact::shown;
 pub use sensitive::Taken;
 pub use state::State;
 pub use trace::trace;

@@ -115,7 +115,8 @@ fn find(json: &Json, names: &[&Arc<str>], at: &mut Vec<Segment>, paths: &mut Vec
 }
 
 /// A value as it may be shown: what is sensitive in it as `[redacted]`.
-pub(super) fn shown(value: &Value) -> Json {
+#[must_use]
+pub fn shown(value: &Value) -> Json {
     let mut json = (*value.json).clone();
     take(&mut json, &value.taint, &mut Vec::new());
     json

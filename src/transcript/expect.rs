@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::script::{Check, CheckKind, ExpectedCall, Saying};
 use super::stubs::Call;
-use crate::engine::Answer;
+use crate::engine::{self, Answer};
 use crate::source::Span;
-use crate::value::{Json, Name, display};
+use crate::value::{Json, Name, Value, display};
 
 /// An expectation that was not met.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(super) struct Seen<'a> {
     /// The last answer.
     pub(super) answer: &'a Answer,
     /// The variables of the run on top, or of the one that ended last.
-    pub(super) variables: &'a BTreeMap<Name, Arc<Json>>,
+    pub(super) variables: &'a BTreeMap<Name, Value>,
     /// Calls.
     pub(super) calls: &'a [Call],
     /// Codes that calls were denied with.
@@ -116,7 +116,11 @@ fn wire(value: &impl serde::Serialize) -> String {
 }
 
 fn said(answer: &Answer) -> String {
-    if answer.messages.is_empty() { "nothing was said".into() } else { answer.text() }
+    match answer.messages.is_empty() {
+        true => "nothing was said".into(),
+        false if answer.sensitive => "[redacted]".into(),
+        false => answer.text(),
+    }
 }
 
 /// One that stands alone is compared with all that is said; several each with a message, in order.
@@ -162,11 +166,12 @@ fn options(span: Span, expected: &[String], answer: &Answer) -> Option<Failure> 
     })
 }
 
-fn variables(span: Span, expected: &[(Name, Json)], actual: &BTreeMap<Name, Arc<Json>>) -> Option<Failure> {
+fn variables(span: Span, expected: &[(Name, Json)], actual: &BTreeMap<Name, Value>) -> Option<Failure> {
     expected.iter().find_map(|(name, value)| {
-        let found = actual.get(name).map_or(&Json::Null, |v| v);
+        let found = actual.get(name).map_or(&Json::Null, |v| &v.json);
         (!is_part(value, found)).then(|| {
-            Failure::new(span, format!("the variable `{name}` has another value")).expected(value.to_string()).actual(found.to_string())
+            let actual = actual.get(name).map(engine::shown).unwrap_or_default();
+            Failure::new(span, format!("the variable `{name}` has another value")).expected(value.to_string()).actual(actual.to_string())
         })
     })
 }
@@ -192,7 +197,7 @@ fn calls(span: Span, expected: &[ExpectedCall], seen: &Seen<'_>) -> Option<Failu
 }
 
 fn shown(call: &Call) -> String {
-    format!("{} {}", call.action, call.inputs)
+    format!("{} {}", call.action, call.shown)
 }
 
 fn fits(wanted: &ExpectedCall, call: &Call) -> bool {

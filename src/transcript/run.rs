@@ -17,7 +17,7 @@ use crate::model::ErrorKind;
 use crate::outbound::{HttpPerformer, Secrets};
 use crate::source::Span;
 use crate::store::{ConversationKey, MemoryStore, Store, StoreError};
-use crate::value::{Json, Name};
+use crate::value::{Json, Name, Value};
 
 /// Where the clock stands if a transcript does not say.
 const NOW: &str = "2026-01-05T09:00:00Z";
@@ -84,7 +84,7 @@ struct Talk {
     key: ConversationKey,
     strict: bool,
     state: State,
-    variables: BTreeMap<Name, Arc<Json>>,
+    variables: BTreeMap<Name, Value>,
     /// The last answer, and since the last expectations: where calls begin, and what was denied.
     answer: Answer,
     calls: usize,
@@ -264,11 +264,11 @@ impl Talk {
             self.failures.push(Failure::new(span, error.to_string()));
         }
         let already = |failures: &[Failure], message: &str| failures.iter().any(|f| f.message == message);
-        for Call { action, inputs, unanswered, .. } in self.stubs.calls_since(self.calls) {
+        for Call { action, shown, unanswered, .. } in self.stubs.calls_since(self.calls) {
             let message = format!("`{action}` was called, and no stub answers it");
             if unanswered && !already(&self.failures, &message) {
                 let help = format!("a stub of `{action}` that fits these inputs");
-                self.failures.push(Failure::new(span, message).expected(help).actual(format!("{action} {inputs}")));
+                self.failures.push(Failure::new(span, message).expected(help).actual(format!("{action} {shown}")));
             }
         }
     }
@@ -284,6 +284,6 @@ impl Talk {
     }
 
     fn remember(&mut self) {
-        self.variables = self.state.variables().map(|(name, value)| (name.clone(), value.json.clone())).collect();
+        self.variables = self.state.variables().map(|(name, value)| (name.clone(), value.clone())).collect();
     }
 }

@@ -19,6 +19,8 @@ pub struct Call {
     pub action: ActionId,
     /// With what.
     pub inputs: Arc<Json>,
+    /// With what, as it may be shown.
+    pub shown: Arc<Json>,
     /// From 1: a retry is a call of its own.
     pub attempt: u32,
     /// Whether no stub was there to answer it.
@@ -111,7 +113,13 @@ fn key(action: &ActionId) -> (Name, Name) {
 }
 
 fn call(effect: &CallEffect, unanswered: bool) -> Call {
-    Call { action: effect.request.action.clone(), inputs: effect.inputs.clone(), attempt: effect.attempt, unanswered }
+    Call {
+        action: effect.request.action.clone(),
+        inputs: effect.inputs.clone(),
+        shown: effect.shown.clone(),
+        attempt: effect.attempt,
+        unanswered,
+    }
 }
 
 /// Those that match answer in order and the last repeats; but one without a `when` never takes over from one whose `when` is true.

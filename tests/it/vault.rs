@@ -1,4 +1,5 @@
 //! Sensitive values at rest and what becomes of them when their key is gone; audits that show whoever touched them.
 
 mod audit;
+mod canary;
 mod seals;

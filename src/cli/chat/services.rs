@@ -46,9 +46,12 @@ impl Perform for Services {
     }
 }
 
-/// A request as it would go over the wire, without credentials.
+/// A request as it would go over the wire, without credentials; of one with anything sensitive in it, only what it is made of.
 fn written_out(effect: &CallEffect) -> String {
     let request = &effect.request;
+    if request.sensitive {
+        return format!("{} …  ({})\nwith {}", method(request.method), request.action, effect.shown);
+    }
     let query: Vec<String> = request.query.iter().map(|(k, v)| format!("{k}={v}")).collect();
     let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
     let mut out = format!("{} {}{query}  ({})", method(request.method), request.path, request.action);
