@@ -10,6 +10,7 @@ mod locks;
 mod perform;
 mod runtime;
 mod texts;
+mod timers;
 mod vault;
 
 pub use clock::{Clock, Entropy, ManualClock, Seeded};

@@ -251,7 +251,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
         Ok(woken)
     }
 
-    async fn wake(&self, key: &ConversationKey) -> Result<TurnResult, DriverError> {
+    pub(super) async fn wake(&self, key: &ConversationKey) -> Result<TurnResult, DriverError> {
         let held = self.0.turns.lock(key).await;
         self.answered(self.turning(key), InputBody::Wake, held).await
     }
@@ -275,28 +275,9 @@ impl<S: Store, P: Perform> Runtime<S, P> {
         Ok(woken)
     }
 
-    /// Wakes conversations as their time comes, until it is dropped.
-    pub async fn run_timers(&self) -> DriverError {
-        loop {
-            let set = self.0.timer_set.notified();
-            let now = self.0.clock.now();
-            let next = match self.0.store.due(Timestamp::MAX, 1).await {
-                Ok(due) => due.first().map(|(at, _)| *at),
-                Err(e) => return e.into(),
-            };
-            match next {
-                Some(at) if at <= now => {
-                    if let Err(e) = self.wake_due(now).await {
-                        return e;
-                    }
-                    tokio::task::yield_now().await;
-                }
-                Some(at) => {
-                    let _ = tokio::time::timeout(until(now, at).min(Duration::from_mins(1)), set).await;
-                }
-                None => set.await,
-            }
-        }
+    /// Resolves when a timer may have been set.
+    pub(super) fn timer_set(&self) -> impl Future<Output = ()> + '_ {
+        self.0.timer_set.notified()
     }
 
     /// Waits until nothing of the conversation is under way, and gives where it stands then.
