@@ -11,6 +11,7 @@ mod explain;
 mod graph;
 mod new;
 mod schema;
+mod storage;
 mod terminal;
 mod test;
 mod workspace;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::terminal::{BAD, BOLD, CARE, DIM, NAME, Terminal};
-use super::workspace;
+use super::{storage, workspace};
 use super::{Failure, Outcome, Status};
 use crate::check::Loaded;
 use crate::driver::Clock;
@@ -24,7 +24,7 @@ use crate::transcript::{self, Stubs};
 use crate::value::Json;
 use lines::Lines;
 use services::{Notice, Services};
-use session::{Flow, Session};
+use session::{Flow, Session, Speaker};
 use watched::Watch;
 
 /// Talk to a workspace's journeys
@@ -35,6 +35,7 @@ use watched::Watch;
 #[command(after_help = "Examples:
   waypost chat shop
   waypost chat shop --journey cancel-order --trace
+  waypost chat shop --store sqlite:shop.db --conversation nora-1
   waypost chat shop --stubs shop/stubs.yaml
   SHOP_URL=https://… waypost chat shop --dry-run
   printf 'where is my order A1?\\n' | waypost chat shop
@@ -53,6 +54,12 @@ pub(super) struct Args {
     /// How services answer, as under `stubs:` in a transcript; actions without a stub are called
     #[arg(long, value_name = "FILE")]
     stubs: Option<PathBuf>,
+    /// Where the conversation is kept: `sqlite:FILE`, `postgres://…` or `memory`; left out: `store.url` of `waypost.yaml`, or memory
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+    /// The conversation to go on with, or the name of a new one; left out: a new one
+    #[arg(long, value_name = "ID")]
+    conversation: Option<String>,
     /// Send no writes: show what would be sent. Reads are sent
     #[arg(long)]
     dry_run: bool,
@@ -72,7 +79,8 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
         Some(path) => Some(read_stubs(path, &loaded, &clock, terminal)?),
         None => None,
     };
-    let http = HttpPerformer::new(&loaded, &Secrets::environment(&args.workspace), clock.as_fn());
+    let secrets = Secrets::environment(&args.workspace);
+    let http = HttpPerformer::new(&loaded, &secrets, clock.as_fn());
     let stubbed = |integration: &str| {
         stubs
             .as_ref()
@@ -84,9 +92,17 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
     let services = Services { stubs, http, dry_run: args.dry_run.then(|| dry_run(terminal)) };
     let name = loaded.settings.agent_name.clone().unwrap_or_else(|| loaded.settings.agent_slug.clone());
     let journeys = loaded.journeys.len();
-    let mut session = Session::open(loaded, services, clock, context, args.trace.then(|| watch(terminal)))?;
+    let executor = session::executor()?;
+    let address = storage::address(args.store.as_deref(), &loaded.settings, &args.workspace, &secrets)?;
+    let storage = storage::open(&address, &loaded.settings, &secrets, &executor, terminal)?;
+    let place = storage.place.clone();
+    let speaker = Speaker { conversation: args.conversation.clone(), context };
+    let mut session = Session::open(loaded, services, clock, storage, executor, speaker, args.trace.then(|| watch(terminal)))?;
     if terminal.is_interactive() {
         writeln!(terminal.err, "{BOLD}{name}{BOLD:#} {DIM}· {journeys} journeys · /help says what can be typed, Ctrl-D ends{DIM:#}")?;
+    }
+    if let Some(place) = place {
+        session.take_up(&place, terminal)?;
     }
     if let Some(journey) = &args.journey {
         session.start(journey, terminal)?;

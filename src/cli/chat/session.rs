@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::services::Services;
 use super::slash::{HELP, Line, read};
@@ -9,11 +10,17 @@ use super::watched::{Watch, Watched};
 use crate::check::Loaded;
 use crate::cli::Failure;
 use crate::cli::terminal::{BOLD, CARE, DIM, GOOD, NAME, Terminal};
-use crate::driver::{Clock, DriverError, Runtime, Turn, TurnResult};
+use crate::cli::storage::Storage;
+use crate::driver::{Clock, DriverError, Entropy, Runtime, Turn, TurnResult};
 use crate::engine::input::Open;
-use crate::engine::{Actor, Answer, Command, Phase, Principal, Status, TraceLine, trace};
-use crate::store::ConversationKey;
+use crate::engine::{Actor, Answer, Command, Event, EventBody, Phase, Principal, Status, TraceLine, trace};
+use crate::store::{ConversationKey, Store};
 use crate::value::{Json, Name};
+
+/// How often another process's work is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+/// Events that are shown at once.
+const NEWS: usize = 10_000;
 
 /// What comes after a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +37,10 @@ pub(in crate::cli) struct Session {
     runtime: Runtime<Watched, Services>,
     clock: Clock,
     key: ConversationKey,
+    /// Whether its store outlives the program, and others may use it too.
+    shared: bool,
+    /// The version that is shown.
+    seen: u64,
     answer: Answer,
     /// What was last decided and what came of it, and the last refusal, for `/why`.
     decided: Vec<TraceLine>,
@@ -38,26 +49,90 @@ pub(in crate::cli) struct Session {
     whole: bool,
 }
 
+/// Who speaks, and in which conversation.
+pub(in crate::cli) struct Speaker {
+    /// The conversation's id; none: a new one.
+    pub(in crate::cli) conversation: Option<String>,
+    /// What the host says of the user.
+    pub(in crate::cli) context: Json,
+}
+
 impl Session {
-    /// Opens a conversation of that user. The clock is the machine's, ahead of it by what `/wait` adds.
+    /// Opens a conversation, or goes on with one that its user has open. The clock is the machine's, ahead of it by what `/wait` adds.
     pub(in crate::cli) fn open(
         loaded: Loaded,
         services: Services,
         clock: Clock,
-        context: Json,
+        storage: Storage,
+        executor: tokio::runtime::Runtime,
+        speaker: Speaker,
         watch: Option<Watch>,
     ) -> Result<Self, Failure> {
-        let executor = executor()?;
         let agent = loaded.settings.agent_slug.clone();
+        let Speaker { conversation, context } = speaker;
         let user = context.pointer("/identity/user_id").and_then(Json::as_str).unwrap_or("you").into();
-        let open = Open { conversation: "".into(), tenant: "terminal".into(), agent, user_id: user, user: Arc::new(context) };
+        let conversation = conversation.unwrap_or_default().into();
+        let open = Open { conversation, tenant: "terminal".into(), agent, user_id: user, user: Arc::new(context) };
         let opened = executor.block_on(async {
-            let runtime = Runtime::new(loaded, Watched::new(watch), services, clock.clone())?;
+            let store = Watched::new(storage.store, watch);
+            let runtime = Runtime::with(loaded, store, services, clock.clone(), Entropy::System, storage.keys)?;
             let key = runtime.open(open).await?;
-            Ok((runtime, key))
+            let seen = runtime.state(&key).await?.version;
+            Ok((runtime, key, seen))
         });
-        let (runtime, key) = opened.map_err(|e| cannot(&e))?;
-        Ok(Self { executor, runtime, clock, key, answer: Answer::default(), decided: Vec::new(), refused: None, whole: false })
+        let (runtime, key, seen) = opened.map_err(|e| match e {
+            DriverError::NotYours(_) => {
+                Failure::new(e.to_string()).help("give the `--context` of the user that began it, or another `--conversation`")
+            }
+            _ => cannot(&e),
+        })?;
+        let answer = Answer::default();
+        Ok(Self { executor, runtime, clock, key, shared: false, seen, answer, decided: Vec::new(), refused: None, whole: false })
+    }
+
+    /// Says which conversation of a store this is and where it stands, and waits for what is under way in it, for as long as a turn
+    /// may take. From now on its timers run, and those of every other conversation there.
+    pub(in crate::cli) fn take_up(&mut self, place: &str, terminal: &mut Terminal) -> Result<(), Failure> {
+        let runtime = self.runtime.clone();
+        #[expect(clippy::disallowed_methods, reason = "the program's own task: it ends with the program")]
+        self.executor.spawn(async move { runtime.run_timers().await });
+        let id = self.key.id.clone();
+        let state = self.executor.block_on(self.runtime.state(&self.key)).map_err(|e| cannot(&e))?;
+        self.shared = true;
+        if state.turn == 0 {
+            writeln!(terminal.err, "{DIM}a new conversation, kept in {place}: go on with it by{DIM:#} --conversation {id}")?;
+            return Ok(());
+        }
+        writeln!(terminal.err, "{DIM}going on with the conversation {DIM:#}{id}{DIM}, kept in {place}{DIM:#}")?;
+        if state.is_working() {
+            writeln!(terminal.err, "{DIM}an action of it is under way: waiting for what comes of it{DIM:#}")?;
+        }
+        // What was said last is said again, then what comes of what is under way.
+        let last = self.executor.block_on(self.runtime.present(&self.key, Actor::User)).map_err(|e| cannot(&e))?;
+        self.seen = state.version;
+        let later = self.later(Actor::User, terminal)?;
+        let messages = last.messages.into_iter().chain(later.answer.messages).collect();
+        self.show(TurnResult { answer: Answer { messages, ..later.answer }, ..later }, terminal)
+    }
+
+    /// Where the conversation stands when nothing is under way in it any more, here or in another process; or after the time of a turn.
+    async fn settled(&self, actor: Actor) -> Result<Answer, DriverError> {
+        let limit = Duration::from_millis(self.runtime.workspace().settings.limits.turn_ms);
+        let waits = limit.as_millis() / LOOK.as_millis() + 1;
+        for _ in 0..waits {
+            let answer = self.runtime.settled(&self.key, actor).await?;
+            if answer.phase != Phase::Working {
+                return Ok(answer);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        self.runtime.present(&self.key, actor).await
+    }
+
+    /// What happened since it was last shown, before that version.
+    async fn news(&self, before: u64) -> Result<Vec<Event>, DriverError> {
+        let limit = usize::try_from(before.saturating_sub(self.seen)).unwrap_or(usize::MAX).min(NEWS);
+        Ok(self.runtime.store().events(&self.key, self.seen, limit).await?)
     }
 
     /// Puts remarks among what is said: the output tells the whole story.
@@ -78,6 +153,9 @@ impl Session {
             Line::Empty => {}
             Line::Say(text) => self.turn(Actor::User, Turn::Message(text.into()), terminal)?,
             Line::Command(actor, command) => self.turn(actor, Turn::Command(command), terminal)?,
+            Line::Wait(_) if self.shared => {
+                writeln!(terminal.err, "{CARE}time cannot be moved in a store that others share: leave `--store` out for that{CARE:#}")?;
+            }
             Line::Wait(by) => {
                 self.clock.shift(by);
                 self.wake(terminal)?;
@@ -99,31 +177,54 @@ impl Session {
 
     fn turn(&mut self, actor: Actor, turn: Turn, terminal: &mut Terminal) -> Result<(), Failure> {
         let principal = Principal { id: "terminal".into(), roles: Vec::new() };
-        let Self { executor, runtime, key, .. } = self;
-        let done = executor.block_on(async {
-            let mut result = runtime.turn(key, actor, principal, None, turn).await?;
-            if result.answer.phase == Phase::Working {
-                let messages = std::mem::take(&mut result.answer.messages);
-                let later = runtime.settled(key, actor).await?;
-                result.answer = Answer { messages: messages.into_iter().chain(later.messages.iter().cloned()).collect(), ..later };
-            }
-            Ok(result)
-        });
-        match done {
-            Ok(result) => self.show(result, terminal),
+        let done = self.executor.block_on(self.runtime.turn(&self.key, actor, principal, None, turn));
+        let mut result = match done {
+            Ok(result) => result,
             Err(error) => {
                 let error = cannot(&error);
                 terminal.complain(&error.message, error.help.as_deref());
-                Ok(())
+                return Ok(());
+            }
+        };
+        let began = result.answer.at.saturating_sub(result.events.len() as u64);
+        if began > self.seen {
+            let events = self.executor.block_on(self.news(began)).map_err(|e| cannot(&e))?;
+            for text in said(&events) {
+                say(terminal, "agent", text)?;
             }
         }
+        self.seen = result.answer.at;
+        if result.answer.phase == Phase::Working {
+            let later = self.later(actor, terminal)?;
+            let messages = result.answer.messages.into_iter().chain(later.answer.messages).collect();
+            result.events.extend(later.events);
+            result.answer = Answer { messages, ..later.answer };
+        }
+        self.show(result, terminal)
     }
 
-    /// Lets timers that have run out do their work.
+    /// What follows from what is under way: where the conversation stands then, and what was said on the way.
+    fn later(&mut self, actor: Actor, terminal: &mut Terminal) -> Result<TurnResult, Failure> {
+        terminal.flush()?;
+        let later = self.executor.block_on(async {
+            let answer = self.settled(actor).await?;
+            Ok((answer, self.news(u64::MAX).await?))
+        });
+        let (answer, events) = later.map_err(|e: DriverError| cannot(&e))?;
+        self.seen += events.len() as u64;
+        let messages = said(&events).cloned().collect();
+        Ok(TurnResult { answer: Answer { messages, ..answer }, events, repeated: false })
+    }
+
+    /// Lets timers that have run out do their work, and shows what happened without anybody typing.
     fn wake(&mut self, terminal: &mut Terminal) -> Result<(), Failure> {
-        let woken = self.executor.block_on(self.runtime.wake_due(self.clock.now())).map_err(|e| cannot(&e))?;
-        for (_, result) in woken {
-            self.show(result, terminal)?;
+        if !self.shared {
+            self.executor.block_on(self.runtime.wake_due(self.clock.now())).map_err(|e| cannot(&e))?;
+        }
+        let version = self.executor.block_on(self.runtime.state(&self.key)).map_err(|e| cannot(&e))?.version;
+        if version > self.seen {
+            let later = self.later(Actor::User, terminal)?;
+            self.show(later, terminal)?;
         }
         Ok(())
     }
@@ -199,6 +300,15 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// What was said to the user.
+fn said(events: &[Event]) -> impl Iterator<Item = &Arc<str>> {
+    events.iter().filter_map(|e| match &e.body {
+        EventBody::Said { text, .. } => Some(text),
+        EventBody::Question(question) => Some(&question.text),
+        _ => None,
+    })
 }
 
 /// Who said what, aligned, on as many lines as it has.

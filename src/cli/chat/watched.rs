@@ -1,4 +1,4 @@
-//! A store in memory that shows each event as soon as it is durable: the trace, as it happens.
+//! A store that shows each event as soon as it is durable: the trace, as it happens.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -8,22 +8,22 @@ use jiff::Timestamp;
 use crate::engine::{Event, TraceLine, trace};
 use crate::model::ContentHash;
 use crate::store::{
-    AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Held, Listed, MemoryStore, Reply, Stat, Store, StoreError,
+    AnyStore, AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Held, Listed, Reply, Stat, Store, StoreError,
     Stored, Version,
 };
 
 /// Shows lines of the trace.
 pub(in crate::cli) type Watch = Arc<dyn Fn(&TraceLine) + Send + Sync>;
 
-/// A store in memory, and whoever watches it.
+/// A store, and whoever watches it.
 pub(in crate::cli) struct Watched {
-    store: MemoryStore,
+    store: AnyStore,
     watch: Option<Watch>,
 }
 
 impl Watched {
-    pub(in crate::cli) fn new(watch: Option<Watch>) -> Self {
-        Self { store: MemoryStore::default(), watch }
+    pub(in crate::cli) fn new(store: AnyStore, watch: Option<Watch>) -> Self {
+        Self { store, watch }
     }
 }
 

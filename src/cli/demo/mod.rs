@@ -8,13 +8,14 @@ use std::io::Write;
 use std::sync::Arc;
 
 use super::chat::services::Services;
-use super::chat::session::Session;
+use super::chat::session::{Session, Speaker};
 use super::chat::{talk, watch};
 use super::terminal::{BOLD, DIM, NAME, Terminal};
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, storage};
 use crate::check;
 use crate::driver::Clock;
 use crate::outbound::{HttpPerformer, Secrets};
+use crate::store::Address;
 use crate::value::Json;
 use backend::Backend;
 
@@ -64,7 +65,9 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
     let secrets = Secrets::given([("SHOP_URL", backend.url())]);
     let http = HttpPerformer::new(&loaded, &secrets, clock.as_fn());
     let services = Services { stubs: None, http, dry_run: None };
-    let mut session = Session::open(loaded, services, clock, Json::Null, args.trace.then(|| watch(terminal)))?;
+    let storage = storage::open(&Address::Memory, &loaded.settings, &secrets, &executor, terminal)?;
+    let speaker = Speaker { conversation: None, context: Json::Null };
+    let mut session = Session::open(loaded, services, clock, storage, executor, speaker, args.trace.then(|| watch(terminal)))?;
     if args.scripted || !terminal.is_interactive() {
         return script::play(&mut session, &backend, terminal);
     }
