@@ -23,6 +23,7 @@ mod once;
 mod outbound;
 mod policies;
 mod properties;
+mod recovery;
 mod sound;
 mod spec;
 mod store;
