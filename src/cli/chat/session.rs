@@ -186,9 +186,10 @@ impl Session {
                 return Ok(());
             }
         };
-        let began = result.answer.at.saturating_sub(result.events.len() as u64);
-        if began > self.seen {
-            let events = self.executor.block_on(self.news(began)).map_err(|e| cannot(&e))?;
+        if self.shared {
+            // Before this turn, or during it, others may have gone on with the conversation.
+            let mut events = self.executor.block_on(self.news(result.answer.at)).map_err(|e| cannot(&e))?;
+            events.retain(|e| !result.events.contains(e));
             for text in said(&events) {
                 say(terminal, "agent", text)?;
             }
