@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 /// Longer than anything here takes.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// A back end that keeps whoever orders waiting until it is told, and counts what it was asked.
 struct BackEnd {
@@ -73,7 +73,8 @@ fn serve(mut stream: TcpStream, asked: &Mutex<BTreeMap<String, usize>>, gate: &(
         drop(gate.1.wait_while(gate.0.lock().unwrap(), |open| !*open).unwrap());
     }
     // Whoever asked may be gone by now.
-    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 12\r\nconnection: close\r\n\r\n{\"id\": \"77\"}");
+    let _ = stream
+        .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 12\r\nconnection: close\r\n\r\n{\"id\": \"77\"}");
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test's server and readers")]

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::terminal::{BAD, BOLD, CARE, DIM, NAME, Terminal};
-use super::{storage, workspace};
 use super::{Failure, Outcome, Status};
+use super::{storage, workspace};
 use crate::check::Loaded;
 use crate::driver::Clock;
 use crate::engine::TraceLine;

@@ -9,8 +9,8 @@ use super::slash::{HELP, Line, read};
 use super::watched::{Watch, Watched};
 use crate::check::Loaded;
 use crate::cli::Failure;
-use crate::cli::terminal::{BOLD, CARE, DIM, GOOD, NAME, Terminal};
 use crate::cli::storage::Storage;
+use crate::cli::terminal::{BOLD, CARE, DIM, GOOD, NAME, Terminal};
 use crate::driver::{Clock, DriverError, Entropy, Runtime, Turn, TurnResult};
 use crate::engine::input::Open;
 use crate::engine::{Actor, Answer, Command, Event, EventBody, Phase, Principal, Status, TraceLine, trace};
@@ -94,7 +94,6 @@ impl Session {
     /// may take. From now on its timers run, and those of every other conversation there.
     pub(in crate::cli) fn take_up(&mut self, place: &str, terminal: &mut Terminal) -> Result<(), Failure> {
         let runtime = self.runtime.clone();
-        #[expect(clippy::disallowed_methods, reason = "the program's own task: it ends with the program")]
         self.executor.spawn(async move { runtime.run_timers().await });
         let id = self.key.id.clone();
         let state = self.executor.block_on(self.runtime.state(&self.key)).map_err(|e| cannot(&e))?;
