@@ -201,7 +201,11 @@ impl Turn<'_> {
 
     fn build(&self, wanted: &Wanted<'_>, run: &Run) -> Result<(Value, super::effect::Request, Vec<Source>, AuthorsKey), String> {
         let action = wanted.action;
-        let view = View::new(&self.state, Some(run), self.at).each(wanted.each);
+        let mut view = View::new(&self.state, Some(run), self.at).each(wanted.each);
+        // What settles the doubt of a write is asked with the inputs of the write.
+        if let Some(write) = self.state.flight.as_ref().filter(|_| wanted.purpose == Purpose::Reconcile) {
+            view = view.inputs(&write.inputs);
+        }
         let resolved = inputs::resolve(action, wanted.inputs, &view, &self.state, run)?;
         let view = View::new(&self.state, Some(run), self.at).each(wanted.each).inputs(&resolved.value);
         let request = request::build(action, &resolved.value, &view)?;

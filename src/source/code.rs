@@ -60,6 +60,7 @@ codes! {
     WP0405 Error "$user assigned";
     WP0406 Error "missing input";
     WP0407 Warning "unused variable";
+    WP0408 Warning "expression that is read as text";
     WP0501 Error "no confirm on a way to an action that needs one";
     WP0502 Error "yes ended before the action";
     WP0504 Error "sent on a yes and not shown";

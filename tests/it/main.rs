@@ -24,6 +24,7 @@ mod outbound;
 mod policies;
 mod properties;
 mod recovery;
+mod retail;
 mod sound;
 mod spec;
 mod store;

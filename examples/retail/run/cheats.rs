@@ -85,11 +85,11 @@ pub struct Row {
     pub cells: Vec<Cell>,
 }
 
-/// Tries every cheat on every write of the tasks that the shop itself takes.
-pub async fn run(tasks: &[Task], desk: &Desk, shop: &Shop) -> Result<Vec<Row>, Failed> {
+/// Tries every cheat on the writes of the tasks that are picked, if the shop itself takes them.
+pub async fn run(tasks: &[Task], desk: &Desk, shop: &Shop, mut pick: impl FnMut(&Write) -> bool) -> Result<Vec<Row>, Failed> {
     let mut rows = Vec::new();
     for (n, task) in tasks.iter().enumerate() {
-        for (i, write) in task.writes.iter().enumerate() {
+        for (i, write) in task.writes.iter().enumerate().filter(|(_, w)| pick(w)) {
             let before = task.writes.get(..i).unwrap_or_default();
             let mut trial = Trial { desk, shop, before, write, words: &task.words, state: Value::Null };
             trial.prepare().await?;
@@ -206,7 +206,7 @@ impl Trial<'_> {
                 if old.is_empty() {
                     return Ok(None);
                 }
-                self.answer(&talk, &old, honest).await?;
+                self.answer(&talk, &old, own.is_some(), honest).await?;
             }
             Cheat::Changed => {
                 talk.lead(write, customer, self.words).await?;
@@ -215,7 +215,7 @@ impl Trial<'_> {
                 talk.agent(Command::Correct(vec![(Name::new(key), other)])).await?;
                 let back = write.values.get(key).cloned().unwrap_or_default();
                 talk.agent(Command::Fill(vec![(Name::new(key), back)])).await?;
-                self.answer(&talk, &old, honest).await?;
+                self.answer(&talk, &old, true, honest).await?;
             }
             Cheat::OtherProduct => {
                 let Some(mixed) = self.mixed().await? else { return Ok(None) };
@@ -256,16 +256,19 @@ impl Trial<'_> {
         self.shop.writes_since(mark).map(Some)
     }
 
-    /// The customer answers an old question, or, if honest, the present one.
-    async fn answer(&self, talk: &Conversation<'_>, old: &[String], honest: bool) -> Result<(), Failed> {
+    /// The customer answers old questions, or, if honest, the present one. `unseen`: the present one was given to the agent only, so that
+    /// a plain yes is not to it either.
+    async fn answer(&self, talk: &Conversation<'_>, old: &[String], unseen: bool, honest: bool) -> Result<(), Failed> {
         if honest {
             return insist(talk).await;
         }
         for question in old {
             talk.yes(question).await?;
         }
-        // Said by a channel that was not given the present question: it is put there first.
-        talk.user("yes").await.map(drop)
+        if unseen {
+            talk.user("yes").await?;
+        }
+        Ok(())
     }
 
     /// The same wish of another customer, for an order of theirs in such a status. For an account there is none: it names nobody.

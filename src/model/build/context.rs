@@ -49,6 +49,13 @@ impl Seen {
     }
 }
 
+/// Whether a text holds something of a root of expressions: `$inputs.flat`.
+fn names_a_root(text: &str) -> bool {
+    const ROOTS: [&str; 8] = ["variables", "data", "fields", "context", "user", "conversation", "inputs", "each"];
+    let member = |rest: &str| rest.starts_with('[') || rest.strip_prefix('.').is_some_and(|m| m.starts_with(char::is_alphabetic));
+    text.split('$').skip(1).any(|part| ROOTS.iter().any(|root| part.strip_prefix(root).is_some_and(member)))
+}
+
 impl<'s> Context<'s> {
     pub fn new(texts: Vec<&'s str>) -> Self {
         Self { texts, diagnostics: Diagnostics::default(), guesses: MAX_GUESSES }
@@ -139,6 +146,10 @@ impl<'s> Context<'s> {
                 // `${NAME}` is a secret, resolved where it is sent; `${{` is a dollar before a template.
                 let expression = written.starts_with('$') && !written.starts_with("${") && !written.starts_with("$$");
                 let Some(text) = self.text(node).filter(|_| expression || written.contains("{{")) else {
+                    if names_a_root(written) {
+                        let d = Diagnostic::new(Code::WP0408, node.span, "this is sent as text, though it reads like an expression");
+                        self.push(d.help("an expression here begins with `$`: `set` a variable to this one, or write a template, `{{ … }}`"));
+                    }
                     return Operand::Literal(literal);
                 };
                 if expression { Operand::Expr(self.parse(text)) } else { Operand::Template(self.parse_template(text)) }
