@@ -105,10 +105,10 @@ fn text(
     Ok((Saying { text: full.into(), redacted: tainted.then(|| hidden.into()), unset }, shown))
 }
 
-/// A value as a person reads it: a list by its elements.
+/// A value as a person reads it: a list by its elements, which cannot be taken for several.
 fn parts(json: &Json) -> Vec<String> {
     match json {
-        Json::Array(items) => items.iter().map(display).collect(),
+        Json::Array(items) => items.iter().map(|i| if display(i).contains(',') { i.to_string() } else { display(i) }).collect(),
         other => vec![display(other)],
     }
 }
