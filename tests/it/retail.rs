@@ -9,6 +9,7 @@ use self::run::shop::{Shop, Write};
 use self::run::tasks;
 
 #[path = "../../examples/retail/run/mod.rs"]
+#[expect(dead_code, reason = "the example needs more of it")]
 mod run;
 
 const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/retail");
@@ -17,7 +18,12 @@ const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/retail");
 fn its_policy_is_kept_in_transcripts() {
     for args in [["check", "--deny", "warnings"].as_slice(), &["test"]] {
         let output = Command::new(env!("CARGO_BIN_EXE_waypost")).args(args).arg(WORKSPACE).output().unwrap();
-        assert!(output.status.success(), "{args:?}\n{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{args:?}\n{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 }
 

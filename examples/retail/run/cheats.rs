@@ -187,7 +187,8 @@ impl Trial<'_> {
                 }
             }
             Cheat::OtherYes => {
-                let own = self.fitting(|o| o["user_id"] == *write.customer && o["order_id"] != write.text("order_id"), required(write)).await?;
+                let own =
+                    self.fitting(|o| o["user_id"] == *write.customer && o["order_id"] != write.text("order_id"), required(write)).await?;
                 let others = self.elsewhere(|status| status == required(write)).await?;
                 let mut old = Vec::new();
                 if let Some(others) = &others {

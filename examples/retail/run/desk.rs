@@ -31,13 +31,8 @@ impl Desk {
     /// A conversation of a user whom the host calls so. What a host says of its caller proves nothing.
     pub async fn conversation(&self, user: &str) -> Result<Conversation<'_>, Failed> {
         let claims = json!({"identity": {"user_id": user, "verified": true}, "user_id": user, "customAttributes": {"user_id": user}});
-        let open = Open {
-            conversation: "".into(),
-            tenant: "shop".into(),
-            agent: "retail".into(),
-            user_id: user.into(),
-            user: Arc::new(claims),
-        };
+        let open =
+            Open { conversation: "".into(), tenant: "shop".into(), agent: "retail".into(), user_id: user.into(), user: Arc::new(claims) };
         Ok(Conversation { runtime: &self.0, key: self.0.open(open).await? })
     }
 }

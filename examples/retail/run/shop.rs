@@ -118,7 +118,14 @@ impl Shop {
 
     /// One that runs already, and the file that it logs to.
     pub fn at(url: &str, log: &Path) -> Result<Self, Failed> {
-        Ok(Self { client: client()?, url: url.trim_end_matches('/').into(), log: log.into(), fresh: Cell::new(None), child: None, _directory: None })
+        Ok(Self {
+            client: client()?,
+            url: url.trim_end_matches('/').into(),
+            log: log.into(),
+            fresh: Cell::new(None),
+            child: None,
+            _directory: None,
+        })
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(u16, Value), Failed> {

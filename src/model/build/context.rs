@@ -148,7 +148,9 @@ impl<'s> Context<'s> {
                 let Some(text) = self.text(node).filter(|_| expression || written.contains("{{")) else {
                     if names_a_root(written) {
                         let d = Diagnostic::new(Code::WP0408, node.span, "this is sent as text, though it reads like an expression");
-                        self.push(d.help("an expression here begins with `$`: `set` a variable to this one, or write a template, `{{ … }}`"));
+                        self.push(
+                            d.help("an expression here begins with `$`: `set` a variable to this one, or write a template, `{{ … }}`"),
+                        );
                     }
                     return Operand::Literal(literal);
                 };
