@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::address::Address;
 use super::{
-    AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Held, Listed, MemoryStore, Reply, Seals, SqliteStore,
-    Stat, Store, StoreError, Stored, Version,
+    AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Held, Listed, MemoryStore, PostgresStore, Reply, Seals,
+    SqliteStore, Stat, Store, StoreError, Stored, Version,
 };
 use crate::engine::Event;
 use crate::model::workspace::ContentHash;
@@ -20,6 +20,8 @@ pub enum AnyStore {
     Memory(MemoryStore),
     /// In a file.
     Sqlite(SqliteStore),
+    /// On a server.
+    Postgres(PostgresStore),
 }
 
 /// Opens the store at an address.
@@ -27,7 +29,7 @@ pub async fn open(address: &Address, seals: Seals) -> Result<AnyStore, StoreErro
     match address {
         Address::Memory => Ok(AnyStore::Memory(MemoryStore::with(seals))),
         Address::Sqlite(path) => Ok(AnyStore::Sqlite(SqliteStore::open(path, seals)?)),
-        Address::Postgres(_) => Err(StoreError::Unsupported("PostgreSQL is not built in".into())),
+        Address::Postgres(url) => Ok(AnyStore::Postgres(PostgresStore::open(url, seals).await?)),
     }
 }
 
@@ -37,6 +39,7 @@ impl AnyStore {
         match self {
             Self::Memory(_) => Err(StoreError::Unsupported("a store in memory has nothing to back up".into())),
             Self::Sqlite(store) => store.backup(into).await,
+            Self::Postgres(_) => Err(StoreError::Unsupported("a store on a server is backed up by `pg_dump --schema waypost`".into())),
         }
     }
 }
@@ -47,6 +50,7 @@ macro_rules! each {
         match $self {
             Self::Memory($store) => $call.await,
             Self::Sqlite($store) => $call.await,
+            Self::Postgres($store) => $call.await,
         }
     };
 }

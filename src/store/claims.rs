@@ -26,18 +26,26 @@ pub(super) struct Held<C> {
     pub(super) conversation: C,
     /// For which request.
     pub(super) digest: Arc<str>,
-    /// What came of it, if that can still be read. Without it the key is reserved.
-    pub(super) applied: Option<Option<Recorded>>,
+    /// What came of it.
+    pub(super) came: Came,
+}
+
+/// What came of the request of a key.
+#[derive(Debug)]
+pub(super) enum Came {
+    /// Nothing yet: the key is reserved.
+    Nothing,
+    /// It was done; the answer, if it can still be read.
+    Applied(Option<Recorded>),
 }
 
 impl<C: PartialEq> Held<C> {
     /// Why a conversation that asks for the key cannot have it, now that it is taken.
     pub(super) fn check(&self, claim: &Claim, digest: &str, conversation: &C) -> Option<Refused> {
-        match &self.applied {
+        match &self.came {
             _ if *self.digest != *digest => Some(refused(claim, "other_inputs")),
-            Some(recorded) => Some(Refused { recorded: recorded.clone(), ..refused(claim, "applied") }),
-            None if self.conversation != *conversation => Some(refused(claim, "busy")),
-            None => None,
+            Came::Applied(recorded) => Some(Refused { recorded: recorded.clone(), ..refused(claim, "applied") }),
+            Came::Nothing => (self.conversation != *conversation).then(|| refused(claim, "busy")),
         }
     }
 }
@@ -104,17 +112,17 @@ impl Ledger {
             Claim::Message { .. } => {}
             Claim::Key { key, digest } => {
                 self.keys.retain(|_, k| k.counts(now));
-                let held = Held { conversation: conversation.clone(), digest, applied: None };
+                let held = Held { conversation: conversation.clone(), digest, came: Came::Nothing };
                 self.keys.insert(key, Key { held, until: None });
             }
             Claim::KeyApplied { key, recorded, until } => {
                 if let Some(key) = self.keys.get_mut(&key).filter(|k| k.held.conversation == *conversation) {
-                    key.held.applied = Some(Some(recorded));
+                    key.held.came = Came::Applied(Some(recorded));
                     key.until = Some(until);
                 }
             }
             Claim::KeyFreed { key } => {
-                if self.keys.get(&key).is_some_and(|k| k.held.conversation == *conversation && k.held.applied.is_none()) {
+                if self.keys.get(&key).is_some_and(|k| k.held.conversation == *conversation && matches!(k.held.came, Came::Nothing)) {
                     self.keys.remove(&key);
                 }
             }

@@ -8,6 +8,7 @@ mod claims;
 mod log;
 mod memory;
 mod pack;
+mod postgres;
 mod rows;
 pub mod seal;
 mod sqlite;
@@ -23,6 +24,7 @@ use crate::model::workspace::ContentHash;
 pub use address::Address;
 pub use any::{AnyStore, open};
 pub use memory::MemoryStore;
+pub use postgres::PostgresStore;
 pub use seal::Seals;
 pub use sqlite::SqliteStore;
 

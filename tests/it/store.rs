@@ -1,13 +1,16 @@
 //! What every store must do, written once for all of them.
 
+mod cluster;
+mod faults;
+
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use waypost::engine::{Answer, CallResult, Claim, Event, EventBody, HoldChange, HoldRow, Recorded, State};
 use waypost::model::ContentHash;
 use waypost::store::{
-    AuditHead, AuditRow, Commit, Committed, ConversationKey, Held, MemoryStore, Owner, Reply, SNAPSHOT_EVERY, Seals, SqliteStore, Store,
-    StoreError, VERSIONS_KEPT, Version,
+    AuditHead, AuditRow, Commit, Committed, ConversationKey, Held, MemoryStore, Owner, PostgresStore, Reply, SNAPSHOT_EVERY, Seals,
+    SqliteStore, Store, StoreError, VERSIONS_KEPT, Version,
 };
 use waypost::value::Taint;
 
@@ -44,18 +47,31 @@ fn sqlite() -> Sqlite {
     Sqlite { store, _directory: directory }
 }
 
+impl Fresh for PostgresStore {
+    type Store = Self;
+    fn store(&self) -> &Self {
+        self
+    }
+}
+
+/// `None` where there is no PostgreSQL.
+async fn postgres() -> Option<PostgresStore> {
+    Some(PostgresStore::open(&cluster::shared()?.database(), Seals::default()).await.unwrap())
+}
+
 /// Runs the whole contract against every kind of store.
 macro_rules! contract {
     ($($case:ident),* $(,)?) => {
-        contract!(@kind memory, super::Memory(waypost::store::MemoryStore::new()), $($case),*);
-        contract!(@kind sqlite, super::sqlite(), $($case),*);
+        contract!(@kind memory, Some(super::Memory(waypost::store::MemoryStore::new())), $($case),*);
+        contract!(@kind sqlite, Some(super::sqlite()), $($case),*);
+        contract!(@kind postgres, super::postgres().await, $($case),*);
     };
     (@kind $kind:ident, $new:expr, $($case:ident),*) => {
         mod $kind {
             use super::Fresh as _;
             $(#[tokio::test]
             async fn $case() {
-                let fresh = $new;
+                let Some(fresh) = $new else { return };
                 super::$case(fresh.store()).await;
             })*
         }
@@ -539,4 +555,23 @@ async fn a_full_log_is_small_and_still_whole() {
         let expected: Vec<_> = (0..SNAPSHOT_EVERY / 4).map(|n| event(&text(c, n))).collect();
         assert_eq!(stored.events, expected);
     }
+}
+
+#[tokio::test]
+async fn a_server_is_spoken_to_over_tls_where_the_url_asks_for_it() {
+    let Some(cluster) = cluster::shared() else { return };
+    let (url, root) = (cluster.database(), cluster.root());
+    let open = async |mode: &str| PostgresStore::open(&format!("{url}?{mode}"), Seals::default()).await;
+    let over = async |mode: &str| {
+        let store = open(mode).await.unwrap();
+        done(&store, commit(mode, 0, &["a"])).await;
+        let ssl = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity a USING (pid) WHERE a.application_name = 'waypost' AND datname = current_database()";
+        cluster.sql(url.rsplit('/').next().unwrap(), ssl) == "t"
+    };
+    let trusted = format!("sslmode=verify-full&sslrootcert={}", root.display());
+    assert!(over(&trusted).await);
+    assert!(!over("sslmode=disable").await);
+    // Nobody has vouched for this one.
+    assert!(matches!(open("sslmode=require").await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(open("sslmode=sometimes").await, Err(StoreError::Unsupported(_))));
 }

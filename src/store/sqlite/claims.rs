@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::super::claims::{Held, limited, plus, refused, taken, under, window_start};
+use super::super::claims::{Came, Held, limited, plus, refused, taken, under, window_start};
 use super::super::pack::{pack, unpack};
 use super::super::rows::{Rows, digest, nanos, time};
 use super::super::{MESSAGE_IDS_KEPT, Seals, StoreError};
@@ -47,8 +47,11 @@ fn check(
                 .optional()
                 .map_err(failed)?;
             let Some((holder, digested, applied)) = held else { return Ok(None) };
-            let applied = applied.map(|packed| seals.read_recorded(&under(tenant, key), &unpack(&packed)?)).transpose()?;
-            let held = Held { conversation: Some(holder), digest: digested.into(), applied };
+            let came = match applied {
+                Some(packed) => Came::Applied(seals.read_recorded(&under(tenant, key), &unpack(&packed)?)?),
+                None => Came::Nothing,
+            };
+            let held = Held { conversation: Some(holder), digest: digested.into(), came };
             Ok(held.check(claim, digest, &conversation))
         }
         Claim::Rate { bucket, max, per_s } => {

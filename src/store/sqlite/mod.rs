@@ -28,6 +28,8 @@ use writer::Writer;
 
 /// How long a lock of another process is waited for.
 pub const BUSY: Duration = Duration::from_secs(5);
+/// What is said of a file that is there, and of one that SQLite needs beside it.
+const CANNOT_OPEN: &str = "its file cannot be opened";
 /// Reading connections that are kept.
 const READERS: usize = 8;
 
@@ -196,7 +198,7 @@ fn failed(error: rusqlite::Error) -> StoreError {
         Code::DatabaseBusy | Code::DatabaseLocked | Code::FileLockingProtocolFailed => {
             StoreError::Unavailable("its file is locked by another program".into())
         }
-        Code::CannotOpen => StoreError::Unavailable("its file cannot be opened".into()),
+        Code::CannotOpen => StoreError::Unavailable(CANNOT_OPEN.into()),
         Code::SystemIoFailure => StoreError::Unavailable("its file cannot be read or written: the disk reports a failure".into()),
         Code::DatabaseCorrupt => StoreError::Corrupt("the file is damaged".into()),
         Code::NotADatabase => StoreError::Unsupported("the file is not a database of SQLite".into()),

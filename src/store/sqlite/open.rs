@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 
 use super::super::StoreError;
-use super::failed;
+use super::{CANNOT_OPEN, failed};
 
 /// Every version of the tables, as what to do to come from the one before.
 const MIGRATIONS: &[&str] = &[include_str!("1.sql")];
@@ -19,11 +19,13 @@ pub(super) fn writing(path: &Path, busy: Duration) -> Result<Connection, StoreEr
     let shown = path.display();
     let mut connection = Connection::open_with_flags(path, flags)
         .map_err(|_| StoreError::Unavailable(format!("`{shown}` cannot be opened: is its directory there, and may you write to it?")))?;
-    prepare(&connection, busy).map_err(failed)?;
-    let found = migrated(&mut connection, path);
-    match found {
+    match prepare(&connection, busy).map_err(failed).and_then(|()| migrated(&mut connection, path)) {
         Err(StoreError::Unsupported(why)) => Err(StoreError::Unsupported(format!("`{shown}` {why}"))),
         Err(StoreError::Corrupt(why)) => Err(StoreError::Corrupt(format!("`{shown}`: {why}"))),
+        // The file is there, but not what SQLite needs beside it, not even to read.
+        Err(StoreError::Unavailable(why)) if why == CANNOT_OPEN => {
+            Err(StoreError::Unwritable(format!("`{shown}` and its directory may only be read")))
+        }
         Err(other) => Err(other),
         Ok(()) => Ok(connection),
     }

@@ -1,0 +1,45 @@
+//! Takes away what was kept of a user.
+
+use deadpool_postgres::Object;
+
+use super::super::rows::ERASED;
+use super::super::{DigestText, Erased, StoreError};
+use super::Failure;
+
+/// Conversations that one transaction takes.
+const SOME: i64 = 64;
+/// Everything of a conversation but its own row and its audit.
+const OF_A_CONVERSATION: [&str; 6] = ["events", "snapshots", "messages", "holds", "keys", "pins"];
+
+/// Erases some of the conversations of a user.
+pub(super) async fn some(mut client: Object, tenant: &str, user: &str, digest: &DigestText) -> Result<Erased, Failure> {
+    let transaction = client.transaction().await?;
+    let mut erased = Erased::default();
+    let sql = "UPDATE waypost.conversations SET user_id = '', wake_at = NULL, life = $3 WHERE row IN
+         (SELECT row FROM waypost.conversations WHERE tenant = $1 AND user_id = $2 AND life < $3 LIMIT $4 FOR UPDATE) RETURNING row";
+    for found in transaction.query(sql, &[&tenant, &user, &ERASED, &SOME]).await? {
+        let conversation: i64 = found.try_get(0)?;
+        for table in OF_A_CONVERSATION {
+            transaction.execute(&format!("DELETE FROM waypost.{table} WHERE conversation = $1"), &[&conversation]).await?;
+        }
+        let sql = "SELECT seq, text FROM waypost.audit WHERE conversation = $1 AND NOT erased";
+        let (mut numbers, mut digests) = (Vec::<i64>::new(), Vec::new());
+        for row in transaction.query(sql, &[&conversation]).await? {
+            numbers.push(row.try_get(0)?);
+            digests.push(digest(row.try_get(1)?).to_string());
+        }
+        let sql = "UPDATE waypost.audit a SET text = d.text, erased = true FROM unnest($2::bigint[], $3::text[]) d (seq, text)
+             WHERE a.conversation = $1 AND a.seq = d.seq";
+        let rows = transaction.execute(sql, &[&conversation, &numbers, &digests]).await?;
+        erased.audit += rows;
+        erased.conversations += 1;
+    }
+    transaction.commit().await?;
+    Ok(erased)
+}
+
+/// Lets the server take what was erased out of its tables.
+pub(super) async fn settle(client: Object) -> Result<(), StoreError> {
+    let tables = OF_A_CONVERSATION.map(|t| format!("waypost.{t}")).join(", ");
+    client.batch_execute(&format!("VACUUM {tables}, waypost.audit, waypost.conversations")).await.map_err(|e| Failure::from(e).into())
+}

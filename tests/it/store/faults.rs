@@ -1,0 +1,265 @@
+//! What stores do when what they stand on fails: a clear error, nothing lost, and on they go when it is back.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use waypost::store::{Commit, Committed, PostgresStore, Seals, SqliteStore, Store, StoreError};
+
+use super::cluster::{self, Cluster};
+use super::{commit, done, event, key};
+
+fn file(name: &str) -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(name);
+    (directory, path)
+}
+
+fn open(path: &Path) -> Result<SqliteStore, StoreError> {
+    SqliteStore::open_waiting(path, Seals::default(), Duration::from_millis(50))
+}
+
+/// A file system in memory, of a size.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    /// `None` where one may not mount anything; in CI one may.
+    fn of(size: &str) -> Option<Self> {
+        let disk = Self(tempfile::tempdir().unwrap());
+        if disk.mount(&format!("size={size}"), false) {
+            return Some(disk);
+        }
+        #[expect(clippy::disallowed_methods, reason = "the environment says whether this is CI")]
+        let ci = std::env::var_os("CI").is_some();
+        assert!(!ci, "a file system cannot be mounted");
+        eprintln!("skipped: a file system cannot be mounted");
+        None
+    }
+
+    fn mount(&self, options: &str, again: bool) -> bool {
+        let options = if again { format!("remount,{options}") } else { options.to_owned() };
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(self.0.path());
+        mount.output().is_ok_and(|o| o.status.success())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("store.db")
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).output();
+    }
+}
+
+fn large(id: &str, version: u64) -> Commit {
+    // Nothing that can be packed.
+    let mut n = version + 1;
+    let text: String = (0..20_000)
+        .map(|_| {
+            n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from(b'!' + u8::try_from((n >> 40) % 90).unwrap())
+        })
+        .collect();
+    commit(id, version, &[&text])
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_and_nothing_is_lost() {
+    let Some(disk) = Disk::of("1m") else { return };
+    let store = open(&disk.path()).unwrap();
+    let mut version = 0;
+    let error = loop {
+        assert!(version < 1_000, "the disk is never full");
+        match store.commit(large("c", version)).await {
+            Ok(Committed::Done { version: done }) => version = done,
+            other => break other.unwrap_err(),
+        }
+    };
+    assert_eq!(error.to_string(), "the store cannot be written to: its disk is full");
+    assert!(version > 5);
+    assert_eq!(store.load(&key("c"), 0).await.unwrap().unwrap().version, version);
+    assert!(disk.mount("size=8m", true));
+    assert_eq!(done(&store, large("c", version)).await, version + 1);
+    drop(store);
+    let again = open(&disk.path()).unwrap();
+    assert_eq!(again.load(&key("c"), 0).await.unwrap().unwrap().events.len() as u64, version + 1);
+}
+
+#[tokio::test]
+async fn a_disk_that_may_only_be_read_is_said() {
+    let Some(disk) = Disk::of("8m") else { return };
+    let store = open(&disk.path()).unwrap();
+    done(&store, commit("c", 0, &["a"])).await;
+    drop(store);
+    assert!(disk.mount("ro", true));
+    let error = open(&disk.path()).unwrap_err().to_string();
+    assert!(
+        error.starts_with("the store cannot be written to: `") && error.ends_with("store.db` and its directory may only be read"),
+        "{error}"
+    );
+    let error = open(&disk.0.path().join("other.db")).unwrap_err().to_string();
+    assert!(error.contains("other.db` cannot be opened"), "{error}");
+    assert!(disk.mount("rw", true));
+    done(&open(&disk.path()).unwrap(), commit("c", 1, &["b"])).await;
+}
+
+#[tokio::test]
+async fn a_locked_file_is_waited_for_and_then_said() {
+    let (_directory, path) = file("store.db");
+    let store = open(&path).unwrap();
+    done(&store, commit("c", 0, &["a"])).await;
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = store.commit(commit("c", 1, &["b"])).await.unwrap_err();
+    assert_eq!(error.to_string(), "the store cannot be reached: its file is locked by another program");
+    assert_eq!(store.load(&key("c"), 0).await.unwrap().unwrap().version, 1, "it can still be read");
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(done(&store, commit("c", 1, &["b"])).await, 2);
+}
+
+#[tokio::test]
+async fn one_commit_that_cannot_be_done_takes_no_other_with_it() {
+    let (_directory, path) = file("store.db");
+    let store = open(&path).unwrap();
+    let nobody = Commit { owner: None, ..commit("nobody", 0, &["a"]) };
+    let (a, nobody, b) = tokio::join!(store.commit(commit("a", 0, &["a"])), store.commit(nobody), store.commit(commit("b", 0, &["b"])));
+    assert!(matches!((a, b), (Ok(Committed::Done { .. }), Ok(Committed::Done { .. }))));
+    assert!(matches!(nobody, Err(StoreError::Corrupt(_))));
+    assert_eq!(store.load(&key("b"), 0).await.unwrap().unwrap().events, [event("b")]);
+}
+
+#[tokio::test]
+async fn many_commits_share_a_transaction() {
+    let (_directory, path) = file("store.db");
+    let store = open(&path).unwrap();
+    let mut all = tokio::task::JoinSet::new();
+    for n in 0..200 {
+        let store = store.clone();
+        all.spawn(async move { done(&store, commit(&format!("c-{n}"), 0, &["a"])).await });
+    }
+    while let Some(version) = all.join_next().await {
+        assert_eq!(version.unwrap(), 1);
+    }
+    let stat = store.stat().await.unwrap();
+    assert_eq!((stat.commits, stat.conversations), (200, 200));
+    assert!(stat.transactions <= 40, "{} transactions", stat.transactions);
+}
+
+#[tokio::test]
+async fn two_programs_may_have_one_file() {
+    let (_directory, path) = file("store.db");
+    let (one, two) = (SqliteStore::open(&path, Seals::default()).unwrap(), SqliteStore::open(&path, Seals::default()).unwrap());
+    done(&one, commit("c", 0, &["begin"])).await;
+    assert_eq!(two.commit(commit("c", 0, &["begin"])).await.unwrap(), Committed::Conflict { version: 1 });
+    let writer = async |store: &SqliteStore, name: &str| {
+        let mut done = 0;
+        while done < 20 {
+            let version = store.load(&key("c"), u64::MAX).await.unwrap().unwrap().version;
+            if let Committed::Done { .. } = store.commit(commit("c", version, &[&format!("{name} {done}")])).await.unwrap() {
+                done += 1;
+            }
+        }
+    };
+    tokio::join!(writer(&one, "one"), writer(&two, "two"));
+    assert_eq!(one.load(&key("c"), 0).await.unwrap().unwrap().events.len(), 41);
+}
+
+#[tokio::test]
+async fn files_of_others_and_of_newer_programs_are_refused() {
+    let (_directory, path) = file("store.db");
+    drop(open(&path).unwrap());
+    Connection::open(&path).unwrap().execute("UPDATE schema_version SET version = 9", []).unwrap();
+    let error = open(&path).unwrap_err().to_string();
+    assert!(error.ends_with("was written by a newer waypost: its tables have version 9, and this one knows them up to 1"), "{error}");
+    let (_directory, path) = file("theirs.db");
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE recipes (name TEXT)").unwrap();
+    let error = open(&path).unwrap_err().to_string();
+    assert!(error.ends_with("theirs.db` holds the tables of another program"), "{error}");
+    let (_directory, path) = file("letter.txt");
+    fs::write(&path, "Dear Sir or Madam, this is a letter and no database at all. ".repeat(100)).unwrap();
+    assert!(open(&path).unwrap_err().to_string().contains("not a database of SQLite"));
+    let error = open(Path::new("/nowhere/at/all.db")).unwrap_err().to_string();
+    assert!(error.contains("`/nowhere/at/all.db` cannot be opened"), "{error}");
+    let Some(cluster) = cluster::shared() else { return };
+    let url = cluster.database();
+    drop(PostgresStore::open(&url, Seals::default()).await.unwrap());
+    cluster.sql(url.rsplit('/').next().unwrap(), "UPDATE waypost.schema_version SET version = 9");
+    let error = PostgresStore::open(&url, Seals::default()).await.unwrap_err().to_string();
+    assert!(error.contains("was written by a newer waypost"), "{error}");
+    let error = PostgresStore::open(&cluster.url("nothing"), Seals::default()).await.unwrap_err().to_string();
+    assert!(error.contains("database \"nothing\" does not exist"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_erased_is_in_no_byte_of_the_file() {
+    let (directory, path) = file("store.db");
+    let store = open(&path).unwrap();
+    let holds = |text: &str| {
+        let files = fs::read_dir(directory.path()).unwrap().map(|f| fs::read(f.unwrap().path()).unwrap());
+        files.filter(|bytes| bytes.windows(text.len()).any(|w| w == text.as_bytes())).count()
+    };
+    // Short, so that they lie there as they are.
+    let audit = |text: &str| vec![super::row(1, text)];
+    done(&store, Commit { audit: audit("MARTHA"), ..commit("c", 0, &["LIVERPOOL"]) }).await;
+    let other = Some(waypost::store::Owner { agent: "shop".into(), user: "u-2".into() });
+    done(&store, Commit { owner: other, audit: audit("ROBERT"), ..commit("d", 0, &["EDINBURGH"]) }).await;
+    assert!(["MARTHA", "LIVERPOOL", "ROBERT", "EDINBURGH"].iter().all(|text| holds(text) > 0));
+    store.erase_user("acme", "u-1", std::sync::Arc::new(|_| "digest".into())).await.unwrap();
+    assert_eq!((holds("MARTHA"), holds("LIVERPOOL")), (0, 0));
+    assert!(holds("ROBERT") > 0 && holds("EDINBURGH") > 0);
+}
+
+#[tokio::test]
+async fn a_backup_is_whole_and_of_one_moment() {
+    let (directory, path) = file("store.db");
+    let store = open(&path).unwrap();
+    let into = directory.path().join("copy.db");
+    let (write, backup) = tokio::join!(
+        async {
+            for n in 0..50 {
+                done(&store, Commit { audit: vec![super::row(n + 1, "a")], ..commit("c", n, &["a"]) }).await;
+            }
+        },
+        store.backup(&into)
+    );
+    let ((), ()) = (write, backup.unwrap());
+    let copy = open(&into).unwrap();
+    if let Some(stored) = copy.load(&key("c"), 0).await.unwrap() {
+        assert_eq!(stored.version, stored.events.len() as u64);
+        assert_eq!(stored.version, stored.audit.seq);
+    }
+    let error = store.backup(&into).await.unwrap_err().to_string();
+    assert!(error.contains("is there already"), "{error}");
+    let error = store.backup(Path::new("/nowhere/copy.db")).await.unwrap_err().to_string();
+    assert!(error.contains("/nowhere/copy.db"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_goes_and_comes_back_is_gone_on_with() {
+    let Some(mut cluster) = Cluster::start() else { return };
+    let store = PostgresStore::open(&cluster.database(), Seals::default()).await.unwrap();
+    done(&store, commit("c", 0, &["a"])).await;
+    cluster.stop();
+    let error = store.load(&key("c"), 0).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Unavailable(_)), "{error}");
+    let error = store.commit(commit("c", 1, &["b"])).await.unwrap_err();
+    assert!(error.to_string().starts_with("the store cannot be reached: no connection to its server"), "{error}");
+    cluster.resume();
+    assert_eq!(store.load(&key("c"), 0).await.unwrap().unwrap().events, [event("a")]);
+    assert_eq!(done(&store, commit("c", 1, &["b"])).await, 2);
+    cluster.stop();
+    cluster.resume();
+    // The connections that it had are dead, and it does not show.
+    assert_eq!(store.load(&key("c"), 0).await.unwrap().unwrap().version, 2);
+    cluster.stop();
+    cluster.resume();
+    let committed = store.commit(commit("c", 2, &["c"])).await;
+    assert!(matches!(committed, Ok(_) | Err(StoreError::Unavailable(_))));
+    let version = store.load(&key("c"), 0).await.unwrap().unwrap().version;
+    assert_eq!(version == 3, committed.is_ok(), "what is said is what was done");
+}
