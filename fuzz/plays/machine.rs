@@ -35,7 +35,7 @@ impl Talk {
         self.n += 1;
         let mut entropy = [3; 32];
         entropy[..8].copy_from_slice(&self.n.to_be_bytes());
-        let principal = Principal { id: "fuzz".into(), roles: Vec::new() };
+        let principal = Principal { id: "fuzz".into(), roles: Vec::new(), scopes: Vec::new() };
         let progress =
             MACHINE.handle(&self.state, Input { at: self.now, actor, principal, message_id: None, entropy, refused: Vec::new(), body });
         for event in &progress.events {
@@ -138,7 +138,7 @@ pub fn play(text: &str) {
             }
             _ => {}
         }
-        std::hint::black_box(MACHINE.expects(&talk.state));
+        std::hint::black_box(MACHINE.expects(&talk.state, Actor::Agent));
     }
     assert_eq!(talk.state, talk.folded, "the live state is the fold of its stored events");
 }

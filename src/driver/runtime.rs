@@ -15,7 +15,7 @@ use super::locks::{Held, Locks};
 use super::perform::Perform;
 use super::texts;
 use crate::check::Loaded;
-use crate::engine::effect::EffectId;
+use crate::engine::effect::{EffectId, Refused};
 use crate::engine::input::Open;
 use crate::engine::{
     Actor, Answer, CallEffect, CallFailure, CallResult, Claim, Command, Effect, Event, Expects, Input, InputBody, Keys, Machine, Phase,
@@ -298,10 +298,10 @@ impl<S: Store, P: Perform> Runtime<S, P> {
         Ok(machine.present(&state, actor, self.0.clock.now()))
     }
 
-    /// What may come next.
-    pub async fn expects(&self, conversation: &ConversationKey) -> Result<Expects, DriverError> {
+    /// What may come next from that actor.
+    pub async fn expects(&self, conversation: &ConversationKey, actor: Actor) -> Result<Expects, DriverError> {
         let state = self.state(conversation).await?;
-        Ok(self.0.machine(&state).await?.expects(&state))
+        Ok(self.0.machine(&state).await?.expects(&state, actor))
     }
 
     /// The state of a conversation.
@@ -528,7 +528,9 @@ impl<S: Store, P: Perform> Inner<S, P> {
                     }
                     Committed::ClaimRefused { refused: more } => {
                         // Another process took the message while this one waited.
-                        if let Some(Claim::Message { id }) = more.iter().map(|r| &r.claim).find(|c| matches!(c, Claim::Message { .. })) {
+                        let of_turn =
+                            |r: &Refused| matches!((&r.claim, &turning.message), (Claim::Message { id }, Some((of, _))) if id == of);
+                        if let (true, Some((id, _))) = (more.iter().any(of_turn), &turning.message) {
                             return self.answered_elsewhere(turning, id).await;
                         }
                         refused.extend(more);

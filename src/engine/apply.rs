@@ -9,7 +9,7 @@ use super::effect::CallResult;
 use super::event::{Assigned, Began, Class, Decided, Ended, Event, EventBody, Filled, Finished, HoldEnd, HoldEnded, Kept, Lost, Purpose};
 use super::recent::Recent;
 use super::state::{Flight, Hold, Run, Stand, State, cut};
-use crate::supervise::{Grant, Origin, Variable};
+use crate::supervise::{Grant, Origin, Variable, Variables};
 use crate::value::{Json, Name, Taint, Value};
 
 impl Run {
@@ -38,7 +38,7 @@ impl State {
             EventBody::Turn(turn) => {
                 self.turn += 1;
                 self.turn_began = seq;
-                if let Some(id) = &turn.id {
+                for id in turn.id.iter().chain(turn.message.iter().filter(|m| turn.id.as_ref() != Some(*m))) {
                     self.ids.push(id.clone());
                 }
                 if turn.is_of_a_person() {
@@ -285,6 +285,15 @@ impl State {
                 self.drop_flight();
                 self.queue.clear();
             }
+            EventBody::Context { user } => {
+                if let Some(open) = &mut self.opened {
+                    Arc::make_mut(open).user = user.clone();
+                }
+                for run in &mut self.runs {
+                    Arc::make_mut(&mut Arc::make_mut(run).variables).user = seq;
+                }
+                self.user = seq;
+            }
             EventBody::Fault { text, .. } => self.fault = Some(text.clone()),
             EventBody::Said { .. } | EventBody::Refused { .. } | EventBody::Noted { .. } => {}
         }
@@ -313,7 +322,7 @@ impl State {
         for run in &mut self.runs {
             let run = Arc::make_mut(run);
             run.grants.clear();
-            run.variables = Arc::default();
+            run.variables = Arc::new(Variables { user: self.user, ..Variables::default() });
             run.asked = Arc::default();
             // What was put there was put to somebody else: the step begins anew when the run comes on top again.
             run.stand = Stand { waits: run.stand.waits, ..Stand::default() };
@@ -361,6 +370,7 @@ impl State {
             stand: Stand::default(),
         };
         let variables = Arc::make_mut(&mut run.variables);
+        variables.user = self.user;
         for (i, (name, value)) in began.with.iter().enumerate() {
             let origin = began.origins.get(i).copied().unwrap_or(Origin::Answer);
             let variable = Variable { value: value.clone(), seq, origin, from: Vec::new(), step: Arc::default() };

@@ -212,6 +212,7 @@ fn line(body: &EventBody) -> Option<AuditLine> {
         }
         EventBody::TakenOver => new("escalate", "").came_to("taken_over"),
         EventBody::HandedBack => new("escalate", "").came_to("handed_back"),
+        EventBody::Context { .. } => new("context", "$user").came_to("set"),
         EventBody::Abandoned => new("run", "").came_to("abandoned"),
         EventBody::Fault { code, text } => new("fault", code.clone()).because(text.clone()),
         EventBody::Lost(lost) => AuditLine { why: lost.variables.iter().map(|(_, n)| Name::shared(n)).collect(), ..new("lost", "") },

@@ -80,16 +80,16 @@ struct Case<'a> {
 impl Turn<'_> {
     /// Decides on a call and starts it. What it comes to comes as an input of its own, unless it was done before under the same key.
     pub fn call(&mut self, wanted: &Wanted<'_>) -> Result<Go, Trouble> {
-        let draft = self.draft(wanted)?;
-        self.pursue(wanted.action, draft)
+        let action = self.guarded(wanted.action.clone());
+        let draft = self.draft(wanted, &action)?;
+        self.pursue(&action, draft)
     }
 
     /// Builds the request, once: what is decided on is what is sent.
-    fn draft(&self, wanted: &Wanted<'_>) -> Result<Draft, Trouble> {
+    fn draft(&self, wanted: &Wanted<'_>, action: &Action) -> Result<Draft, Trouble> {
         let Some((run, _)) = self.top() else { return Err(Trouble::new(ErrorKind::Internal, "there is no run")) };
-        let action = wanted.action;
         let (inputs, mut request, sources, key) =
-            self.build(wanted, run).map_err(|detail| Trouble::new(ErrorKind::InvalidInput, detail))?;
+            self.build(wanted, action, run).map_err(|detail| Trouble::new(ErrorKind::InvalidInput, detail))?;
         let digest = (action.effects == Effects::Write).then(|| self.write_digest(action, &request::canonical(&request)));
         let (mut reserves, mut incomplete) = (false, None);
         match key {
@@ -199,8 +199,12 @@ impl Turn<'_> {
         Ok(Go::Wait)
     }
 
-    fn build(&self, wanted: &Wanted<'_>, run: &Run) -> Result<(Value, super::effect::Request, Vec<Source>, AuthorsKey), String> {
-        let action = wanted.action;
+    fn build(
+        &self,
+        wanted: &Wanted<'_>,
+        action: &Action,
+        run: &Run,
+    ) -> Result<(Value, super::effect::Request, Vec<Source>, AuthorsKey), String> {
         let mut view = View::new(&self.state, Some(run), self.at).each(wanted.each);
         // What settles the doubt of a write is asked with the inputs of the write.
         if let Some(write) = self.state.flight.as_ref().filter(|_| wanted.purpose == Purpose::Reconcile) {

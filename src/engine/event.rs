@@ -13,7 +13,7 @@ use crate::model::action::ErrorKind;
 use crate::model::step::Priority;
 use crate::model::{ActionId, ContentHash, StepKey};
 use crate::supervise::{Approved, Grant, Identity, Origin, Ownership, Question, Source, Verdict};
-use crate::value::{Name, Taint, Value};
+use crate::value::{Json, Name, Taint, Value};
 
 /// The version of the form of events.
 pub const VERSION: u16 = 1;
@@ -222,6 +222,11 @@ pub enum EventBody {
     HandedBack,
     /// Nobody came back in time.
     Abandoned,
+    /// The caller's claim is another from now on.
+    Context {
+        /// `$user`.
+        user: Arc<Json>,
+    },
     /// Something that should not be: the conversation says so.
     Fault {
         /// A stable code.
@@ -285,7 +290,10 @@ pub struct TurnBegun {
     /// The sender's id of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Arc<str>>,
-    /// `message`, a command's name, `result`, `wake`, `take_over_effect`.
+    /// The id of the message that a host forwards by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<Arc<str>>,
+    /// `message`, `said`, a command's name, `result`, `wake`, `take_over_effect`.
     pub what: Arc<str>,
     /// A message's text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -313,7 +321,7 @@ impl TurnBegun {
     /// Whether its text is the user's own.
     #[must_use]
     pub fn is_the_users(&self) -> bool {
-        &*self.what == "message" && matches!(self.actor, Actor::User | Actor::Runtime | Actor::Operator)
+        matches!(&*self.what, "message" | "said") && matches!(self.actor, Actor::User | Actor::Runtime | Actor::Operator)
     }
 }
 

@@ -1,11 +1,13 @@
-//! What may come next: the commands, each with the JSON Schema of its body, narrowed to the step. A pure function of journey
-//! and state; who may send which is the table of `supervision`, section 1.
+//! What may come next: the commands, each with the JSON Schema of its body, narrowed to the step and to who asks (supervision, 1).
+//! A pure function of journey and state.
 
 use std::sync::Arc;
 
 use serde_json::json;
 
 use super::answer::{Expects, Status};
+use super::handle::may_send;
+use super::input::Actor;
 use super::machine::{Machine, Plan};
 use super::scope::View;
 use super::state::{Run, State};
@@ -15,26 +17,32 @@ use crate::model::step::{Choice, Investigate, StepKind};
 use crate::model::{Action, Datapoint, DatapointType};
 use crate::value::{Json, Name};
 
-/// The commands that may come next.
-pub(super) fn expects(machine: &Machine, state: &State) -> Expects {
+/// The commands that may come next from that actor.
+pub(super) fn expects(machine: &Machine, state: &State, actor: Actor) -> Expects {
     let mut list = List(Vec::new());
+    all(&mut list, machine, state);
+    list.0.retain(|(name, _)| may_send(actor, name));
+    Expects { commands: list.0 }
+}
+
+fn all(list: &mut List, machine: &Machine, state: &State) {
     match state.status {
-        Status::Abandoned => return Expects::default(),
+        Status::Abandoned => return,
         Status::Escalated => {
             list.add("say", &[("text", json!({"type": "string"}), true)]);
             list.add("hand_back", &[]);
-            return Expects { commands: list.0 };
+            return;
         }
         Status::Active | Status::Paused | Status::Completed | Status::Cancelled => {}
     }
     if state.opened.is_none() || state.flight.is_some() {
-        return Expects::default();
+        return;
     }
     if let Some((run, plan)) = state.top().and_then(|r| Some((r, machine.plan(r)?))) {
         if run.paused {
             list.add("resume", &[]);
         } else if run.stand.waits {
-            step(&mut list, machine, state, run, plan);
+            step(list, machine, state, run, plan);
         }
         list.add("cancel", &[]);
     } else if !state.offered.is_empty() {
@@ -46,10 +54,15 @@ pub(super) fn expects(machine: &Machine, state: &State) -> Expects {
             list.add(name, &[("hold", json!({"const": hold.id}), true), ("note", json!({"type": "string"}), false)]);
         }
     }
-    start(&mut list, machine, state);
+    start(list, machine, state);
+    let asked = state.top().filter(|r| r.stand.waits && r.stand.question.is_some());
+    let text = json!({"type": "string"});
+    list.add(
+        "said",
+        &[("text", text.clone(), true), ("message_id", text, true), ("question", asked.map_or(json!(null), |r| question(r)), false)],
+    );
     list.add("handoff", &[("reason", json!({"type": "string"}), false)]);
     list.add("take_over", &[]);
-    Expects { commands: list.0 }
 }
 
 struct List(Vec<(Arc<str>, Json)>);
@@ -88,9 +101,15 @@ fn start(list: &mut List, machine: &Machine, state: &State) {
 fn step(list: &mut List, machine: &Machine, state: &State, run: &Run, plan: &Plan) {
     let Some((_, step)) = run.at.as_ref().and_then(|at| plan.journey.step_by_key(at)) else { return };
     match &step.kind {
-        StepKind::Collect(_) => {
+        StepKind::Collect(step) => {
             let open = fields(machine, state, |run, name| !run.variables.set.contains_key(name));
-            if let Some(schema) = open {
+            if let Some(mut schema) = open {
+                // What may be left out is left out by `null`.
+                for field in &step.optional {
+                    if let Some(of) = schema.pointer_mut(&format!("/properties/{}", field.name)) {
+                        *of = json!({"anyOf": [of.take(), {"type": "null"}]});
+                    }
+                }
                 list.add("fill", &[("values", schema, true)]);
             }
         }

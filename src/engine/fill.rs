@@ -8,6 +8,7 @@ use super::hear::Heard;
 use super::input::Actor;
 use super::state::Run;
 use super::turn::{Go, Turn};
+use crate::model::step::StepKind;
 use crate::model::{Datapoint, Next};
 use crate::supervise::Origin;
 use crate::understand::{self, FieldProblem};
@@ -82,6 +83,10 @@ impl Turn<'_> {
         let mut fills = Fills::default();
         let mut accepted = Vec::new();
         for (slot, json) in slots {
+            if json.is_null() && self.leave_out(&slot) {
+                fills.taken.push(slot.name);
+                continue;
+            }
             match understand::normalise(&slot.datapoint, json, &self.machine.locale, self.at) {
                 Ok(json) => accepted.push((slot, json)),
                 Err(problem) => fills.problems.push((slot.name, problem)),
@@ -90,6 +95,18 @@ impl Turn<'_> {
         let origin = if self.actor == Actor::Agent { Origin::Proposed } else { Origin::Said };
         self.accept(accepted, origin, &mut fills);
         Some(fills)
+    }
+
+    /// Leaves an optional field unset, as `skip` does, where the step at hand asks for it or is going to.
+    fn leave_out(&mut self, slot: &Slot) -> bool {
+        let here = self.here().and_then(super::walk::Here::step);
+        let Some(StepKind::Collect(collect)) = here.map(|s| &s.kind) else { return false };
+        let own = self.state.top().filter(|r| r.id == slot.run && !r.variables.set.contains_key(&slot.name));
+        let Some(run) = own.filter(|_| collect.optional.iter().any(|f| f.name == slot.name)) else { return false };
+        if !run.stand.optional.contains(&slot.name) {
+            self.emit(EventBody::Asked { fields: vec![slot.name.clone()], optional: true });
+        }
+        true
     }
 
     /// Takes the values that a message holds. `asked`: the fields that are asked for now; others only by type or pattern.

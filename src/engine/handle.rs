@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::answer::{AnswerOption, Status};
 use super::event::{Class, EventBody, Queued};
 use super::hear::Heard;
-use super::input::{Actor, Command, InputBody, Open};
+use super::input::{Actor, Command, InputBody, Open, Said};
 use super::state::{Flight, State};
 use super::steps::{self, Answered, choice, collect, confirm, guide, investigate};
 use super::turn::{Go, Turn};
-use crate::engine::effect::{CallFailure, CallResult, EffectId};
+use crate::engine::effect::{CallFailure, CallResult, Claim, EffectId};
 use crate::model::action::{Effects, ErrorKind, Idempotency};
 use crate::model::step::StepKind;
 use crate::supervise::Origin;
@@ -48,14 +48,7 @@ impl Turn<'_> {
         if self.state.opened.is_some() {
             return self.refuse("open", "the conversation is open already");
         }
-        // `$user.user_id` is `$user.identity.user_id`.
-        if let Some(identity) = open.user.get("identity").and_then(Json::as_object).cloned()
-            && let Json::Object(user) = Arc::make_mut(&mut open.user)
-        {
-            for (key, value) in identity {
-                user.entry(key).or_insert(value);
-            }
-        }
+        flatten(&mut open.user);
         self.emit(EventBody::Opened(Box::new(open)));
     }
 
@@ -80,7 +73,7 @@ impl Turn<'_> {
             return self.refuse("busy", "too many messages wait already");
         }
         self.begin("message", Some(text.clone()));
-        let heard = Heard { text, turn: self.state.turn, actor: self.actor, channel: self.channel() };
+        let heard = Heard { text, turn: self.state.turn, actor: self.actor, channel: self.channel(), answers: None };
         if self.state.flight.is_some() {
             let sensitive = self.machine.asks_for_sensitive;
             let queued = Queued { text: heard.text, turn: heard.turn, actor: heard.actor, channel: heard.channel, sensitive };
@@ -98,7 +91,7 @@ impl Turn<'_> {
             }
             let Some(next) = self.state.queue.first().cloned() else { return };
             self.emit(EventBody::Dequeued);
-            let heard = Heard { text: next.text.clone(), turn: next.turn, actor: next.actor, channel: next.channel.clone() };
+            let heard = Heard { text: next.text.clone(), turn: next.turn, actor: next.actor, channel: next.channel.clone(), answers: None };
             self.hear(&heard);
         }
     }
@@ -211,6 +204,7 @@ impl Turn<'_> {
 
     fn cancel(&mut self) {
         self.say("Cancelled.");
+        self.end_grants_of_callers("what it was called for was cancelled");
         self.walk(Go::End("cancelled".into(), None));
     }
 
@@ -304,7 +298,7 @@ impl Turn<'_> {
             return;
         }
         let name = command_name(&command);
-        if !may(self.actor, &command) {
+        if !may_send(self.actor, name) {
             self.begin(&format!("command:{name}"), None);
             return self.refuse("forbidden", format!("`{name}` is not for this caller"));
         }
@@ -315,6 +309,9 @@ impl Turn<'_> {
         }
         if self.state.flight.is_some() && !for_operators {
             return self.refuse("working", "an action is under way");
+        }
+        if let Command::Said(said) = command {
+            return self.said(said);
         }
         // What is refused changes nothing but the record that it was asked for; so the record comes first.
         self.begin(&format!("command:{name}"), None);
@@ -341,6 +338,8 @@ impl Turn<'_> {
                 }
                 self.resume(None);
             }
+            Command::Said(said) => self.said(said),
+            Command::Context(user) => self.context(user),
             Command::TakeOver => self.emit(EventBody::TakenOver),
             Command::Say(text) => {
                 if self.state.status != Status::Escalated {
@@ -353,6 +352,34 @@ impl Turn<'_> {
             Command::Refuse { hold, note } => self.decide_hold(&hold, note, false),
         }
         self.drain();
+    }
+
+    /// One message of the user's, forwarded by a host; with the question that it was shown, it can be the answer to it.
+    fn said(&mut self, said: Said) {
+        let used = self.refusal(&Claim::Message { id: said.message_id.clone() }).is_some();
+        if used || said.message_id.is_empty() || self.state.ids.contains(&said.message_id) {
+            return self.refuse("used", "a message is taken once, under an id of its own");
+        }
+        let stands = self.state.top().filter(|r| r.stand.waits).and_then(|r| r.stand.question.as_ref()).map(|q| q.id.clone());
+        if said.question.is_some() && said.question != stands {
+            return self.refuse("stale", "that question does not stand any more");
+        }
+        self.forwarded = Some(said.message_id);
+        self.begin("said", Some(said.text.clone()));
+        let channel = self.channel();
+        self.hear(&Heard { text: said.text, turn: self.state.turn, actor: self.actor, channel, answers: said.question });
+        self.drain();
+    }
+
+    /// A later claim of the caller's: whatever was computed from the one before is stale, and a yes that showed it has ended.
+    fn context(&mut self, mut user: Arc<Json>) {
+        if !self.principal.scopes.iter().any(|s| &**s == "context") {
+            return self.refuse("forbidden", "this key has not the scope `context`");
+        }
+        flatten(&mut user);
+        self.emit(EventBody::Context { user });
+        let go = self.come_back();
+        self.walk(go);
     }
 
     fn not_now(&mut self, why: &str) {
@@ -564,28 +591,31 @@ impl Turn<'_> {
     }
 }
 
+/// `$user.user_id` is `$user.identity.user_id`.
+fn flatten(user: &mut Arc<Json>) {
+    if let Some(identity) = user.get("identity").and_then(Json::as_object).cloned()
+        && let Json::Object(user) = Arc::make_mut(user)
+    {
+        for (key, value) in identity {
+            user.entry(key).or_insert(value);
+        }
+    }
+}
+
 /// Who may send which command (supervision, 1).
-pub(super) fn may(actor: Actor, command: &Command) -> bool {
-    let anybody = matches!(actor, Actor::User | Actor::Agent | Actor::Runtime | Actor::Operator);
+pub(super) fn may_send(actor: Actor, command: &str) -> bool {
     match command {
-        Command::Start { .. }
-        | Command::Fill(_)
-        | Command::Choose(_)
-        | Command::Change(_)
-        | Command::Next
-        | Command::Back
-        | Command::Stuck
-        | Command::Correct(_)
-        | Command::Cancel
-        | Command::Handoff(_)
-        | Command::Resume => anybody,
-        Command::Confirm { .. } | Command::Reject { .. } => {
-            matches!(actor, Actor::User | Actor::Runtime | Actor::Operator)
+        "start" | "fill" | "choose" | "change" | "next" | "back" | "stuck" | "correct" | "cancel" | "handoff" | "resume" => {
+            matches!(actor, Actor::User | Actor::Agent | Actor::Runtime | Actor::Operator)
         }
-        Command::Read { .. } | Command::Finding(_) => matches!(actor, Actor::Agent | Actor::Runtime | Actor::Operator),
-        Command::TakeOver | Command::Say(_) | Command::HandBack | Command::Approve { .. } | Command::Refuse { .. } => {
-            actor == Actor::Operator
-        }
+        // A host forwards the user's own words instead, and the engine judges them.
+        "confirm" => matches!(actor, Actor::User | Actor::Operator),
+        "said" => actor == Actor::Runtime,
+        "reject" => matches!(actor, Actor::User | Actor::Runtime | Actor::Operator),
+        "read" | "finding" => matches!(actor, Actor::Agent | Actor::Runtime | Actor::Operator),
+        "context" => matches!(actor, Actor::User | Actor::Runtime | Actor::Operator | Actor::Admin),
+        "take_over" | "say" | "hand_back" | "approve" | "refuse" => actor == Actor::Operator,
+        _ => false,
     }
 }
 
@@ -606,6 +636,8 @@ fn command_name(command: &Command) -> &'static str {
         Command::Cancel => "cancel",
         Command::Handoff(_) => "handoff",
         Command::Resume => "resume",
+        Command::Said(_) => "said",
+        Command::Context(_) => "context",
         Command::TakeOver => "take_over",
         Command::Say(_) => "say",
         Command::HandBack => "hand_back",

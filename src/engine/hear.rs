@@ -18,6 +18,8 @@ pub(super) struct Heard {
     pub actor: Actor,
     /// The channel that it came by.
     pub channel: Arc<str>,
+    /// The question that a host says it was shown before it was said.
+    pub answers: Option<Arc<str>>,
 }
 
 impl Turn<'_> {

@@ -52,6 +52,20 @@ pub struct Principal {
     /// Roles, of an operator.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<Arc<str>>,
+    /// What it may do beside: `context`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<Arc<str>>,
+}
+
+/// What a user said to a trusted host, as the host forwards it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// One message, word for word.
+    pub text: Arc<str>,
+    /// Its id: used once.
+    pub message_id: Arc<str>,
+    /// The question that it was received after, if one stood.
+    pub question: Option<Arc<str>>,
 }
 
 /// What happened.
@@ -137,6 +151,10 @@ pub enum Command {
     Handoff(Option<Arc<str>>),
     /// Go on after a pause.
     Resume,
+    /// A trusted host forwards what the user said.
+    Said(Said),
+    /// The caller's claim is another from now on: an assignment to all of `$user`.
+    Context(Arc<Json>),
     /// An operator takes over.
     TakeOver,
     /// An operator says something.

@@ -102,7 +102,7 @@ impl Finder<'_> {
             let found = map.and_then(|m| m.iter().find(|(k, v)| Name::new(k) == *name && !v.is_null()));
             if let Some((key, json)) = found {
                 let path = std::iter::once("$user").chain(place.iter().copied()).chain(std::iter::once(key.as_str()));
-                scope::push(&mut self.sources, Source { path: path.map(Arc::from).collect(), seq: 0 });
+                scope::push(&mut self.sources, Source { path: path.map(Arc::from).collect(), seq: self.variables.user });
                 return Ok(Some(Value::from(json.clone())));
             }
         }

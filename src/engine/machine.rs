@@ -99,10 +99,10 @@ impl Machine {
         Turn::new(self, state.clone(), input).run()
     }
 
-    /// What may come next.
+    /// What may come next from that actor.
     #[must_use]
-    pub fn expects(&self, state: &State) -> Expects {
-        expects::expects(self, state)
+    pub fn expects(&self, state: &State, actor: Actor) -> Expects {
+        expects::expects(self, state, actor)
     }
 
     /// Whether it has that version of a journey.

@@ -9,7 +9,7 @@ use super::scope::View;
 use super::state::Flight;
 use super::turn::{Go, Turn};
 use crate::expr::{Program, Root, Scope, Type, TypeEnv};
-use crate::model::action::{ApprovalRule, Effects, ErrorKind, OwnerRule, Safety};
+use crate::model::action::{ApprovalRule, Effects, ErrorKind, OwnerRule, RateLimit, Safety};
 use crate::model::step::StepKind;
 use crate::model::{Action, ActionId, Operand};
 use crate::source::Span;
@@ -29,6 +29,18 @@ impl Turn<'_> {
         self.machine.workspace.actions.get(&key).cloned()
     }
 
+    /// The action as the run's version has it, with what today's hides, counts and audits beside. What decides on it asks both.
+    pub fn guarded(&self, action: Arc<Action>) -> Arc<Action> {
+        let Some(now) = self.today(&action).filter(|now| now.hash != action.hash) else { return action };
+        let mut guarded = (*action).clone();
+        let (own, now) = (&mut guarded.safety, &now.safety);
+        own.redact.extend(now.redact.iter().filter(|p| !action.safety.redact.contains(p)).cloned());
+        own.audit_detailed |= now.audit_detailed;
+        own.rate_limit = own.rate_limit.take().into_iter().chain(now.rate_limit.clone()).reduce(RateLimit::stricter);
+        own.idempotency_key = own.idempotency_key.take().or_else(|| now.idempotency_key.clone());
+        Arc::new(guarded)
+    }
+
     /// An action that a rule of the run's version names: in that version, else in today's.
     pub fn named(&self, reference: &str) -> Option<Arc<Action>> {
         let pinned = self.top().and_then(|(_, plan)| plan.workspace.action(reference));
@@ -36,7 +48,7 @@ impl Turn<'_> {
     }
 
     /// What the run's version of an action asks for, and what today's does where that is another.
-    fn safeties(&self, action: &Arc<Action>) -> Vec<Safety> {
+    pub fn safeties(&self, action: &Arc<Action>) -> Vec<Safety> {
         let today = self.today(action).filter(|now| now.hash != action.hash);
         std::iter::once(&action.safety).chain(today.as_deref().map(|a| &a.safety)).cloned().collect()
     }
@@ -141,7 +153,7 @@ impl Turn<'_> {
             }
             _ => None,
         };
-        own.or_else(|| self.named(&id.to_string()))
+        own.or_else(|| self.named(&id.to_string())).map(|action| self.guarded(action))
     }
 }
 

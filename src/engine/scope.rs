@@ -230,7 +230,7 @@ pub(super) fn sources<'r>(reads: impl IntoIterator<Item = &'r Read>, variables: 
             (Root::Each | Root::Inputs | Root::Response, _) => {}
             (root, _) => {
                 let path = std::iter::once(Arc::from(root_name(root))).chain(read.keys.iter().cloned()).collect();
-                push(&mut found, Source { path, seq: 0 });
+                push(&mut found, Source { path, seq: variables.seq(root_name(root)) });
             }
         }
     }

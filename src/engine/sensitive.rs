@@ -78,6 +78,7 @@ impl Event {
             | EventBody::TakenOver
             | EventBody::HandedBack
             | EventBody::Abandoned
+            | EventBody::Context { .. }
             | EventBody::Fault { .. }
             | EventBody::Refused { .. }
             | EventBody::Lost(_)

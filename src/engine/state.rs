@@ -84,6 +84,9 @@ pub struct State {
     /// Variables that no key opens, each with its run.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) lost: BTreeSet<(u32, Name)>,
+    /// When `$user` was last assigned; 0: never since it was opened.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) user: u64,
     /// The operator who brought the present turn on the user's behalf.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) acting: Option<Arc<str>>,

@@ -140,6 +140,7 @@ impl Tracer {
             }
             EventBody::TakenOver => self.push("escalate", "an operator took over"),
             EventBody::HandedBack => self.push("escalate", "an operator handed back"),
+            EventBody::Context { .. } => self.push("note", "the caller's claim is another"),
             EventBody::Abandoned => self.push("run", "nobody came back in time"),
             EventBody::Fault { code, text } => self.push("fault", format!("{code}: {text}")),
             EventBody::Noted { text } => self.push("note", text.clone()),

@@ -104,6 +104,8 @@ pub(super) struct Turn<'m> {
     pub said: Vec<Saying>,
     pub errors: Vec<FieldError>,
     pub refused: Option<Refusal>,
+    /// The id of the message that a host forwards.
+    pub forwarded: Option<Arc<str>>,
     /// What waits for the read that is being decided on.
     pub asking: Option<Arc<Draft>>,
     /// What a read of an investigation answered.
@@ -137,6 +139,7 @@ impl<'m> Turn<'m> {
             said: Vec::new(),
             errors: Vec::new(),
             refused: None,
+            forwarded: None,
             asking: None,
             read: None,
             heard: None,
@@ -218,7 +221,10 @@ impl<'m> Turn<'m> {
             self.claims.push(Claim::Message { id: id.clone() });
         }
         let sensitive = text.is_some() && (self.is_asked_for_sensitive() || self.machine.asks_for_sensitive && self.state.flight.is_some());
-        let turn = TurnBegun { actor: self.actor, by: self.principal.id.clone(), id, what: what.into(), text, sensitive };
+        let message = self.forwarded.take();
+        let other = message.iter().filter(|m| id.as_ref() != Some(*m)).map(|id| Claim::Message { id: id.clone() });
+        self.claims.extend(other);
+        let turn = TurnBegun { actor: self.actor, by: self.principal.id.clone(), id, message, what: what.into(), text, sensitive };
         self.emit(EventBody::Turn(Box::new(turn)));
     }
 

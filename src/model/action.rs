@@ -385,6 +385,15 @@ pub struct RateLimit {
     pub scope: RateScope,
 }
 
+impl RateLimit {
+    /// The one that allows fewer in the same time; of two that count by different things, the later one.
+    #[must_use]
+    pub fn stricter(self, later: Self) -> Self {
+        let allows = |of: &Self, other: &Self| u64::from(of.max).saturating_mul(other.per_s);
+        if self.scope == later.scope && allows(&self, &later) < allows(&later, &self) { self } else { later }
+    }
+}
+
 /// What a rate is counted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateScope {

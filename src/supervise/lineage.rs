@@ -80,12 +80,18 @@ pub struct Variables {
     /// Those that were, and when they were unset.
     #[serde(rename = "g", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub gone: BTreeMap<Name, u64>,
+    /// When `$user` was assigned; 0: when the conversation was opened.
+    #[serde(rename = "u", default, skip_serializing_if = "is_zero")]
+    pub user: u64,
 }
 
 impl Variables {
-    /// When it was last assigned or unset; 0: never, and for roots.
+    /// When it was last assigned or unset; 0: never, and for roots but `$user`.
     #[must_use]
     pub fn seq(&self, name: &str) -> u64 {
+        if name == "$user" {
+            return self.user;
+        }
         self.set.get(name).map(|v| v.seq).or_else(|| self.gone.get(name).copied()).unwrap_or(0)
     }
 }

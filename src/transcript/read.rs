@@ -116,7 +116,7 @@ impl Reader<'_> {
         self.map(node, "a transcript")?;
         self.known(node, SCRIPT);
         let name = self.required(node, "name").and_then(|n| self.text(n));
-        let journey = node.get("journey").and_then(|n| self.journey(n));
+        let journey = node.get("journey").and_then(|n| self.startable(n));
         let context = node.get("context").map_or(Json::Null, |n| self.context(n));
         let now = node.get("now").and_then(|n| self.time(n));
         let stubs = node.get("stubs").map(|n| self.stubs(n));
@@ -135,6 +135,15 @@ impl Reader<'_> {
             return None;
         }
         Some((Name::new(&written), node.span))
+    }
+
+    /// A journey that a conversation can begin with.
+    fn startable(&mut self, node: &Node<'_>) -> Option<(Name, Span)> {
+        let (name, span) = self.journey(node)?;
+        if self.workspace.and_then(|w| w.journeys.get(&name)).is_some_and(|j| j.callable || j.trigger.is_none()) {
+            return self.wrong(span, &format!("`{name}` is callable: nothing starts it but `run`"), "name the journey that runs it");
+        }
+        Some((name, span))
     }
 
     /// As a host sends it: bare, or under `context` beside a version.

@@ -164,7 +164,7 @@ impl Talk {
             }
             EntryKind::Operator(operator, command) => {
                 let roles = operator.roles.clone().unwrap_or_else(|| self.runtime.workspace().roles());
-                let principal = Principal { id: operator.id.clone(), roles };
+                let principal = Principal { id: operator.id.clone(), roles, scopes: Vec::new() };
                 let command = self.meant(command);
                 self.turn_of(entry.span, Actor::Operator, principal, Turn::Command(command)).await;
             }
@@ -218,7 +218,7 @@ impl Talk {
     }
 
     async fn turn(&mut self, span: Span, actor: Actor, turn: Turn) {
-        self.turn_of(span, actor, Principal { id: "test".into(), roles: Vec::new() }, turn).await;
+        self.turn_of(span, actor, Principal { id: "test".into(), roles: Vec::new(), scopes: Vec::new() }, turn).await;
     }
 
     /// The command with the id of what waits, where it names none.

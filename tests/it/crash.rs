@@ -195,7 +195,7 @@ impl<'w> World<'w> {
                 }
                 _ => continue,
             };
-            let principal = Principal { id: "test".into(), roles: Vec::new() };
+            let principal = Principal { id: "test".into(), roles: Vec::new(), scopes: Vec::new() };
             let id: Arc<str> = format!("m{n}").into();
             // Who got no answer sends it again, under the same id.
             let say = async |process: Runtime<Mortal, Client>| {

@@ -306,10 +306,10 @@ async fn policies_are_always_today_s() {
     let key = open(&first).await;
     say(&first, &key, "where is my order?").await;
     drop(first);
-    // The run stands on the version without policies, and on an action that the newer one has no more.
+    // The run stands on the version without policies.
     let newer = |policy: &str| {
-        let look = SHOP.replace("Get order", "Find order");
-        let ask = ORDER.replace("shop.get-order", "shop.find-order");
+        let look = SHOP.replace("name: Shop", "name: Shop\ndescription: Moved");
+        let ask = ORDER.replace("journey:\n", "journey:\n  - say: Hello.\n");
         let files = [
             ("waypost.yaml", "queues: {default: care, names: [care]}"),
             ("integrations/shop.yaml", &*look),

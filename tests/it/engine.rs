@@ -5,3 +5,4 @@ mod gates;
 pub mod harness;
 mod policies;
 mod steps;
+mod supervised;

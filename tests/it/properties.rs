@@ -154,8 +154,8 @@ proptest! {
             let before = talk.events.len();
             play(&mut talk, step);
             prop_assert!(talk.events.len() - before < 500, "{step:?} made {} events", talk.events.len() - before);
-            let expects = talk.machine.expects(&talk.state);
-            prop_assert_eq!(&expects, &talk.machine.expects(&talk.state));
+            let expects = talk.machine.expects(&talk.state, Actor::Agent);
+            prop_assert_eq!(&expects, &talk.machine.expects(&talk.state, Actor::Agent));
             let answer = &talk.answer;
             prop_assert_eq!(answer.phase == Phase::Escalated, answer.status == Status::Escalated);
             if answer.phase == Phase::Collect {

@@ -175,7 +175,7 @@ impl Session {
     }
 
     fn turn(&mut self, actor: Actor, turn: Turn, terminal: &mut Terminal) -> Result<(), Failure> {
-        let principal = Principal { id: "terminal".into(), roles: Vec::new() };
+        let principal = Principal { id: "terminal".into(), roles: Vec::new(), scopes: Vec::new() };
         let done = self.executor.block_on(self.runtime.turn(&self.key, actor, principal, None, turn));
         let mut result = match done {
             Ok(result) => result,
@@ -277,9 +277,15 @@ impl Session {
     }
 
     fn why(&self, terminal: &mut Terminal) -> Result<(), Failure> {
-        let (state, expects) = self
+        let (state, agents, users) = self
             .executor
-            .block_on(async { Ok((self.runtime.state(&self.key).await?, self.runtime.expects(&self.key).await?)) })
+            .block_on(async {
+                Ok((
+                    self.runtime.state(&self.key).await?,
+                    self.runtime.expects(&self.key, Actor::Agent).await?,
+                    self.runtime.expects(&self.key, Actor::User).await?,
+                ))
+            })
             .map_err(|e: DriverError| cannot(&e))?;
         let place = state
             .place()
@@ -289,7 +295,8 @@ impl Session {
             Some((journey, None)) => writeln!(terminal.err, "at {BOLD}{journey}{BOLD:#}")?,
             None => writeln!(terminal.err, "no journey is under way: say what you want")?,
         }
-        let commands: Vec<&str> = expects.commands.iter().map(|(name, _)| &**name).collect();
+        let mut commands: Vec<&str> = agents.commands.iter().map(|(name, _)| &**name).collect();
+        commands.extend(users.commands.iter().map(|(name, _)| &**name).filter(|name| !agents.commands.iter().any(|(n, _)| **n == **name)));
         writeln!(terminal.err, "commands that may come next: {}", if commands.is_empty() { "none".into() } else { commands.join(" ") })?;
         match &self.refused {
             Some(refused) => writeln!(terminal.err, "the last thing was {CARE}refused{CARE:#} ({refused})")?,

@@ -16,7 +16,7 @@ use crate::value::Name;
 
 pub(in crate::engine) fn enter(turn: &mut Turn<'_>, step: &Step, collect: &Collect) -> Go {
     if let Some(text) = turn.heard.take() {
-        let heard = Heard { text, turn: turn.state.turn, actor: turn.actor, channel: turn.channel() };
+        let heard = Heard { text, turn: turn.state.turn, actor: turn.actor, channel: turn.channel(), answers: None };
         let asked: Vec<Name> = missing(turn, collect).iter().map(|f| f.name.clone()).collect();
         turn.fill_from(&heard, &asked, false);
     }

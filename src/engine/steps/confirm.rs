@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Answered;
 use crate::engine::event::{EventBody, who};
 use crate::engine::hear::Heard;
+use crate::engine::input::Actor;
 use crate::engine::scope::{View, push};
 use crate::engine::shown;
 use crate::engine::turn::{Go, Saying, Turn};
@@ -118,8 +119,13 @@ pub(in crate::engine) fn hear(turn: &mut Turn<'_>, step: &Step, confirm: &Confir
     let reply = classify(&heard.text, &question.text, &turn.machine.locale);
     match reply {
         Reply::Yes => {
-            // A yes counts only after the question, and where the question was the last thing given.
-            if heard.turn <= question.turn || heard.channel != question.channel {
+            // A yes counts only after the question: where that was the last thing given, or where a host says that it was shown.
+            let shown = match (&heard.answers, heard.actor) {
+                (Some(id), _) => *id == question.id,
+                (None, Actor::Runtime) => false,
+                (None, _) => heard.channel == question.channel,
+            };
+            if heard.turn <= question.turn || !shown {
                 turn.note("a yes came that the question was not shown to: it is put again");
                 put(turn, step, confirm);
                 return Answered::Yes(Go::Wait);
@@ -183,6 +189,7 @@ pub(in crate::engine) fn no(turn: &mut Turn<'_>, confirm: &Confirm) -> Go {
     {
         turn.emit(EventBody::GrantsEnded { run: run.id, step: None, why: "a no".into() });
     }
+    turn.end_grants_of_callers("a no");
     if let Some(next) = confirm.on_reject {
         return Go::via(next, "reject");
     }

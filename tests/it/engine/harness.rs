@@ -17,17 +17,21 @@ use waypost::model::ErrorKind;
 use waypost::supervise::Decision;
 use waypost::value::Name;
 
-/// A machine for journeys and integrations written as texts. What only proofs are wanting of is run all the same: the engine keeps its
-/// rules by itself.
+/// What the checker proves is let pass: here the engine has to hold by itself.
+const UNPROVED: (&str, &str) = ("waypost.yaml", "lints: {WP0501: allow, WP0502: allow, WP0503: allow, WP0504: allow, WP0506: allow}");
+
+/// A machine for journeys and integrations written as texts.
 pub fn machine(files: &[(&str, &str)]) -> Machine {
-    let allowed = ("waypost.yaml", "lints: {WP0501: allow, WP0502: allow, WP0503: allow, WP0504: allow, WP0506: allow}");
-    let own = files.iter().any(|(name, _)| *name == allowed.0);
-    let files = files.iter().chain((!own).then_some(&allowed));
-    let files = files.map(|(name, text)| ((*name).to_owned(), Arc::from(*text))).collect();
+    Machine::new(loaded(files), Keys::derive(b"a key for tests"))
+}
+
+/// A workspace written as texts.
+pub fn loaded(files: &[(&str, &str)]) -> check::Loaded {
+    let settings = (!files.iter().any(|(name, _)| *name == UNPROVED.0)).then_some(UNPROVED);
+    let files = files.iter().chain(&settings).map(|(name, text)| ((*name).to_owned(), Arc::from(*text))).collect();
     let checked = check::load(files);
     let shown: Vec<String> = checked.diagnostics.0.iter().map(|d| format!("{d:?}")).collect();
-    let loaded = checked.loaded().unwrap_or_else(|| panic!("the workspace has errors: {shown:#?}"));
-    Machine::new(loaded, Keys::derive(b"a key for tests"))
+    checked.loaded().unwrap_or_else(|| panic!("the workspace has errors: {shown:#?}"))
 }
 
 /// A conversation.
@@ -84,20 +88,23 @@ impl Talk {
         talk
     }
 
-    /// One input: folded twice, compared, and its verdicts checked.
+    /// One input of somebody without roles.
     pub fn input(&mut self, actor: Actor, principal: &str, id: Option<&str>, body: InputBody) -> Answer {
+        self.give(actor, Principal { id: principal.into(), roles: self.roles.clone(), scopes: Vec::new() }, id, body)
+    }
+
+    /// One input of somebody.
+    pub fn input_as(&mut self, actor: Actor, principal: Principal, body: InputBody) -> Answer {
+        self.give(actor, principal, None, body)
+    }
+
+    /// One input: folded twice, compared, and its verdicts checked.
+    fn give(&mut self, actor: Actor, principal: Principal, id: Option<&str>, body: InputBody) -> Answer {
         self.n += 1;
         let mut entropy = [0; 32];
         entropy[..8].copy_from_slice(&self.n.to_be_bytes());
-        let input = Input {
-            at: self.now,
-            actor,
-            principal: Principal { id: principal.into(), roles: self.roles.clone() },
-            message_id: id.map(Into::into),
-            entropy,
-            refused: Vec::new(),
-            body,
-        };
+        let input =
+            Input { at: self.now, actor, principal: principal.clone(), message_id: id.map(Into::into), entropy, refused: Vec::new(), body };
         let progress = self.machine.handle(&self.state, input);
         let mut allowed = self.events.iter().rev().find_map(decision);
         for event in &progress.events {
@@ -137,7 +144,7 @@ impl Talk {
                 continue;
             }
             let result = self.stubs.pop_front().unwrap_or_else(|| panic!("no stub is left for {:?}", self.calls.last()));
-            let after = self.input(actor, principal, None, InputBody::Result(effect, result));
+            let after = self.give(actor, principal.clone(), None, InputBody::Result(effect, result));
             messages.extend(after.messages);
         }
         self.answer.messages = messages;

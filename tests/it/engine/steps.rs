@@ -422,14 +422,14 @@ fn what_may_come_next_is_narrowed_to_the_step() {
         talk("  - collect: [order_id, email]\n  - choice: {prompt: 'Which?', options: {One: continue, Two: continue}}\n  - done: Fine.\n");
     talk.agent(start("go"));
     talk.user("A1");
-    let expects = talk.machine.expects(&talk.state);
+    let expects = talk.machine.expects(&talk.state, Actor::Agent);
     let of = |name: &str, e: &waypost::engine::Expects| e.commands.iter().find(|(n, _)| &**n == name).map(|(_, s)| s.clone());
     let fill = of("fill", &expects).unwrap();
     let keys: Vec<&String> = fill["properties"]["values"]["properties"].as_object().unwrap().keys().collect();
     assert_eq!(keys, ["email"]);
     assert!(of("confirm", &expects).is_none());
     talk.user("a@b.de");
-    let choose = of("choose", &talk.machine.expects(&talk.state)).unwrap();
+    let choose = of("choose", &talk.machine.expects(&talk.state, Actor::Agent)).unwrap();
     assert_eq!(choose["properties"]["option"]["enum"], json!(["one", "two"]));
 }
 

@@ -67,7 +67,7 @@ async fn talked(keys: &str) -> (MemoryStore, ConversationKey) {
         runtime.turn(&key, Actor::User, Principal::default(), None, Turn::Message(text.into())).await.unwrap();
     }
     let confirm = Turn::Command(Command::Confirm { question: None });
-    runtime.turn(&key, Actor::Agent, Principal { id: "model".into(), roles: Vec::new() }, None, confirm).await.unwrap();
+    runtime.turn(&key, Actor::Agent, Principal { id: "model".into(), roles: Vec::new(), scopes: Vec::new() }, None, confirm).await.unwrap();
     runtime.turn(&key, Actor::User, Principal::default(), Some("m-9".into()), Turn::Message("yes".into())).await.unwrap();
     (store, key)
 }

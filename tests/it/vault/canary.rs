@@ -231,7 +231,7 @@ async fn sinks(declared: bool) -> Vec<Sink> {
     let lines: Vec<String> = trace(&events).iter().map(|l| l.text.to_string()).collect();
     let audit: Vec<String> = store.audit(&key, 0, 1_000).await.unwrap().iter().map(|r| r.text.to_string()).collect();
     let present = runtime.present(&key, Actor::Agent).await.unwrap();
-    let expects = runtime.expects(&key).await.unwrap();
+    let expects = runtime.expects(&key, Actor::User).await.unwrap();
     let refused: Vec<String> = told.iter().chain(&agents).map(|t| format!("{:?} {:?}", t.answer.errors, t.answer.refused)).collect();
     let answers: Vec<String> = agents.iter().map(|t| serde_json::to_string(&t.answer).unwrap()).collect();
     if !declared {
