@@ -1,13 +1,13 @@
 //! What each way of a step graph does to the variables (language, 3.1 to 3.9).
 //!
 //! A correction goes back to the collect that last asked for the field and unsets what later steps assigned. What only later steps
-//! assign was not set on the way to that collect, and is assigned again going forward from it: so a correction changes nothing that
-//! is known there. The exception is a variable that was set before the collect and once more after it, as in a loop that goes back
-//! past it: the correction unsets it, and what reads it before it is assigned again finds nothing. That is left to the engine, which
-//! then shows nothing, and refuses a call for want of an input: else every journey with a loop would need a guard in all it says.
-//! [`Way::Correction`] is there for rules that cannot leave it to the engine.
+//! assign was not set on the way to that collect, and is assigned again going forward from it. But a variable that was set before the
+//! collect and once more after it, as in a loop that goes back past it, is unset then: see [`Changes::correct`].
 
-use super::flow::{Graph, Way};
+use std::collections::BTreeMap;
+
+use super::fills::{self, Fills};
+use super::flow::{Bits, Graph, Way};
 use super::parts::{self, Part};
 use super::reads;
 use super::variables::{FREEFORM, Var, Variables};
@@ -30,7 +30,7 @@ pub enum Change {
 }
 
 /// Outcomes of a run that the engine makes: there is no result then (language, 3.8).
-const ENGINE_OUTCOMES: [&str; 4] = ["declined", "cancelled", "failed", "denied"];
+pub const ENGINE_OUTCOMES: [&str; 4] = ["declined", "cancelled", "failed", "denied"];
 
 /// The changes along every way of a graph.
 #[derive(Debug, Default)]
@@ -39,6 +39,8 @@ pub struct Changes {
     steps: Rows,
     /// By one way.
     edges: Rows,
+    /// What corrections unset, by the way that goes back, or on which something may be changed.
+    corrected: BTreeMap<usize, Vec<Change>>,
 }
 
 /// Lists of changes, one after the other.
@@ -85,7 +87,41 @@ impl Changes {
     /// What a run along that edge does, in order.
     pub fn along(&self, graph: &Graph<'_>, number: usize) -> impl Iterator<Item = Change> + '_ {
         let from = graph.edges().get(number).map_or(usize::MAX, |e| e.from.index());
-        self.steps.row(from).iter().chain(self.edges.row(number)).copied()
+        let corrected = if self.corrected.is_empty() { None } else { self.corrected.get(&number) };
+        self.steps.row(from).iter().chain(self.edges.row(number)).chain(corrected.into_iter().flatten()).copied()
+    }
+
+    /// Adds what corrections unset of what has a value for certain; whether there is any.
+    pub fn correct(&mut self, graph: &Graph<'_>, variables: &Variables, fills: &Fills, set: &[Option<Bits>]) -> bool {
+        let mut found = BTreeMap::new();
+        let mut since = None;
+        for (number, edge) in graph.edges().iter().enumerate() {
+            let Some(Some(set)) = set.get(edge.from.index()) else { continue };
+            let mut unset = match &edge.way {
+                Way::Correction => {
+                    let Some(mut roughly) = fills.correction(edge.from).cloned() else { continue };
+                    roughly.intersect(set);
+                    if roughly.first_from(0).is_none() {
+                        continue;
+                    }
+                    let fields = graph.step(edge.from).map(parts::fields).unwrap_or_default();
+                    let fields: Vec<Var> = fields.iter().filter_map(|f| variables.var(&f.name)).collect();
+                    fills.unset_by_correction(graph, self, edge.from, &fields)
+                }
+                // What was changed was asked for before: what steps assigned since the first collect may go.
+                Way::Written(EdgeKind::Change) => {
+                    let since = since.get_or_insert_with(|| fills::since_asked(graph, self, variables.len()));
+                    since.get(edge.from.index()).cloned().flatten().unwrap_or_default()
+                }
+                Way::Written(_) | Way::Fallback | Way::Ended => continue,
+            };
+            unset.intersect(set);
+            if unset.first_from(0).is_some() {
+                found.insert(number, unset.iter().map(Change::Unset).collect());
+            }
+        }
+        self.corrected = found;
+        !self.corrected.is_empty()
     }
 }
 

@@ -193,6 +193,12 @@ impl Fills {
         }
     }
 
+    /// Whether anybody may give it a value.
+    #[must_use]
+    pub fn can_be_given(&self, var: Var) -> bool {
+        self.fillable.contains(var)
+    }
+
     /// If a field of the collect at that place can be corrected: what steps may assign from there to where that is done.
     #[must_use]
     pub fn correction(&self, node: Node) -> Option<&Bits> {
@@ -265,6 +271,43 @@ pub fn by_steps(graph: &Graph<'_>, changes: &Changes, number: usize, see: &mut d
             Change::Set(v) | Change::MaybeSet(v) | Change::Unset(v) => see(v),
             Change::Assumed(_) => {}
         }
+    }
+}
+
+/// What steps may have assigned before each place since anything was asked for.
+#[must_use]
+pub fn since_asked(graph: &Graph<'_>, changes: &Changes, size: usize) -> Vec<Option<Bits>> {
+    let mut found = solve(graph, &Since { graph, changes, size });
+    found.iter_mut().flatten().for_each(|since| since.remove(size));
+    found
+}
+
+/// Behind the variables, one more: that something was asked for.
+struct Since<'a> {
+    graph: &'a Graph<'a>,
+    changes: &'a Changes,
+    size: usize,
+}
+
+impl Analysis for Since<'_> {
+    type Fact = Bits;
+
+    fn entry(&self) -> Bits {
+        Bits::new(self.size + 1)
+    }
+
+    fn along(&self, number: usize, edge: &Edge, since: &mut Bits) {
+        if matches!(self.graph.step(edge.from), Some(Step { kind: StepKind::Collect(_), .. })) {
+            since.insert(self.size);
+        } else if since.contains(self.size) {
+            by_steps(self.graph, self.changes, number, &mut |v| {
+                since.insert(v);
+            });
+        }
+    }
+
+    fn meet(&self, since: &mut Bits, other: &Bits) -> bool {
+        since.unite(other)
     }
 }
 

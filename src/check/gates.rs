@@ -3,7 +3,7 @@
 //! A yes is followed by the action that it is for: it is there after a `confirm` that shows all that the action sends, and gone after
 //! whatever ends a grant at run time. That a confirm shows too little is a mistake of its own, so sources that none shows are left out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::changes::Change;
 use super::fills::by_steps;
@@ -18,6 +18,9 @@ use crate::model::step::{Call, StepKind, Verify};
 use crate::model::{Action, ActionId};
 use crate::source::Span;
 use crate::value::Name;
+
+/// Outcomes of a run that end the yes of its caller too.
+const ENDING: [&str; 2] = ["declined", "cancelled"];
 
 /// A place where an action is called that needs a yes.
 pub struct Need<'a> {
@@ -70,6 +73,8 @@ pub enum End {
     Paused,
     /// Another subject may be verified.
     Subject,
+    /// A no, or a cancel, in a journey that was run.
+    Inside,
     /// A field of that collect is corrected, while the run stands at another step.
     Corrected,
 }
@@ -290,6 +295,12 @@ impl<'a> Gates<'a> {
             Way::Written(EdgeKind::Change) => (0..subject.variables.len()).for_each(|v| of_var(v, End::Changed, see)),
             Way::Written(_) | Way::Fallback | Way::Ended | Way::Correction => {}
         }
+        if let (Some(StepKind::Run(_)), Way::Written(EdgeKind::Outcome(o) | EdgeKind::Unlisted(o))) =
+            (graph.step(edge.from).map(|s| &s.kind), &edge.way)
+            && ENDING.contains(&o.name.as_str())
+        {
+            all(End::Inside, see);
+        }
         if subject.settings.identity_allow_switch && graph.step(edge.from).is_some_and(|s| verifies(&s.kind)) {
             all(End::Subject, see);
         }
@@ -318,6 +329,17 @@ impl<'a> Gates<'a> {
         ends
     }
 
+    /// All confirms.
+    pub fn confirms(&self) -> impl Iterator<Item = Node> + '_ {
+        self.kind_at.keys().copied()
+    }
+
+    /// Whether the yes of such a confirm is meant for any action that it covers.
+    #[must_use]
+    pub fn is_for_any(&self, asking: usize) -> bool {
+        self.askings.get(asking).is_some_and(|a| a.actions.is_empty())
+    }
+
     /// Whether the yes of such a confirm is meant for other actions.
     #[must_use]
     pub fn is_for_others(&self, need: &Need<'_>, asking: usize) -> bool {
@@ -334,13 +356,21 @@ impl<'a> Gates<'a> {
     }
 }
 
+/// Whether somebody may be verified there: by the step, or in a journey that it runs, however deep.
 fn verifies(kind: &StepKind) -> bool {
-    match kind {
-        StepKind::Verify(_) => true,
-        // Journeys run no other without end, so this comes to one.
-        StepKind::Run(run) => run.journey.as_ref().is_some_and(|j| j.steps.iter().any(|s| verifies(&s.kind))),
-        _ => false,
+    let mut seen = BTreeSet::new();
+    let mut open = vec![kind];
+    while let Some(kind) = open.pop() {
+        match kind {
+            StepKind::Verify(_) => return true,
+            StepKind::Run(run) => {
+                let new = run.journey.iter().filter(|j| seen.insert(j.slug.name.clone()));
+                open.extend(new.flat_map(|j| &j.steps).map(|s| &s.kind));
+            }
+            _ => {}
+        }
     }
+    false
 }
 
 fn needs<'a>(subject: &Subject<'a>) -> Vec<Need<'a>> {

@@ -8,6 +8,7 @@ use super::flow::Bits;
 use super::parts::{self, Part, Reader, Role};
 use super::variables::{Origin, Var, Variables};
 use crate::expr::{Program, Root};
+use crate::model::action::OwnerRule;
 use crate::model::step::{Call, Confirm, Operand, Step, StepKind};
 use crate::model::{Action, Journey};
 use crate::source::Span;
@@ -327,6 +328,26 @@ pub fn of_action(
     }
     if let Some(key) = &action.safety.idempotency_key {
         of_reader(Reader::Template(key), variables, span, &mut found);
+    }
+    found
+}
+
+/// What the rules of an action read of a run: whose it is, whether it is to be approved, and how doubt is settled.
+#[must_use]
+pub fn of_rules(action: &Action, variables: &Variables, span: Span) -> Vec<Source> {
+    let mut found = Vec::new();
+    let safety = &action.safety;
+    let owner = match &safety.owner {
+        Some(OwnerRule::Expr(is)) => Some((&[][..], is)),
+        Some(OwnerRule::Read { inputs, is, .. }) => Some((&**inputs, is)),
+        None => None,
+    };
+    for (_, operand) in owner.map_or(&[][..], |(inputs, _)| inputs).iter().chain(safety.reconcile.iter().flat_map(|r| &r.inputs)) {
+        found.extend(of_operand(operand, variables, span));
+    }
+    let when = safety.approval.as_ref().and_then(|a| a.when.as_ref());
+    for program in owner.map(|(_, is)| is).into_iter().chain(when) {
+        of_reader(Reader::Expr(program), variables, span, &mut found);
     }
     found
 }

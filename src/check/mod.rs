@@ -16,6 +16,7 @@ mod rules;
 mod subject;
 mod types;
 mod variables;
+mod verified;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -59,17 +60,19 @@ pub fn check(workspace: Workspace, found: Diagnostics) -> Checked {
     let (policies, of_policies) = policy::load(&workspace, whole);
     let mut diagnostics = levels.apply(found);
     diagnostics.extend(levels.apply(of_policies));
+    let identities = verified::Levels::of(&workspace);
     let waiting = rules::journeys_that_wait(&workspace);
     for action in workspace.actions.values() {
         let mut found = Diagnostics::default();
         rules::check_action(action, &mut found);
+        rules::prove_action(action, &mut found);
         diagnostics.extend(levels.apply(found));
     }
     for journey in workspace.journeys.values() {
         let mut found = Diagnostics::default();
         let subject = subject::Subject::new(journey, &workspace.settings, &poison, &waiting);
         rules::check_journey(&subject, &mut found);
-        rules::prove_journey(&subject, &mut found);
+        rules::prove_journey(&subject, &identities, &mut found);
         diagnostics.extend(levels.apply(found));
     }
     diagnostics.sort();

@@ -40,10 +40,13 @@ impl<'a> Subject<'a> {
     pub fn new(journey: &'a Journey, settings: &'a Settings, poison: &'a Poison<'a>, waiting: &'a BTreeSet<Name>) -> Self {
         let graph = Graph::new(journey);
         let variables = Variables::of(journey);
-        let changes = Changes::of(&graph, &variables);
-        let set = assigned::solve(&graph, &variables, &changes);
+        let mut changes = Changes::of(&graph, &variables);
+        let mut set = assigned::solve(&graph, &variables, &changes);
         let waits = Waits { identity_journey: settings.identity_journey.is_some() };
         let fills = Fills::of(&graph, &variables, &changes, &set, waits);
+        if changes.correct(&graph, &variables, &fills, &set) {
+            set = assigned::solve(&graph, &variables, &changes);
+        }
         Self { journey, graph, variables, changes, set, fills, settings, poison, waiting }
     }
 

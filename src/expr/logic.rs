@@ -26,6 +26,15 @@ fn parts(e: &Expr) -> Vec<&Expr> {
     }
 }
 
+/// A path that is true where the value is false. A failing expression has no truth: what stands before the path must not fail.
+pub(super) fn true_unless(e: &Expr) -> Option<(Root, Vec<Arc<str>>)> {
+    match &e.kind {
+        Kind::Not(inner) => path_of(inner),
+        Kind::Any(items) => items.first().and_then(true_unless),
+        _ => None,
+    }
+}
+
 fn conjunct(e: &Expr) -> Conjunct {
     if let Some((root, keys)) = path_of(e) {
         return Conjunct::Truth { root, keys };

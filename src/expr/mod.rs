@@ -5,6 +5,7 @@
 mod ast;
 mod builtins;
 mod eval;
+mod flow;
 mod lex;
 mod literal;
 mod logic;
@@ -19,7 +20,7 @@ mod value;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use crate::value::{Json, Taint, Value};
+use crate::value::{Json, Secrets, Taint, Value};
 
 pub use page::functions_page;
 pub use types::{Record, Type, TypeEnv};
@@ -230,6 +231,18 @@ impl Program {
     #[must_use]
     pub fn path(&self) -> Option<(Root, Vec<Arc<str>>)> {
         reads::path_of(&self.tree.snippet.body)
+    }
+
+    /// What of its value may be sensitive, if `of` says what of a root's member may be (`None`: of the whole root).
+    #[must_use]
+    pub fn secrets(&self, of: &dyn Fn(Root, Option<&str>) -> Secrets) -> Secrets {
+        flow::secrets(&self.tree.snippet, of)
+    }
+
+    /// A path whose value is true wherever the whole is not: what the other branch of `!path` proves, and of `!path || …`.
+    #[must_use]
+    pub fn true_unless(&self) -> Option<(Root, Vec<Arc<str>>)> {
+        logic::true_unless(&self.tree.snippet.body)
     }
 
     /// The parts that are all true wherever the whole is.

@@ -63,7 +63,13 @@ codes! {
     WP0408 Warning "expression that is read as text";
     WP0501 Error "no confirm on a way to an action that needs one";
     WP0502 Error "yes ended before the action";
+    WP0503 Error "no identity on a way to an action that needs one";
     WP0504 Error "sent on a yes and not shown";
+    WP0505 Warning "write with no way to settle doubt";
+    WP0506 Error "value computed from an older one";
+    WP0507 Warning "one yes for two actions";
+    WP0508 Warning "no owner rule";
+    WP0509 Warning "verification on an agent's word";
     WP0510 Error "policy that does not parse";
     WP0511 Error "policy that does not fit the workspace";
     WP0512 Warning "policy that never applies, or reads other than it looks";
@@ -76,10 +82,8 @@ codes! {
 }
 
 /// Codes of rules about supervision and cases, which `lints` and `allow` may name before this program finds them.
-const LATER: &[&str] = &[
-    "WP0503", "WP0505", "WP0506", "WP0507", "WP0508", "WP0509", "WP0601", "WP0602", "WP0603", "WP0901", "WP0902", "WP0903", "WP0904",
-    "WP0905", "WP0906", "WP0907", "WP0908", "WP0909",
-];
+const LATER: &[&str] =
+    &["WP0601", "WP0602", "WP0603", "WP0901", "WP0902", "WP0903", "WP0904", "WP0905", "WP0906", "WP0907", "WP0908", "WP0909"];
 
 impl Code {
     /// The code as written, `WP0401`.

@@ -133,7 +133,7 @@ impl Flow {
         if let Some(path) = &mut self.path {
             path.path.push(segment);
             self.sources = vec![path.clone()];
-            self.shows = vec![known_part(path)];
+            self.shows = shown_by(path);
         }
         self
     }
@@ -142,14 +142,40 @@ impl Flow {
 /// A root and keys after it.
 pub(super) type Known = (Root, Vec<Arc<str>>);
 
-/// The keys of a path up to the first that is not written out.
-fn known_part(source: &Source) -> Known {
-    let keys = source.path.iter().map_while(|s| match s {
+/// The path that a text shows by emitting the value at another: lists whose every element is emitted whole.
+fn shown_by(source: &Source) -> Vec<Known> {
+    let key = |s: &Segment| match s {
         Segment::Key(key) => Some(key.clone()),
         Segment::Any => None,
-    });
-    (source.root, keys.collect())
+    };
+    let keys: Vec<Arc<str>> = source.path.iter().map_while(key).collect();
+    let parts = source.path.iter().skip(keys.len()).any(|s| key(s).is_some());
+    if parts { Vec::new() } else { vec![(source.root, keys)] }
 }
+
+/// Filters that give another text for every other value.
+const TELLING: [&str; 20] = [
+    "upper",
+    "lower",
+    "title",
+    "capitalize",
+    "trim",
+    "mask",
+    "money",
+    "date",
+    "pairs",
+    "join",
+    "sentence",
+    "string",
+    "escape",
+    "e",
+    "safe",
+    "indent",
+    "default",
+    "d",
+    "tojson",
+    "replace",
+];
 
 /// A root with keys after it.
 struct Path {
@@ -444,7 +470,8 @@ impl<'t> Walk<'t> {
         if let Some(read) = self.path(expr) {
             self.subscripts(expr);
             let source = self.site(read, tested);
-            let shows = vec![known_part(&source)];
+            let picked = source.path.contains(&Segment::Any);
+            let shows = if picked { Vec::new() } else { shown_by(&source) };
             return Flow { sources: vec![source.clone()], path: Some(source), shows, weight: 1 };
         }
         match expr {
@@ -463,14 +490,17 @@ impl<'t> Walk<'t> {
                 if key.is_none() {
                     self.expr(&get.subscript_expr, false);
                 }
-                flow.member(key.map_or(Segment::Any, Segment::Key))
+                match key {
+                    Some(key) => flow.member(Segment::Key(key)),
+                    None => flow.member(Segment::Any).perhaps(),
+                }
             }
             Expr::Slice(slice) => {
                 let flow = self.expr(&slice.expr, tested);
                 for bound in [&slice.start, &slice.stop, &slice.step].into_iter().flatten() {
                     self.expr(bound, false);
                 }
-                flow
+                flow.perhaps()
             }
             Expr::UnaryOp(op) => self.expr(&op.expr, tested || matches!(op.op, UnaryOpKind::Not)).computed(),
             Expr::BinOp(op) => self.binary(op, tested, range(expr.span())),
@@ -585,6 +615,9 @@ impl<'t> Walk<'t> {
         }
         for arg in &filter.args {
             flow = flow.join(self.argument(arg).perhaps());
+        }
+        if !TELLING.contains(&filter.name) {
+            flow.shows.clear();
         }
         if filter.name == "mask" { Flow { weight: 1, shows: flow.shows, ..Flow::default() } } else { flow.computed() }
     }

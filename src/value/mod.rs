@@ -4,11 +4,13 @@
 
 mod name;
 mod path;
+mod secrets;
 
 use std::sync::Arc;
 
 pub use name::{Name, Slug};
 pub use path::{Path, Segment, Taint};
+pub use secrets::Secrets;
 pub use serde_json::Value as Json;
 
 /// A value: JSON that is shared, never copied, and beside it what in it is sensitive.

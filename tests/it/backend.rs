@@ -137,6 +137,8 @@ async fn the_shipped_journeys_talk_to_it_over_http() {
         ("POST", "/codes", 202),
         ("POST", "/codes/check", 200),
         ("GET", "/orders/H1043", 200),
+        // Whose it is is asked right before the write.
+        ("GET", "/orders/H1043", 200),
         ("POST", "/orders/H1043/cancellation", 409),
         ("GET", "/orders/H1017", 200),
     ];

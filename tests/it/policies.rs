@@ -79,6 +79,7 @@ actions:
   - name: Do it
     type: write
     invocation: {method: POST, endpoint: /it}
+    settings: {idempotency: key}
     input_schema:
       type: object
       properties: {"in": {type: string}, "Content Type": {type: string}, "a\"b\\c": {type: integer}, "": {type: boolean}, "é": {type: number}, "x.y": {type: array}}

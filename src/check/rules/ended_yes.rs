@@ -38,6 +38,7 @@ pub(super) fn check(subject: &Subject<'_>, gates: &Gates<'_>, found: &mut Diagno
             End::Subject => {
                 (format!("another person may be verified at `{step}`"), "verify before the `confirm`, or ask once more".to_owned())
             }
+            End::Inside => (format!("a no or a cancel in what `{step}` runs ends it"), "ask once more on that way".to_owned()),
             End::Corrected => (
                 format!("a correction at `{last}` goes back to `{step}`, which lies after it"),
                 format!("put `{step}` before the `confirm`, or ask once more after it"),

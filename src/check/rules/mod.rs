@@ -1,9 +1,14 @@
 //! The rules: one file each. A rule sees a [`Subject`] and pushes what it finds; it never sees what other rules found.
 
+mod agents_word;
 mod busy_loop;
+mod doubt;
 mod ended_yes;
 mod missing_input;
+mod no_owner;
 mod shadowed;
+mod stale;
+mod two_actions;
 mod types;
 mod unconfirmed;
 mod unhandled_outcome;
@@ -11,6 +16,7 @@ mod unreachable;
 mod unset;
 mod unshown;
 mod unused;
+mod unverified;
 mod write_in_investigate;
 mod yes;
 
@@ -18,6 +24,7 @@ pub use busy_loop::journeys_that_wait;
 
 use super::gates::Gates;
 use super::subject::Subject;
+use super::verified::Levels;
 use crate::model::Action;
 use crate::source::Diagnostics;
 
@@ -35,18 +42,28 @@ pub fn check_journey(subject: &Subject<'_>, found: &mut Diagnostics) {
 }
 
 /// All that is wrong with what a journey does under supervision.
-pub fn prove_journey(subject: &Subject<'_>, found: &mut Diagnostics) {
+pub fn prove_journey(subject: &Subject<'_>, identities: &Levels<'_>, found: &mut Diagnostics) {
     if let Some(gates) = Gates::of(subject) {
         unconfirmed::check(subject, &gates, found);
         ended_yes::check(subject, &gates, found);
         unshown::check(&gates, found);
+        two_actions::check(subject, &gates, found);
     }
+    agents_word::check(subject, found);
+    unverified::check(subject, identities, found);
+    stale::check(subject, found);
 }
 
 /// All that is wrong with an action, whoever calls it.
 pub fn check_action(action: &Action, found: &mut Diagnostics) {
     shadowed::check_action(action, found);
     types::check_action(action, found);
+}
+
+/// All that is wrong with what an action asks of supervision, whoever calls it.
+pub fn prove_action(action: &Action, found: &mut Diagnostics) {
+    doubt::check(action, found);
+    no_owner::check(action, found);
 }
 
 /// `` `a`, `b` and `c` ``.

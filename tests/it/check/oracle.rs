@@ -150,32 +150,71 @@ fn write(block: &[Stmt], indent: usize, number: &mut usize, steps: usize, out: &
     }
 }
 
+/// What is known of a run: what is set and by a step, which collect asked last for each variable, and what steps assigned since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+struct Run {
+    set: u8,
+    by_step: u8,
+    asked: [Option<usize>; 3],
+    since: [u8; 3],
+}
+
+impl Run {
+    fn assign(&mut self, v: usize) {
+        self.set |= 1 << v;
+        self.by_step |= 1 << v;
+        self.since.iter_mut().for_each(|s| *s |= 1 << v);
+    }
+
+    fn unset(&mut self, vars: u8) {
+        self.set &= !vars;
+        self.by_step &= !vars;
+    }
+
+    /// Back to the collects at which somebody who is waited for may correct something.
+    fn corrections(self) -> impl Iterator<Item = (usize, Self)> {
+        (0..VARIABLES.len()).filter(move |v| self.set >> v & 1 == 1 && self.by_step >> v & 1 == 0).filter_map(move |v| {
+            let mut back = self;
+            back.unset(self.since[v] & self.by_step);
+            Some((self.asked[v]?, back))
+        })
+    }
+}
+
 /// What a walk through every state finds: variables read unset, steps never reached, whether some loop never waits.
 fn walk(steps: &[Step<'_>]) -> (BTreeSet<&'static str>, BTreeSet<usize>, bool) {
-    let (mut unset, mut seen, mut open) = (BTreeSet::new(), BTreeSet::new(), vec![(0, 0_u8)]);
-    while let Some((at, set)) = open.pop() {
-        if !seen.insert((at, set)) {
+    let (mut unset, mut seen, mut open) = (BTreeSet::new(), BTreeSet::new(), vec![(0, Run::default())]);
+    while let Some((at, run)) = open.pop() {
+        if !seen.insert((at, run)) {
             continue;
         }
         let step = &steps[at];
-        let own = match step.stmt {
-            Stmt::Set(v) | Stmt::Collect(v) => set | 1 << v,
-            Stmt::Unset(v) => set & !(1 << v),
-            Stmt::Say(v) => {
-                if set >> v & 1 == 0 {
-                    unset.insert(VARIABLES[*v]);
-                }
-                set
+        let mut own = run;
+        match step.stmt {
+            Stmt::Set(v) => own.assign(*v),
+            Stmt::Unset(v) => own.unset(1 << v),
+            Stmt::Say(v) if run.set >> v & 1 == 0 => {
+                unset.insert(VARIABLES[*v]);
             }
-            _ => set,
-        };
+            Stmt::Collect(v) => {
+                own.asked[*v] = Some(at);
+                own.since[*v] = 0;
+                if own.set >> v & 1 == 0 {
+                    open.extend(own.corrections());
+                    own.set |= 1 << v;
+                }
+            }
+            Stmt::Choice(_) => open.extend(own.corrections()),
+            _ => {}
+        }
         for (way, to) in &step.ways {
             let Some(to) = to.map(|t| if *way == Way::Goto { t % steps.len() } else { t }) else { continue };
-            let after = match (way, step.stmt, steps[to].stmt) {
-                (Way::Result, Stmt::Action(v, ..), _) => own | 1 << v,
-                (Way::Goto, _, Stmt::Collect(v)) => own & !(1 << v),
-                _ => own,
-            };
+            let mut after = own;
+            match (way, step.stmt, steps[to].stmt) {
+                (Way::Result, Stmt::Action(v, ..), _) => after.assign(*v),
+                (Way::Goto, _, Stmt::Collect(v)) => after.unset(1 << v),
+                _ => {}
+            }
             open.push((to, after));
         }
     }
@@ -183,6 +222,12 @@ fn walk(steps: &[Step<'_>]) -> (BTreeSet<&'static str>, BTreeSet<usize>, bool) {
     let dead = (0..steps.len()).filter(|s| !reached.contains(s)).collect();
     let busy = reached.iter().any(|start| returns(steps, *start));
     (unset, dead, busy)
+}
+
+/// Whether a variable is both asked for and assigned: then the proof does not tell whose value it holds when it is corrected.
+fn overlaps(steps: &[Step<'_>]) -> bool {
+    let asked = |v: usize| steps.iter().any(|s| matches!(s.stmt, Stmt::Collect(c) if *c == v));
+    steps.iter().any(|s| matches!(s.stmt, Stmt::Set(v) | Stmt::Action(v, ..) if asked(*v)))
 }
 
 /// Whether a run can come from a step back to it without a step that waits.
@@ -232,7 +277,8 @@ proptest! {
         prop_assert!(others.is_empty(), "{others:#?}\n{journey}");
 
         let named: BTreeSet<&str> = of("WP0401").iter().filter_map(|d| VARIABLES.into_iter().find(|v| d.message.starts_with(&format!("`{v}`")))).collect();
-        prop_assert_eq!(&named, &unset, "unset\n{}", journey);
+        prop_assert!(named.is_superset(&unset), "unset {unset:?}, found {named:?}\n{journey}");
+        prop_assert!(named == unset || overlaps(&steps), "unset {unset:?}, found {named:?}\n{journey}");
         prop_assert_eq!(!of("WP0302").is_empty(), busy, "busy\n{}", journey);
         let lines: Vec<&str> = journey.lines().collect();
         let told: BTreeSet<usize> = of("WP0301").iter().map(|d| {
