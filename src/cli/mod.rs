@@ -3,6 +3,7 @@
 //! Data goes to standard output, everything else to standard error. Exit status: 0 fine, 1 findings or failed tests, 2 usage or
 //! input and output. Knows nothing of how a journey runs: it reads arguments, calls the library, and prints.
 
+mod audit;
 mod chat;
 mod check;
 mod completions;
@@ -57,6 +58,7 @@ enum Command {
     Explain(explain::Args),
     Chat(chat::Args),
     Test(test::Args),
+    Audit(audit::Args),
     Graph(graph::Args),
     Schema(schema::Args),
     Completions(completions::Args),
@@ -121,6 +123,7 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(&args, &mut terminal),
         Command::Chat(args) => chat::run(&args, &mut terminal),
         Command::Test(args) => test::run(&args, &mut terminal),
+        Command::Audit(args) => audit::run(&args, &mut terminal),
         Command::Graph(args) => graph::run(&args, &mut terminal),
         Command::Explain(args) => explain::run(&args, &mut terminal),
         Command::Completions(args) => completions::run(&args, &mut terminal),
