@@ -8,11 +8,11 @@ use serde_json::json;
 use super::chat::session::executor;
 use super::terminal::{BAD, GOOD, NAME, Terminal};
 use super::{Failure, Outcome, Status, storage, workspace};
+use crate::driver::DriverError;
 use crate::driver::audit::{Chains, Head, Verified, verify};
-use crate::driver::{DriverError, Entropy, Vault};
 use crate::engine::AuditEntry;
 use crate::outbound::Secrets;
-use crate::store::{self, Address, AnyStore, AuditRow, ConversationKey, Store};
+use crate::store::{Address, AnyStore, AuditRow, ConversationKey, Store};
 
 /// Rows and conversations that are read at a time.
 const PAGE: usize = 1_000;
@@ -34,8 +34,8 @@ enum Command {
   waypost audit verify shop
   waypost audit verify shop --store sqlite:shop.db --heads heads.jsonl
 
-Keep what `audit export --heads` prints where whoever can write the store cannot: with it, even a chain that was rewritten as a
-whole, or a store that was put back to what it was before, is found out.")]
+Keep what `audit export --heads` prints where whoever can write the store cannot: with it, even a
+chain that was rewritten as a whole, or a store that was put back, is found out.")]
     Verify(Verify),
     /// Print entries as JSON Lines, or the end of each conversation's chain
     #[command(after_help = "Examples:
@@ -115,11 +115,8 @@ async fn open(place: &Place) -> Result<(AnyStore, Chains), Failure> {
         Address::Sqlite(file) if !file.is_file() => return Err(Failure::new(format!("there is no store `{}`", file.display()))),
         Address::Sqlite(_) | Address::Postgres(_) => {}
     }
-    let failed = |e: &dyn std::fmt::Display| Failure::new(format!("cannot open the store `{address}`: {e}"));
-    let vault = Vault::new(settings, &secrets, Entropy::System).map_err(|e| failed(&e))?;
-    let seals = vault.seals().map_err(|e| failed(&e))?;
-    let store = store::open(&address, seals).await.map_err(|e| failed(&e))?;
-    let chains = vault.chains(&store).await.map_err(|e| failed(&e))?;
+    let (store, vault) = storage::unlock(&address, settings, &secrets).await?;
+    let chains = vault.chains(&store).await.map_err(|e| cannot(&e))?;
     Ok((store, chains))
 }
 

@@ -43,14 +43,23 @@ pub(super) fn open(
     terminal: &mut Terminal,
 ) -> Result<Storage, Failure> {
     let place = (*address != Address::Memory).then(|| address.to_string());
-    let cannot = |e: &dyn std::fmt::Display| Failure::new(format!("cannot open the store `{address}`: {e}"));
-    let vault = Vault::new(settings, secrets, Entropy::System).map_err(|e| cannot(&e))?;
+    let (store, vault) = executor.block_on(unlock(address, settings, secrets))?;
     if place.is_some() && !vault.is_configured() {
         let why = "sensitive values that it keeps cannot be read by another process: name a `seal_key` under `store` in `waypost.yaml`";
         writeln!(terminal.err, "{CARE}warning{CARE:#}: {why}")?;
     }
-    let seals = vault.seals().map_err(|e| cannot(&e))?;
-    let store = executor.block_on(store::open(address, seals)).map_err(|e| cannot(&e))?;
-    let keys = executor.block_on(vault.keys(&store)).map_err(|e| cannot(&e))?;
+    let keys = executor.block_on(vault.keys(&store)).map_err(|e| cannot(address, &e))?;
     Ok(Storage { store, keys, place })
+}
+
+/// Opens it, with the workspace's master keys.
+pub(super) async fn unlock(address: &Address, settings: &Settings, secrets: &Secrets) -> Result<(AnyStore, Vault), Failure> {
+    let vault = Vault::new(settings, secrets, Entropy::System).map_err(|e| cannot(address, &e))?;
+    let seals = vault.seals().map_err(|e| cannot(address, &e))?;
+    let store = store::open(address, seals).await.map_err(|e| cannot(address, &e))?;
+    Ok((store, vault))
+}
+
+fn cannot(address: &Address, error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(format!("cannot open the store `{address}`: {error}"))
 }

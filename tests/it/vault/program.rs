@@ -79,7 +79,10 @@ async fn an_audit_is_verified_and_exported() {
     let exported = audit(shop.path(), &["export", "--conversation", "c-2"]);
     let lines: Vec<Json> = exported.out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!((exported.status, lines.len()), (0, 3));
-    assert_eq!((&lines[1]["tenant"], &lines[1]["conversation"], &lines[1]["seq"], &lines[1]["what"]), (&json!("acme"), &json!("c-2"), &json!(2), &json!("message")));
+    assert_eq!(
+        (&lines[1]["tenant"], &lines[1]["conversation"], &lines[1]["seq"], &lines[1]["what"]),
+        (&json!("acme"), &json!("c-2"), &json!(2), &json!("message"))
+    );
     assert!(!exported.out.contains("a note"));
     assert_eq!(audit(shop.path(), &["export", "--tenant", "other"]).out, "");
     let nobody = audit(shop.path(), &["export", "--conversation", "c-9"]);
@@ -102,7 +105,12 @@ async fn whoever_touched_the_store_is_named_with_conversation_and_entry() {
     for (sql, expected) in [
         (format!("UPDATE audit SET text = replace(text, 'message', 'massage') WHERE {of} AND seq = 2"), "changed acme/c-2: entry 2"),
         (format!("DELETE FROM audit WHERE {of} AND seq = 2"), "missing acme/c-2: entry 2"),
-        (format!("UPDATE audit SET seq = 9 WHERE {of} AND seq = 2; UPDATE audit SET seq = 2 WHERE {of} AND seq = 3; UPDATE audit SET seq = 3 WHERE {of} AND seq = 9"), "moved acme/c-2: entry 2 holds what was written as entry 3"),
+        (
+            format!(
+                "UPDATE audit SET seq = 9 WHERE {of} AND seq = 2; UPDATE audit SET seq = 2 WHERE {of} AND seq = 3; UPDATE audit SET seq = 3 WHERE {of} AND seq = 9"
+            ),
+            "moved acme/c-2: entry 2 holds what was written as entry 3",
+        ),
         (format!("DELETE FROM audit WHERE {of} AND seq = 3"), "cut acme/c-2: entry 3"),
     ] {
         let shop = shop().await;
@@ -115,7 +123,12 @@ async fn whoever_touched_the_store_is_named_with_conversation_and_entry() {
     }
 
     // The end is cut off, and everything that can be made to fit without the key is made to fit.
-    touch(before.path(), &format!("DELETE FROM audit WHERE {of} AND seq = 3; UPDATE conversations SET audit_seq = 2, audit_mac = (SELECT mac FROM audit WHERE {of} AND seq = 2) WHERE id = 'c-2'"));
+    touch(
+        before.path(),
+        &format!(
+            "DELETE FROM audit WHERE {of} AND seq = 3; UPDATE conversations SET audit_seq = 2, audit_mac = (SELECT mac FROM audit WHERE {of} AND seq = 2) WHERE id = 'c-2'"
+        ),
+    );
     let found = audit(before.path(), &["verify"]);
     assert!(found.out.contains("end acme/c-2: entry 2 is not the end that was written"), "{}", found.out);
     // The store is another one: put back, or written anew with the same key.
