@@ -60,6 +60,8 @@ pub(super) struct Wanted<'a> {
     pub action: &'a Arc<Action>,
     pub inputs: &'a [Input],
     pub each: Option<&'a Value>,
+    /// The inputs of the action that a read is asked about: what settles its doubt, or tells whose it is.
+    pub about: Option<&'a Value>,
     pub purpose: Purpose,
 }
 
@@ -205,11 +207,8 @@ impl Turn<'_> {
         action: &Action,
         run: &Run,
     ) -> Result<(Value, super::effect::Request, Vec<Source>, AuthorsKey), String> {
-        let mut view = View::new(&self.state, Some(run), self.at).each(wanted.each);
-        // What settles the doubt of a write is asked with the inputs of the write.
-        if let Some(write) = self.state.flight.as_ref().filter(|_| wanted.purpose == Purpose::Reconcile) {
-            view = view.inputs(&write.inputs);
-        }
+        let view = View::new(&self.state, Some(run), self.at).each(wanted.each);
+        let view = if let Some(about) = wanted.about { view.inputs(about) } else { view };
         let resolved = inputs::resolve(action, wanted.inputs, &view, &self.state, run)?;
         let view = View::new(&self.state, Some(run), self.at).each(wanted.each).inputs(&resolved.value);
         let request = request::build(action, &resolved.value, &view)?;
@@ -437,7 +436,8 @@ impl Turn<'_> {
         if action.effects == Effects::Write {
             return self.doubt_remains("what settles doubt is not a read");
         }
-        let wanted = Wanted { action: &action, inputs: &inputs, each: None, purpose: Purpose::Reconcile };
+        let about = self.state.flight.as_ref().map(|f| f.inputs.clone());
+        let wanted = Wanted { action: &action, inputs: &inputs, each: None, about: about.as_ref(), purpose: Purpose::Reconcile };
         match self.call(&wanted) {
             Ok(go) => go,
             Err(trouble) => self.doubt_remains(&trouble.detail),

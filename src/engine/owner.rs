@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::call::{Trouble, Wanted, given};
 use super::effect::{CallResult, HttpAnswer};
 use super::event::{Draft, Purpose};
-use super::scope::View;
 use super::state::Flight;
 use super::turn::{Go, Turn};
 use crate::expr::{Program, Root, Scope, Type, TypeEnv};
@@ -84,17 +83,9 @@ impl Turn<'_> {
         }
         let read = self.named(&rule.call.0).filter(|a| a.effects == Effects::Read);
         let Some(action) = read else { return Err(refuse("the read that tells whose it is is not here")) };
-        let Some((run, _)) = self.top() else { return Err(refuse("there is no run")) };
-        let view = View::new(&self.state, Some(run), self.at).inputs(&draft.inputs);
         let inputs = given(&rule.inputs, rule.call.1);
-        let asked = inputs.into_iter().map(|mut input| {
-            // What reads the action's inputs has its value from them: their sources are the draft's own.
-            let value = super::operand::value(&input.value, &view, super::operand::Missing::Error)?;
-            input.value = Operand::Literal((*value.json).clone());
-            Ok(input)
-        });
-        let asked: Vec<_> = asked.collect::<Result<_, String>>().map_err(|why| refuse(&why))?;
-        let wanted = Wanted { action: &action, inputs: &asked, each: None, purpose: Purpose::Owner };
+        let about = draft.inputs.clone();
+        let wanted = Wanted { action: &action, inputs: &inputs, each: None, about: Some(&about), purpose: Purpose::Owner };
         self.asking = Some(Arc::new(draft));
         let called = self.call(&wanted);
         self.asking = None;

@@ -232,7 +232,8 @@ impl Reader<'_> {
             "operator" => self.operator(&pair.value)?,
             "wait" => EntryKind::Wait(self.duration(&pair.value)?),
             "expect" => EntryKind::Expect(self.expect(&pair.value)?),
-            "crash" => EntryKind::Unsupported("crash"),
+            "crash" if pair.value.bool() == Some(true) => EntryKind::Crash,
+            "crash" => return self.wrong(pair.value.span, "a crash is `true`", "write `crash: true`, or leave it out"),
             _ => return None,
         };
         Some(Entry { span: pair.key_span, kind })

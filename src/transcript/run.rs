@@ -77,8 +77,22 @@ impl Runner {
     }
 }
 
+/// A process of a transcript: each has its own randomness, and the same in every run.
+fn process(
+    loaded: &Loaded,
+    store: MemoryStore,
+    services: Services,
+    clock: Clock,
+    number: u64,
+) -> Result<Runtime<MemoryStore, Services>, DriverError> {
+    Runtime::with(loaded.clone(), store, services, clock, Entropy::seeded(number), Keys::derive(b"transcript"))
+}
+
 /// A conversation under way.
 struct Talk {
+    loaded: Loaded,
+    services: Services,
+    processes: u64,
     runtime: Runtime<MemoryStore, Services>,
     stubs: Stubs,
     key: ConversationKey,
@@ -108,8 +122,7 @@ impl Talk {
         } else {
             Services::Stubbed(stubs.clone())
         };
-        let keys = Keys::derive(b"transcript");
-        let runtime = Runtime::with(runner.loaded.clone(), MemoryStore::default(), services, clock, Entropy::seeded(1), keys)?;
+        let runtime = process(&runner.loaded, MemoryStore::default(), services.clone(), clock, 1)?;
         let user_id = script.context.pointer("/identity/user_id").and_then(Json::as_str).unwrap_or("user");
         let open = Open {
             conversation: "transcript".into(),
@@ -120,6 +133,9 @@ impl Talk {
         };
         let key = runtime.open(open).await?;
         Ok(Self {
+            loaded: runner.loaded.clone(),
+            services,
+            processes: 1,
             runtime,
             stubs,
             key,
@@ -196,12 +212,23 @@ impl Talk {
                 self.audit.clear();
                 return;
             }
-            EntryKind::Unsupported(key) => {
-                self.failures.push(Failure::new(entry.span, format!("`{key}` is not supported yet")));
+            EntryKind::Crash => {
+                if let Err(error) = self.crash().await {
+                    self.failures.push(Failure::new(entry.span, error.to_string()));
+                }
                 return;
             }
         }
         self.refused(entry.span, next);
+    }
+
+    /// Ends the process with all that it has in memory; the next one has only the store.
+    async fn crash(&mut self) -> Result<(), DriverError> {
+        self.processes += 1;
+        let (store, clock) = (self.runtime.store().clone(), self.runtime.clock().clone());
+        self.runtime = process(&self.loaded, store, self.services.clone(), clock, self.processes)?;
+        self.answer = self.runtime.present(&self.key, Actor::User).await?;
+        Ok(())
     }
 
     /// A refusal that nothing expects is a failure: the conversation did not go as it is written.

@@ -111,8 +111,8 @@ pub enum EntryKind {
     Wait(Duration),
     /// What must be so by now.
     Expect(Vec<Check>),
-    /// A key that is kept for later.
-    Unsupported(&'static str),
+    /// The process dies, and another goes on from the store.
+    Crash,
 }
 
 /// Who sends a command.

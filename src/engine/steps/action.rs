@@ -25,7 +25,7 @@ pub(in crate::engine) fn enter(turn: &mut Turn<'_>, step: &Step, call: &Call) ->
 }
 
 fn send(turn: &mut Turn<'_>, call: &Call, action: &Arc<Action>, each: Option<&Value>) -> Go {
-    let wanted = Wanted { action, inputs: &call.inputs, each, purpose: Purpose::Step };
+    let wanted = Wanted { action, inputs: &call.inputs, each, about: None, purpose: Purpose::Step };
     match turn.call(&wanted) {
         Ok(go) => go,
         Err(trouble) => not_sent(turn, trouble),

@@ -45,7 +45,7 @@ pub(in crate::engine) fn read(turn: &mut Turn<'_>, search: &Investigate, referen
         .iter()
         .map(|(name, json)| Input { name: name.clone(), value: Operand::Literal(json.clone()), span: action.span, value_span: action.span })
         .collect();
-    let wanted = Wanted { action: &action, inputs: &given, each: None, purpose: Purpose::Read };
+    let wanted = Wanted { action: &action, inputs: &given, each: None, about: None, purpose: Purpose::Read };
     match turn.call(&wanted) {
         Ok(go) => Ok(go),
         Err(trouble) => Err(trouble.detail.to_string()),

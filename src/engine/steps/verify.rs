@@ -34,7 +34,7 @@ pub(in crate::engine) fn enter(turn: &mut Turn<'_>, verify: &Verify) -> Go {
         return not_verified(verify);
     }
     turn.emit(EventBody::VerifyTried);
-    let wanted = Wanted { action, inputs: &verify.call.inputs, each: None, purpose: Purpose::Step };
+    let wanted = Wanted { action, inputs: &verify.call.inputs, each: None, about: None, purpose: Purpose::Step };
     match turn.call(&wanted) {
         Ok(go) => go,
         Err(trouble) => turn.trouble(trouble),
