@@ -208,20 +208,18 @@ fn validate(workspace: &Workspace, set: &PolicySet, places: &BTreeMap<PolicyId, 
         ),
         _ => (Code::WP0512, w.policy_id(), DetailedError::from(w)),
     });
-    let mut wrong = BTreeSet::new();
-    let mut seen = BTreeSet::new();
+    let mut all: Vec<(&PolicyId, Diagnostic)> = Vec::new();
     for (code, id, error) in errors.chain(warnings) {
         let Some(place) = places.get(id) else { continue };
         let text = workspace.sources.file(place.file).map_or("", |f| &f.text);
-        let d = diagnostic(code, place.file, text, place.at.clone(), &error);
-        if code == Code::WP0511 {
-            wrong.insert(id);
-        }
-        // A policy is checked once for each action: one mistake is one finding. What is wrong with it is why it never applies.
-        if (code == Code::WP0511 || !wrong.contains(id)) && seen.insert((d.span, code)) {
-            found.push(d);
-        }
+        all.push((id, diagnostic(code, place.file, text, place.at.clone(), &error)));
     }
+    // A policy is checked once for each action, in no order: one mistake is one finding, and always the same.
+    all.sort_by(|(_, a), (_, b)| (a.code, a.span, &a.message).cmp(&(b.code, b.span, &b.message)));
+    all.dedup_by(|(_, a), (_, b)| (a.code, a.span) == (b.code, b.span));
+    // What is wrong with a policy is why it never applies.
+    let wrong: BTreeSet<&PolicyId> = all.iter().filter(|(_, d)| d.code == Code::WP0511).map(|(id, _)| *id).collect();
+    found.0.extend(all.into_iter().filter(|(id, d)| d.code == Code::WP0511 || !wrong.contains(id)).map(|(_, d)| d));
     if found.0.is_empty() {
         unpermitted(workspace, set, validator.schema(), places, found);
     }

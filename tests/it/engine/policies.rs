@@ -174,3 +174,36 @@ fn an_operator_is_known_by_roles() {
         assert_eq!(said.outcome.as_deref(), Some(outcome), "{roles:?}: {}", talk.trace());
     }
 }
+
+#[test]
+fn a_verification_that_has_expired_is_none() {
+    let check = "
+name: Check
+trigger: {goal: look up, examples: [look]}
+journey:
+  - collect: [order_id]
+  - verify: {call: desk.prove, verified: [right], subject: inputs.order_id, ttl: 60}
+  - collect: [amount]
+  - action: shop.look
+  - done: Looked.
+";
+    let desk = "{name: Desk, type: rest_api, config: {base_url: 'http://desk.test', auth_type: none}, actions: [{name: Prove, type: write,
+      invocation: {method: POST, endpoint: /prove}, input_schema: {order_id: {type: string}}, outcomes: [{name: right, condition: response.status == 200}]}]}";
+    let policies = "permit(principal, action == Action::\"desk.prove\", resource);
+        permit(principal, action in Action::\"shop.*\", resource) when { context.identity.verified && context.identity.level == 1 };";
+    for (wait, outcome) in [(59, "done"), (60, "denied")] {
+        let mut talk = Talk::new(machine(&[
+            ("integrations/shop.yaml", SHOP),
+            ("integrations/desk.yaml", desk),
+            ("datapoints/all.yaml", FIELDS),
+            ("journeys/check.yaml", check),
+            ("policies/all.cedar", policies),
+        ]));
+        talk.stub(200, json!({}));
+        talk.stub(200, json!({}));
+        talk.user("look");
+        talk.user("A1");
+        talk.wait(wait);
+        assert_eq!(talk.user("5").outcome.as_deref(), Some(outcome), "{}", talk.trace());
+    }
+}
