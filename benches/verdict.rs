@@ -1,6 +1,6 @@
 //! A verdict: with ten policies against bare Cedar on the same values, and without any against the digests of its request.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "what a benchmark is made of must be sound")]
+#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "what a benchmark is made of must be sound")]
 
 #[expect(dead_code, reason = "no workspace is generated here")]
 mod common;
@@ -20,7 +20,7 @@ use waypost::check::{self, Loaded};
 use waypost::model::StepKey;
 use waypost::policy::{Scene, Speaker, Who};
 use waypost::supervise::{
-    Decision, Grant, Identity, Intent, KeyStanding, Ledger, Origin, RateStanding, Source, Variable, Variables, decide,
+    Approval, Decision, Grant, Identity, Intent, KeyStanding, Ledger, Origin, RateStanding, Source, Today, Variable, Variables, decide,
 };
 use waypost::value::{Name, Value};
 
@@ -93,6 +93,7 @@ fn case() -> Case {
         at: now,
         seq: 10,
         by: "u-1".into(),
+        version: None,
         used: Vec::new(),
     };
     let expires = now + jiff::SignedDuration::from_secs(900);
@@ -121,7 +122,16 @@ fn verdict(loaded: &Loaded, case: &Case) -> Decision {
         journey: "refund",
         inputs: &case.inputs,
     };
-    let intent = Intent { action, step: &case.step, placed: true, sources: &case.sources, until: case.now };
+    let intent = Intent {
+        action,
+        today: Today::Same,
+        step: &case.step,
+        placed: true,
+        sources: &case.sources,
+        owners: &[],
+        approval: Approval::Unneeded,
+        until: case.now,
+    };
     let ledger = Ledger {
         variables: &case.variables,
         grants: &case.grants,
@@ -131,6 +141,7 @@ fn verdict(loaded: &Loaded, case: &Case) -> Decision {
         grant_ttl_s: 900,
         rate: RateStanding::Free,
         key: KeyStanding::Free,
+        version: None,
     };
     decide(&intent, &ledger, case.now).0.decision
 }

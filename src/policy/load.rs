@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 use super::bounds;
 use super::reads::Reads;
 use super::scene::Who;
-use super::schema::schema;
+use super::schema::{self, schema};
 use crate::model::Workspace;
 use crate::model::action::Action;
 use crate::source::{Code, Diagnostic, Diagnostics, FileId, Span};
@@ -32,7 +32,7 @@ pub struct Policies {
     pub(super) names: Names,
     pub(super) authorizer: Authorizer,
     pub(super) timezone: TimeZone,
-    actions: BTreeMap<(Name, Name), EntityUid>,
+    actions: BTreeMap<(Name, Name), (EntityUid, &'static str)>,
 }
 
 impl std::fmt::Debug for Policies {
@@ -42,11 +42,15 @@ impl std::fmt::Debug for Policies {
 }
 
 impl Policies {
-    /// What policies call an action: today's spelling, if there is one today.
-    pub(super) fn action(&self, action: &Action) -> EntityUid {
+    /// What policies call an action, and its groups. A run may stand on an older one: today's spelling counts, and it is a write if
+    /// either is.
+    pub(super) fn action(&self, action: &Action) -> (EntityUid, BTreeSet<EntityUid>) {
         let id = &action.id;
-        let known = self.actions.get(&(id.integration.name.clone(), id.action.name.clone()));
-        known.cloned().unwrap_or_else(|| uid(&self.names.action, &id.to_string()))
+        let today = self.actions.get(&(id.integration.name.clone(), id.action.name.clone()));
+        let groups = [Some(schema::effects(action)), today.map(|(_, effects)| *effects)];
+        let groups = groups.into_iter().flatten().map(str::to_owned).chain([schema::group(&id.integration.shown)]);
+        let own = || uid(&self.names.action, &id.to_string());
+        (today.map_or_else(own, |(uid, _)| uid.clone()), groups.map(|g| uid(&self.names.action, &g)).collect())
     }
 }
 
@@ -102,7 +106,8 @@ fn policies(workspace: &Workspace, set: PolicySet) -> Option<Policies> {
     let names = Names::new()?;
     let files = workspace.sources.files().filter(|(_, f)| f.name.starts_with("policies/"));
     let reads = Reads::of(&files.map(|(_, f)| &*f.text).collect::<Vec<_>>(), workspace);
-    let actions = workspace.actions.iter().map(|(key, action)| (key.clone(), uid(&names.action, &action.id.to_string()))).collect();
+    let of = |action: &Action| (uid(&names.action, &action.id.to_string()), schema::effects(action));
+    let actions = workspace.actions.iter().map(|(key, action)| (key.clone(), of(action))).collect();
     let timezone = TimeZone::get(&workspace.settings.timezone).unwrap_or(TimeZone::UTC);
     Some(Policies { set, reads, names, authorizer: Authorizer::new(), timezone, actions })
 }

@@ -1,10 +1,12 @@
 //! What the policies say of one action.
 
+use std::collections::BTreeSet;
+
 use cedar_policy::{AuthorizationError, Context, Decision, Entities, Entity, EntityUid, PolicyId, Request, RestrictedExpression as Value};
 
 use super::load::{Policies, uid};
 use super::scene::{Gates, Scene, Who};
-use super::schema::{self, group};
+use super::schema;
 use crate::model::Action;
 use crate::model::action::FieldType;
 use crate::value::Json;
@@ -38,8 +40,8 @@ impl Policies {
             Ok(context) => context,
             Err(why) => return Ruling::deny(why),
         };
-        let (principal, action_uid, resource) = (self.principal(scene), self.action(action), self.conversation(scene));
-        let Some(entities) = self.entities(action, scene, &principal, &action_uid, &resource) else {
+        let (principal, (action_uid, groups), resource) = (self.principal(scene), self.action(action), self.conversation(scene));
+        let Some(entities) = self.entities(groups, scene, &principal, &action_uid, &resource) else {
             return Ruling::deny("the policies could not be asked");
         };
         // Values come typed from the same tables as the schema: what does not fit fails in the policy that reads it, and denies.
@@ -75,15 +77,20 @@ impl Policies {
         uid(&self.names.conversation, scene.conversation)
     }
 
-    fn entities(&self, action: &Action, scene: &Scene<'_>, who: &EntityUid, what: &EntityUid, place: &EntityUid) -> Option<Entities> {
+    fn entities(
+        &self,
+        groups: BTreeSet<EntityUid>,
+        scene: &Scene<'_>,
+        who: &EntityUid,
+        what: &EntityUid,
+        place: &EntityUid,
+    ) -> Option<Entities> {
         let names = &self.names;
         let [user_type, ..] = &names.who;
         let user = uid(user_type, scene.user_id);
-        let groups = [schema::effects(action).to_owned(), group(&action.id.integration.shown)];
-        let parents = groups.map(|g| uid(&names.action, &g));
         let place_of = [("agent", text(scene.agent)), ("user", Value::new_entity_uid(user.clone()))];
         let mut all = vec![
-            Entity::new_no_attrs(what.clone(), parents.into()),
+            Entity::new_no_attrs(what.clone(), groups.into_iter().collect()),
             entity(place, place_of, [uid(&names.tenant, scene.tenant)], Vec::new())?,
         ];
         if *who != user {

@@ -306,10 +306,10 @@ async fn policies_are_always_today_s() {
     let key = open(&first).await;
     say(&first, &key, "where is my order?").await;
     drop(first);
-    // The run stands on the version without policies.
-    let newer = |policy: &str| {
-        let look = SHOP.replace("name: Shop", "name: Shop\ndescription: Moved");
-        let ask = ORDER.replace("journey:\n", "journey:\n  - say: Hello.\n");
+    // The run stands on the version without policies, and on a read that the newer one spells otherwise, or has as a write.
+    let newer = |policy: &str, name: &str, kind: &str| {
+        let look = SHOP.replace("Get order", name).replace("type: read", kind);
+        let ask = ORDER.replace("shop.get-order", &format!("shop.{}", name.to_lowercase().replace(' ', "-")));
         let files = [
             ("waypost.yaml", "queues: {default: care, names: [care]}"),
             ("integrations/shop.yaml", &*look),
@@ -323,7 +323,12 @@ async fn policies_are_always_today_s() {
     };
     let forbids =
         "permit(principal, action, resource); @id(\"no-looking\") forbid(principal is User, action in Action::\"reads\", resource);";
-    for (policy, calls, said) in [(forbids, 0, "`no-looking` forbids it"), ("permit(principal, action, resource);", 1, "shipped")] {
+    let writes = "permit(principal, action, resource); @id(\"no-writing\") forbid(principal, action in Action::\"writes\", resource);";
+    for (policy, name, kind, calls, said) in [
+        (forbids, "get_order", "type: read", 0, "`no-looking` forbids it"),
+        (writes, "get_order", "type: write", 0, "`no-writing` forbids it"),
+        ("permit(principal, action, resource);", "get_order", "type: read", 1, "shipped"),
+    ] {
         let store = store.clone();
         let sent = Arc::new(AtomicUsize::new(0));
         let counted = sent.clone();
@@ -331,7 +336,7 @@ async fn policies_are_always_today_s() {
             counted.fetch_add(1, Ordering::SeqCst);
             async { shipped() }
         };
-        let second = runtime(newer(policy), &store, perform, &clock);
+        let second = runtime(newer(policy, name, kind), &store, perform, &clock);
         let result = say(&second, &key, "A1").await;
         let shown = format!("{:?} {}", result.events, result.answer.text());
         assert_eq!(sent.load(Ordering::SeqCst), calls, "{shown}");
