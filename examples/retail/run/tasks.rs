@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
+use waypost::engine::Command;
 
 use super::desk::Desk;
 use super::shop::{Failed, Shop, Write};
@@ -67,6 +68,10 @@ pub async fn run(tasks: &[Task], desk: &Desk, shop: &Shop) -> Result<Vec<Row>, F
             let answer = conversation.serve(write, &customer, &task.words).await?;
             let outcome = answer.outcome.as_deref().filter(|_| !answer.awaiting_input).map_or_else(|| answer.text(), str::to_owned);
             outcomes.push(format!("{} {outcome}", write.journey));
+            if answer.awaiting_input {
+                // It was not to be had like that: the next one begins anew.
+                conversation.agent(Command::Cancel).await?;
+            }
         }
         let difference = difference("", &wanted, &shop.state().await?);
         rows.push(Row { customer: task.customer.clone(), outcomes, refused, difference });
