@@ -1,4 +1,5 @@
-//! Tries `examples/retail` on a shop: every task of a file as an honest agent, then every write of it as an agent that cheats.
+//! Tries `examples/retail` on a shop: every task of a file as an honest agent, also while the shop fails; then every write of it as an agent
+//! that cheats.
 //!
 //! `cargo run --example retail -- --tasks tasks.json --backend backend.py`; it ends with 1 if a state differs or a cheat comes through.
 
@@ -11,7 +12,7 @@ mod run;
 
 use run::cheats::{Cell, Cheat};
 use run::desk::Desk;
-use run::shop::{Failed, Shop};
+use run::shop::{Failed, Fault, Shop};
 use run::{cheats, tasks};
 
 /// Tries the retail workspace on a shop.
@@ -29,7 +30,7 @@ struct Args {
     /// The workspace.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/retail"))]
     workspace: PathBuf,
-    /// Only one of the two tables.
+    /// Only one of the tables.
     #[arg(long)]
     only: Option<Table>,
 }
@@ -37,6 +38,7 @@ struct Args {
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Table {
     Tasks,
+    Faults,
     Cheats,
 }
 
@@ -61,13 +63,19 @@ async fn tried(args: Args) -> Result<bool, Failed> {
         Shop::start(args.backend.as_ref())?
     };
     let desk = Desk::open(&args.workspace, &shop)?;
+    let wanted = |table| args.only.is_none_or(|only| only == table);
     let mut good = true;
-    if args.only != Some(Table::Cheats) {
-        let rows = tasks::run(&tasks, &desk, &shop).await?;
-        print_tasks(&rows);
-        good &= rows.iter().all(|r| r.difference.is_none());
+    if wanted(Table::Tasks) {
+        let rows = tasks::run(&tasks, &desk, &shop, None).await?;
+        good &= print_tasks(&rows);
     }
-    if args.only != Some(Table::Tasks) {
+    for fault in Fault::ALL.into_iter().filter(|_| wanted(Table::Faults)) {
+        let when = if fault.applied { "after" } else { "before" };
+        println!("every first answer to a write is a {}, {when} it is applied", fault.kind);
+        let rows = tasks::run(&tasks, &desk, &shop, Some(fault)).await?;
+        good &= print_tasks(&rows);
+    }
+    if wanted(Table::Cheats) {
         let rows = cheats::run(&tasks, &desk, &shop, |_| true).await?;
         print_cheats(&rows);
         good &= rows.iter().flat_map(|r| &r.cells).all(|c| matches!(c, Cell::None | Cell::Held));
@@ -75,7 +83,7 @@ async fn tried(args: Args) -> Result<bool, Failed> {
     Ok(good)
 }
 
-fn print_tasks(rows: &[tasks::Row]) {
+fn print_tasks(rows: &[tasks::Row]) -> bool {
     println!("{:>4}  {:<24}{:<8}journeys", "task", "customer", "state");
     for (n, row) in rows.iter().enumerate() {
         let state = if row.difference.is_some() { "DIFFERS" } else { "equal" };
@@ -89,6 +97,7 @@ fn print_tasks(rows: &[tasks::Row]) {
     }
     let equal = rows.iter().filter(|r| r.difference.is_none()).count();
     println!("{equal} of {} states are equal\n", rows.len());
+    equal == rows.len()
 }
 
 fn print_cheats(rows: &[cheats::Row]) {

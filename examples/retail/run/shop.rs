@@ -77,6 +77,25 @@ impl Write {
     }
 }
 
+/// What goes wrong with the first answer to a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// `drop` or `503`.
+    pub kind: &'static str,
+    /// Whether the write was applied before.
+    pub applied: bool,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self { kind: "drop", applied: false },
+        Self { kind: "drop", applied: true },
+        Self { kind: "503", applied: false },
+        Self { kind: "503", applied: true },
+    ];
+}
+
 /// The back end. One that was started here is stopped with it.
 pub struct Shop {
     client: Client,
@@ -170,6 +189,15 @@ impl Shop {
     pub async fn write(&self, write: &Write) -> Result<bool, Failed> {
         let (method, path) = write.request();
         Ok(self.ask(method, &path, Some(&Value::Object(write.values.clone()))).await?.0 == 200)
+    }
+
+    /// Makes the shop answer the next such write wrongly, once.
+    pub async fn fail(&self, write: &Write, fault: Fault) -> Result<(), Failed> {
+        let (method, path) = write.request();
+        // It may never come about.
+        self.fresh.set(None);
+        let body = json!({"path": path, "method": method.as_str(), "kind": fault.kind, "after_apply": fault.applied});
+        self.ask(Method::POST, "/_fault", Some(&body)).await.map(drop)
     }
 
     /// How long the log is now.

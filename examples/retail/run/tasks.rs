@@ -7,7 +7,7 @@ use serde_json::Value;
 use waypost::engine::Command;
 
 use super::desk::Desk;
-use super::shop::{Failed, Shop, Write};
+use super::shop::{Failed, Fault, Shop, Write};
 
 /// What one customer wants.
 pub struct Task {
@@ -46,8 +46,8 @@ pub struct Row {
     pub difference: Option<String>,
 }
 
-/// Runs the tasks, each on a fresh shop.
-pub async fn run(tasks: &[Task], desk: &Desk, shop: &Shop) -> Result<Vec<Row>, Failed> {
+/// Runs the tasks, each on a fresh shop; with a fault, one that befalls every write once.
+pub async fn run(tasks: &[Task], desk: &Desk, shop: &Shop, fault: Option<Fault>) -> Result<Vec<Row>, Failed> {
     let mut rows = Vec::new();
     for task in tasks {
         shop.reset().await?;
@@ -65,6 +65,9 @@ pub async fn run(tasks: &[Task], desk: &Desk, shop: &Shop) -> Result<Vec<Row>, F
         let conversation = desk.conversation(&task.customer).await?;
         let mut outcomes = Vec::new();
         for write in &task.writes {
+            if let Some(fault) = fault {
+                shop.fail(write, fault).await?;
+            }
             let answer = conversation.serve(write, &customer, &task.words).await?;
             let outcome = answer.outcome.as_deref().filter(|_| !answer.awaiting_input).map_or_else(|| answer.text(), str::to_owned);
             outcomes.push(format!("{} {outcome}", write.journey));
