@@ -444,16 +444,8 @@ impl Turn<'_> {
         if fills.taken.is_empty() {
             return;
         }
-        match &step.kind {
-            StepKind::Collect(fields) => {
-                let go = collect::filled(self, step, fields);
-                self.walk(go);
-            }
-            _ => {
-                let go = self.come_back();
-                self.walk(go);
-            }
-        }
+        let go = if let StepKind::Collect(fields) = &step.kind { collect::filled(self, step, fields) } else { self.come_back() };
+        self.walk(go);
     }
 
     fn choose(&mut self, option: &Arc<str>) {

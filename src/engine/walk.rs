@@ -165,6 +165,8 @@ impl Turn<'_> {
         match here.step() {
             Some(Step { kind: StepKind::Run(call), next, .. }) => steps::run::returned(self, call, *next, outcome, result),
             Some(step @ Step { kind: StepKind::Action(call), .. }) => steps::action::enter(self, step, call),
+            // Its time begins anew: it stood still for the one who had to be verified.
+            Some(Step { kind: StepKind::Investigate(search), .. }) => steps::investigate::enter(self, search),
             _ => self.lost(),
         }
     }

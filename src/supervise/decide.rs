@@ -293,9 +293,8 @@ impl Docket {
         };
         for owner in intent.owners {
             let why = match owner {
-                Ownership::Unread => continue,
                 Ownership::Told(Owner::Is(owner)) if **owner == *identity.subject => continue,
-                Ownership::Told(Owner::Meets) => continue,
+                Ownership::Unread | Ownership::Told(Owner::Meets) => continue,
                 Ownership::Told(Owner::Is(_) | Owner::Fails) => "it is somebody else's",
                 Ownership::Told(Owner::Unknown) => "whose it is cannot be told",
             };

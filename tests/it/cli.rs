@@ -259,6 +259,23 @@ fn a_chat_takes_commands_after_a_slash() {
 }
 
 #[test]
+fn what_waits_in_a_chat_is_approved_by_an_operator() {
+    let (_dir, path) = workspace();
+    let file = std::path::Path::new(&path).join("integrations/parcels.yaml");
+    let text = std::fs::read_to_string(&file).expect("a file");
+    let held = text.replace("requires_confirmation: true", "requires_confirmation: true, requires_approval: {role: clerk}");
+    assert_ne!(text, held);
+    std::fs::write(&file, held).expect("written");
+    let lines = "/start redirect-parcel parcel-number=P1234\n/fill new_street=\"2 Mill Lane\"\nyes\nyes\n/approve it is known\n/approve\n";
+    let ran = chat(&path, &["--trace"], lines);
+    let (waits, done) = (ran.out.find("needs somebody's approval"), ran.out.find("Done: parcel P1234"));
+    assert!(waits.is_some() && waits < done, "{}{}", ran.out, ran.err);
+    for said in ["approved by operator:operator: it is known", "refused (not_now): nothing is held"] {
+        assert!(ran.err.contains(said), "{said} is not in\n{}", ran.err);
+    }
+}
+
+#[test]
 fn options_are_numbered_and_picked_by_number() {
     let (_dir, path) = workspace();
     let ran = chat(&path, &[], "hello\n1\n");

@@ -151,7 +151,10 @@ impl Session {
         match read(line) {
             Line::Empty => {}
             Line::Say(text) => self.turn(Actor::User, Turn::Message(text.into()), terminal)?,
-            Line::Command(actor, command) => self.turn(actor, Turn::Command(command), terminal)?,
+            Line::Command(actor, command) => {
+                let command = self.meant(command)?;
+                self.turn(actor, Turn::Command(command), terminal)?;
+            }
             Line::Wait(_) if self.shared => {
                 writeln!(terminal.err, "{CARE}time cannot be moved in a store that others share: leave `--store` out for that{CARE:#}")?;
             }
@@ -174,8 +177,27 @@ impl Session {
         Ok(Flow::On)
     }
 
+    /// Who types: an operator is somebody else than the user, with every role.
+    fn principal(&self, actor: Actor) -> Principal {
+        let operator = actor == Actor::Operator;
+        let roles = if operator { self.runtime.workspace().roles() } else { Vec::new() };
+        Principal { id: if operator { "operator" } else { "terminal" }.into(), roles, scopes: Vec::new() }
+    }
+
+    /// A command on what waits, with its id.
+    fn meant(&self, command: Command) -> Result<Command, Failure> {
+        let (Command::Approve { .. } | Command::Refuse { .. }) = command else { return Ok(command) };
+        let state = self.executor.block_on(self.runtime.state(&self.key)).map_err(|e| cannot(&e))?;
+        let hold = state.holds().next_back().map(|h| h.id.clone()).unwrap_or_default();
+        Ok(match command {
+            Command::Approve { note, .. } => Command::Approve { hold, note },
+            Command::Refuse { note, .. } => Command::Refuse { hold, note },
+            other => other,
+        })
+    }
+
     fn turn(&mut self, actor: Actor, turn: Turn, terminal: &mut Terminal) -> Result<(), Failure> {
-        let principal = Principal { id: "terminal".into(), roles: Vec::new(), scopes: Vec::new() };
+        let principal = self.principal(actor);
         let done = self.executor.block_on(self.runtime.turn(&self.key, actor, principal, None, turn));
         let mut result = match done {
             Ok(result) => result,

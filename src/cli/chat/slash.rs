@@ -1,5 +1,6 @@
 //! What a typed line means: something that the user says, or a command after a slash. Runs nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::{Actor, Command};
@@ -40,13 +41,35 @@ pub(super) const HELP: &[(&str, &str)] = &[
     ("/finding NAME", "as the agent: name what an investigation found"),
     ("/cancel", "end what is under way"),
     ("/person", "ask for a person"),
+    ("/approve  /refuse NOTE", "as an operator with every role: decide on what waits for an approval"),
+    ("/take_over  /hand_back", "as an operator: take the conversation over, give it back"),
+    ("/say TEXT", "as an operator who has it: say something"),
     ("/wait 20m", "let time pass: timers run out, yeses and identities get old"),
     ("/why", "where it stands, what may come next, and why the last thing was refused"),
     ("/help  /quit", "this; the end (also Ctrl-D)"),
 ];
 
 const NAMES: &[&str] = &[
-    "fill", "correct", "start", "choose", "confirm", "next", "back", "stuck", "read", "finding", "cancel", "person", "wait", "why", "help",
+    "fill",
+    "correct",
+    "start",
+    "choose",
+    "confirm",
+    "next",
+    "back",
+    "stuck",
+    "read",
+    "finding",
+    "cancel",
+    "person",
+    "approve",
+    "refuse",
+    "take_over",
+    "hand_back",
+    "say",
+    "wait",
+    "why",
+    "help",
     "quit",
 ];
 
@@ -70,6 +93,7 @@ pub(super) fn read(line: &str) -> Line {
 fn named(name: &str, rest: &[String]) -> Result<Line, String> {
     let agent = |command| Ok(Line::Command(Actor::Agent, command));
     let user = |command| Ok(Line::Command(Actor::User, command));
+    let operator = |command| Ok(Line::Command(Actor::Operator, command));
     match name {
         "fill" => agent(Command::Fill(some(pairs(rest)?, "/fill order_id=A1")?)),
         "correct" => agent(Command::Correct(some(pairs(rest)?, "/correct order_id=A2")?)),
@@ -89,6 +113,12 @@ fn named(name: &str, rest: &[String]) -> Result<Line, String> {
         "finding" => agent(Command::Finding(Name::new(first(rest, "/finding NAME")?.0))),
         "cancel" => user(Command::Cancel),
         "person" => user(Command::Handoff(None)),
+        // What waits is meant: nobody types the id of a hold.
+        "approve" => operator(Command::Approve { hold: "".into(), note: note(rest) }),
+        "refuse" => operator(Command::Refuse { hold: "".into(), note: note(rest) }),
+        "take_over" => operator(Command::TakeOver),
+        "hand_back" => operator(Command::HandBack),
+        "say" => operator(Command::Say(first(rest, "/say TEXT").map(|_| rest.join(" "))?.into())),
         "wait" => {
             let (written, _) = first(rest, "/wait 20m")?;
             let millis =
@@ -103,6 +133,10 @@ fn named(name: &str, rest: &[String]) -> Result<Line, String> {
             None => format!("there is no `/{name}`: `/help` lists what there is"),
         }),
     }
+}
+
+fn note(words: &[String]) -> Option<Arc<str>> {
+    (!words.is_empty()).then(|| words.join(" ").into())
 }
 
 fn first<'a>(words: &'a [String], usage: &str) -> Result<(&'a String, &'a [String]), String> {

@@ -6,6 +6,7 @@ use crate::engine::call::{Trouble, Wanted};
 use crate::engine::event::{EventBody, Purpose};
 use crate::engine::state::Flight;
 use crate::engine::turn::{Go, Turn, lenient};
+use crate::engine::walk::Here;
 use crate::model::action::{Effects, ErrorKind};
 use crate::model::step::{Call, StepKind};
 use crate::model::{Action, Next, Step};
@@ -34,30 +35,30 @@ fn send(turn: &mut Turn<'_>, call: &Call, action: &Arc<Action>, each: Option<&Va
 
 /// The action was denied, or cannot be asked for.
 pub(in crate::engine) fn not_sent(turn: &mut Turn<'_>, trouble: Trouble) -> Go {
-    let at_action = turn.here().and_then(|h| h.step()).is_some_and(|s| matches!(s.kind, StepKind::Action(_)));
-    let unknown = turn.state.identity.as_ref().is_none_or(|i| !i.verified(turn.at));
-    match trouble.code.as_deref() {
-        Some("identity") if at_action => identify(turn, trouble),
-        Some("owner") if at_action && unknown => identify(turn, trouble),
-        _ => turn.trouble(trouble),
-    }
+    let at_action = turn.here().and_then(Here::step).is_some_and(|s| matches!(s.kind, StepKind::Action(_)));
+    let asked = if at_action { identify(turn, &trouble) } else { None };
+    asked.unwrap_or_else(|| turn.trouble(trouble))
 }
 
 /// Not verified, and the workspace has a journey for that: it runs first, once, then the action goes on.
-fn identify(turn: &mut Turn<'_>, trouble: Trouble) -> Go {
-    let journey = turn.machine.workspace.settings.identity_journey.as_ref();
-    let journey = journey.and_then(|n| turn.machine.workspace.journeys.get(n)).cloned();
-    let again = turn.state.top().is_some_and(|r| r.stand.identified);
-    match journey {
-        Some(journey) if !again && turn.state.runs.iter().all(|r| r.journey != journey.slug.name) => {
-            turn.emit(EventBody::Identifying);
-            match turn.begin_run(&journey, true, Vec::new()) {
-                Ok(()) => Go::Begin,
-                Err(reason) => Go::Fall(reason),
-            }
-        }
-        _ => turn.trouble(trouble),
+pub(in crate::engine) fn identify(turn: &mut Turn<'_>, trouble: &Trouble) -> Option<Go> {
+    let unknown = turn.state.identity.as_ref().is_none_or(|i| !i.verified(turn.at));
+    let wanted = match trouble.code.as_deref() {
+        Some("identity") => true,
+        Some("owner") => unknown,
+        _ => false,
+    };
+    let name = turn.machine.workspace.settings.identity_journey.as_ref().filter(|_| wanted)?;
+    let journey = turn.machine.workspace.journeys.get(name).cloned()?;
+    let again = turn.state.top().is_none_or(|r| r.stand.identified);
+    if again || turn.state.runs.iter().any(|r| r.journey == journey.slug.name) {
+        return None;
     }
+    turn.emit(EventBody::Identifying);
+    Some(match turn.begin_run(&journey, true, Vec::new()) {
+        Ok(()) => Go::Begin,
+        Err(reason) => Go::Fall(reason),
+    })
 }
 
 fn next_element(turn: &mut Turn<'_>, step: &Step, call: &Call, action: &Arc<Action>, index: usize) -> Go {

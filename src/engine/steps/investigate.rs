@@ -48,7 +48,7 @@ pub(in crate::engine) fn read(turn: &mut Turn<'_>, search: &Investigate, referen
     let wanted = Wanted { action: &action, inputs: &given, each: None, about: None, purpose: Purpose::Read };
     match turn.call(&wanted) {
         Ok(go) => Ok(go),
-        Err(trouble) => Err(trouble.detail.to_string()),
+        Err(trouble) => super::action::identify(turn, &trouble).ok_or_else(|| trouble.detail.to_string()),
     }
 }
 
