@@ -88,7 +88,9 @@ async fn migrated(client: &mut deadpool_postgres::Object) -> Result<(), Failure>
 
 /// The version of the tables that are there; 0 if there are none.
 pub(super) async fn version(client: &impl deadpool_postgres::GenericClient) -> Result<usize, Failure> {
-    let there: bool = client.query_one("SELECT to_regclass('waypost.schema_version') IS NOT NULL", &[]).await?.try_get(0)?;
+    // Not by `to_regclass`: what a session has looked for in vain it does not look for again in the same transaction.
+    let there = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'waypost' AND tablename = 'schema_version')";
+    let there: bool = client.query_one(there, &[]).await?.try_get(0)?;
     if !there {
         return Ok(0);
     }
