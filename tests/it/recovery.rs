@@ -12,11 +12,11 @@ use std::time::Duration;
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_mins(1);
 
-/// A back end that keeps whoever orders waiting until it is told, and counts what it was asked.
+/// A back end that keeps whoever orders waiting until it is told, counts what it was asked, and knows what was ordered.
 struct BackEnd {
     url: String,
     asked: Arc<Mutex<BTreeMap<String, usize>>>,
-    arrived: Receiver<String>,
+    arrived: Mutex<Receiver<String>>,
     gate: Arc<(Mutex<bool>, Condvar)>,
 }
 
@@ -33,11 +33,11 @@ impl BackEnd {
                 thread(move || serve(stream.unwrap(), &log, &at, &sender));
             }
         });
-        Self { url, asked, arrived, gate }
+        Self { url, asked, arrived: Mutex::new(arrived), gate }
     }
 
     fn wait_for_order(&self) {
-        assert_eq!(self.arrived.recv_timeout(LONG).unwrap(), "POST /orders");
+        assert_eq!(self.arrived.lock().unwrap().recv_timeout(LONG).unwrap(), order("c-1"));
     }
 
     fn answer(&self) {
@@ -45,8 +45,8 @@ impl BackEnd {
         self.gate.1.notify_all();
     }
 
-    fn orders(&self) -> usize {
-        self.asked.lock().unwrap().get("POST /orders").copied().unwrap_or(0)
+    fn orders(&self, conversation: &str) -> usize {
+        self.asked.lock().unwrap().get(&order(conversation)).copied().unwrap_or(0)
     }
 }
 
@@ -66,15 +66,25 @@ fn serve(mut stream: TcpStream, asked: &Mutex<BTreeMap<String, usize>>, gate: &(
             length = n.trim().parse().unwrap();
         }
     }
-    reader.take(length).read_to_end(&mut Vec::new()).unwrap();
+    let mut body = String::new();
+    reader.take(length).read_to_string(&mut body).unwrap();
+    let what = if length > 0 { format!("{what} {body}") } else { what };
     *asked.lock().unwrap().entry(what.clone()).or_default() += 1;
-    if what == "POST /orders" {
-        sender.send(what).unwrap();
+    let mut status = "200 OK";
+    if what.starts_with("POST") {
+        // A test that does not wait for orders has left.
+        let _ = sender.send(what);
         drop(gate.1.wait_while(gate.0.lock().unwrap(), |open| !*open).unwrap());
+    } else if !asked.lock().unwrap().contains_key(&order(what.trim_start_matches("GET /orders/"))) {
+        status = "404 Not Found";
     }
     // Whoever asked may be gone by now.
-    let _ = stream
-        .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 12\r\nconnection: close\r\n\r\n{\"id\": \"77\"}");
+    let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}");
+}
+
+/// What an order of a conversation looks like.
+fn order(conversation: &str) -> String {
+    format!("POST /orders {{\"for\":\"{conversation}\"}}")
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test's server and readers")]
@@ -91,8 +101,12 @@ struct Chat {
 
 impl Chat {
     fn start(workspace: &Path, store: &str, back_end: &BackEnd) -> Self {
+        Self::of("c-1", workspace, store, back_end)
+    }
+
+    fn of(conversation: &str, workspace: &Path, store: &str, back_end: &BackEnd) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_waypost"))
-            .args(["chat", ".", "--store", store, "--conversation", "c-1"])
+            .args(["chat", ".", "--store", store, "--conversation", conversation])
             .current_dir(workspace)
             .env("SHOP_URL", &back_end.url)
             .env("SEAL_KEY", "a key of the tests, long enough to be one")
@@ -159,14 +173,16 @@ actions:
   - name: Order
     type: write
     invocation: {{method: POST, endpoint: /orders}}
-    output_datapoint: order
+    input_schema: {{for: {{type: string}}}}
+    input_mappings: {{for: $conversation.id}}
     outcomes: [{{name: ordered, condition: response.status == 200}}]
     settings: {{timeout_ms: {timeout_ms}}}
     safety:
-      reconcile: {{call: shop.last-order, after: 0s, applied: {{there: ordered}}, not_applied: [none]}}
-  - name: Last order
+      reconcile: {{call: shop.order-of, inputs: {{for: $inputs.for}}, after: 0s, applied: {{there: ordered}}, not_applied: [none]}}
+  - name: Order of
     type: read
-    invocation: {{method: GET, endpoint: /orders/last}}
+    invocation: {{method: GET, endpoint: '/orders/{{for}}'}}
+    input_schema: {{for: {{type: string}}}}
     outcomes: [{{name: there, condition: response.status == 200}}, {{name: none, condition: response.status == 404}}]
 "
     );
@@ -178,6 +194,7 @@ fallback: {{to: care, message: A colleague takes over.}}
 journey:
   - action: shop.order
     outcomes: {{ordered: continue}}
+    on_error: {{not_applied: [{{done: {{message: It is not ordered., outcome: not_ordered}}}}]}}
   - done: {said}
 "
     );
@@ -193,6 +210,9 @@ journey:
 /// Runs it over every kind of store that processes can share.
 fn over_each_store(run: impl Fn(&str)) {
     run("sqlite:waypost.db");
+    if let Some(cluster) = crate::store::cluster::shared() {
+        run(&cluster.database());
+    }
 }
 
 #[test]
@@ -209,7 +229,7 @@ fn a_process_that_starts_while_another_waits_for_an_answer_sends_nothing() {
         second.prints("It is ordered.");
         first.ends();
         second.ends();
-        assert_eq!(back_end.orders(), 1);
+        assert_eq!(back_end.orders("c-1"), 1);
     });
 }
 
@@ -226,8 +246,8 @@ fn what_a_killed_process_had_under_way_is_settled_by_the_next() {
         second.prints("an action of it is under way");
         second.prints("It is ordered.");
         second.ends();
-        assert_eq!(back_end.orders(), 1);
-        assert_eq!(back_end.asked.lock().unwrap().get("GET /orders/last"), Some(&1));
+        assert_eq!(back_end.orders("c-1"), 1);
+        assert_eq!(back_end.asked.lock().unwrap().get("GET /orders/c-1"), Some(&1));
     });
 }
 
@@ -249,7 +269,7 @@ fn a_process_that_was_stopped_past_its_time_does_nothing_again() {
         first.prints("no journey is under way");
         let rest = second.ends() + &first.ends();
         assert!(!rest.contains("colleague"), "{rest}");
-        assert_eq!(back_end.orders(), 1);
+        assert_eq!(back_end.orders("c-1"), 1);
     });
 }
 
@@ -279,5 +299,53 @@ fn a_conversation_goes_on_with_the_texts_that_it_began_with() {
         second.types("yes");
         second.prints("The new text.");
         second.ends();
+    });
+}
+
+/// Kills it at some moment, lets the next one go on, and compares what that says with what the back end knows.
+fn kill(conversation: &str, moment: Duration, workspace: &Path, store: &str, back_end: &BackEnd) {
+    let mut first = Chat::of(conversation, workspace, store, back_end);
+    first.types("buy");
+    // Whatever it prints until then.
+    while first.lines.recv_timeout(moment).is_ok_and(|line| !line.contains("ended:")) {}
+    first.signal("-KILL");
+    let mut second = Chat::of(conversation, workspace, store, back_end);
+    let mut printed = Vec::new();
+    let said = loop {
+        let line = second.lines.recv_timeout(LONG).unwrap_or_else(|e| panic!("killed after {moment:?}: {e} after {printed:#?}"));
+        printed.push(line.clone());
+        if line.contains("a new conversation") {
+            second.types("buy");
+        } else if line.contains("ended:") || line.contains("with a person") {
+            break line;
+        }
+    };
+    let orders = back_end.orders(conversation);
+    let expected = if orders == 0 { "ended: not_ordered" } else { "ended: done" };
+    assert!(orders <= 1 && said.contains(expected), "killed after {moment:?}: {orders} orders, and it says {said}");
+    second.ends();
+}
+
+/// `KILLS=200 cargo test --test it recovery::`
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test is told by its environment how much to do")]
+fn a_process_that_is_killed_at_any_moment_orders_once_and_says_so() {
+    const AT_ONCE: usize = 4;
+    let kills: usize = std::env::var("KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(8);
+    over_each_store(|store| {
+        let (back_end, workspace) = (BackEnd::start(), workspace(500, "It is ordered."));
+        back_end.answer();
+        std::thread::scope(|scope| {
+            for worker in 0..AT_ONCE {
+                let (back_end, workspace) = (&back_end, workspace.path());
+                scope.spawn(move || {
+                    for n in (worker..kills).step_by(AT_ONCE) {
+                        // Spread over all that it does, from its start on.
+                        let moment = Duration::from_micros(n as u64 * 7_919 % 400_000);
+                        kill(&format!("k-{n}"), moment, workspace, store, back_end);
+                    }
+                });
+            }
+        });
     });
 }

@@ -1,6 +1,6 @@
 //! What every store must do, written once for all of them.
 
-mod cluster;
+pub mod cluster;
 mod faults;
 
 use std::sync::Arc;
