@@ -40,6 +40,29 @@ fn main() {
     let seconds = timed(5, || check::load(ten.clone()));
     report.most("one journey of 10,000 steps", seconds, 1.0, "s");
 
+    let proved = |files: &generate::Files, proofs| {
+        let (workspace, found) = waypost::model::build(files.clone());
+        check::check_with(workspace, found, proofs)
+    };
+    report.pair(
+        "check 1,000 journeys with proofs / without",
+        2.0,
+        || proved(&files, check::Proofs::None),
+        || proved(&files, check::Proofs::All),
+    );
+    let (short, ten) = (long::supervised(1_000), long::supervised(10_000));
+    for f in [&short, &ten] {
+        let checked = check::load(f.clone());
+        assert!(!checked.diagnostics.has_errors(), "the supervised journey checks: {:?}", checked.diagnostics.0.first());
+    }
+    report.pair(
+        "one supervised journey of 10,000 steps with proofs / without",
+        2.0,
+        || proved(&ten, check::Proofs::None),
+        || proved(&ten, check::Proofs::All),
+    );
+    report.pair("one supervised journey of 10,000 steps / one of 1,000", 12.0, || check::load(short.clone()), || check::load(ten.clone()));
+
     let cold = timed(15, || {
         let status = Command::new(env!("CARGO_BIN_EXE_waypost"))
             .args(["check", env!("CARGO_MANIFEST_DIR")])

@@ -36,6 +36,7 @@ actions:
     outcomes:
       - {name: right, condition: 'response.status == 200 && response.body.ok'}
       - {name: wrong, condition: 'response.status == 200'}
+    safety: {redact_fields: [inputs.code]}
 ";
     let datapoints = "\
 - {name: Case id, type: string, validation: {pattern: 'C-[0-9]+'}, ui: {prompt: 'Which case is it?'}}

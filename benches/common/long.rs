@@ -35,3 +35,36 @@ pub fn one(steps: usize) -> Files {
     files.push(("journeys/long.yaml".into(), text.into()));
     files
 }
+
+/// A workspace with one journey of so many steps in which something is to be proved in every ten: a yes, an identity, fresh values,
+/// and what may be said.
+pub fn supervised(steps: usize) -> Files {
+    let mut files = base();
+    let mut text = String::from("name: Long\ntrigger: {goal: a long way, examples: [the long way]}\njourney:\n");
+    text.push_str(
+        "  - collect: [code]\n  - verify: {call: desk.check-code, verified: [right], subject: $variables.code, on_failed: escalate}\n",
+    );
+    let mut n = 3;
+    let mut block = 0;
+    while n + 10 <= steps {
+        let _ = writeln!(text, "  - collect: [case_id]\n    name: b{block}");
+        let _ = writeln!(
+            text,
+            "  - action: desk.find-case -> case\n    outcomes: {{found: continue, closed: continue, missing: [{{goto: b{block}}}]}}"
+        );
+        let _ = writeln!(text, "  - set: {{note{}: \"$variables.case.state + ' ' + mask($variables.code)\"}}", block % 50);
+        let _ = writeln!(text, "  - say: 'noted {{{{ variables.note{} }}}}'", block % 50);
+        let _ = writeln!(text, "  - collect: [reason]");
+        let _ = writeln!(text, "  - confirm: {{fields: [case_id, reason], for: [desk.close-case]}}");
+        let _ = writeln!(text, "  - action: desk.close-case\n    outcomes: {{closed: continue, refused: [{{goto: b{block}}}]}}");
+        let _ = writeln!(text, "  - choice: {{On: continue, Back: {{goto: b{block}}}}}");
+        n += 11;
+        block += 1;
+    }
+    for _ in n..steps {
+        text.push_str("  - say: Nearly there.\n");
+    }
+    text.push_str("  - done: The end.\n");
+    files.push(("journeys/long.yaml".into(), text.into()));
+    files
+}

@@ -106,7 +106,7 @@ impl Changes {
                     }
                     let fields = graph.step(edge.from).map(parts::fields).unwrap_or_default();
                     let fields: Vec<Var> = fields.iter().filter_map(|f| variables.var(&f.name)).collect();
-                    fills.unset_by_correction(graph, self, edge.from, &fields)
+                    fills.unset_by_correction(graph, variables, self, edge.from, &fields)
                 }
                 // What was changed was asked for before: what steps assigned since the first collect may go.
                 Way::Written(EdgeKind::Change) => {

@@ -207,13 +207,21 @@ impl Fills {
 
     /// The same without what lies behind the collect's being asked once more, which is later than what a correction goes back to.
     #[must_use]
-    pub fn unset_by_correction(&self, graph: &Graph<'_>, changes: &Changes, collect: Node, fields: &[Var]) -> Bits {
+    pub fn unset_by_correction(&self, graph: &Graph<'_>, variables: &Variables, changes: &Changes, collect: Node, fields: &[Var]) -> Bits {
+        // A later collect that asks for the same is where a correction goes back to then.
+        let asks_again = |n: Node| {
+            n == collect
+                || graph.step(n).is_some_and(|step| {
+                    let own = parts::fields(step);
+                    !own.is_empty() && fields.iter().all(|f| own.iter().any(|o| variables.var(&o.name) == Some(*f)))
+                })
+        };
         let mut inside = Bits::new(graph.len());
         let mut open = vec![collect];
         let mut order = Vec::new();
         while let Some(at) = open.pop() {
             order.push(at);
-            let on = graph.out(at).iter().filter(|e| e.way != Way::Correction && e.to != collect);
+            let on = graph.out(at).iter().filter(|e| e.way != Way::Correction && !asks_again(e.to));
             open.extend(on.map(|e| e.to).filter(|n| inside.insert(n.index())));
         }
         // Those from which a step that waits is reached without the collect.
@@ -233,7 +241,7 @@ impl Fills {
         let mut found = Bits::new(self.size);
         for (number, edge) in graph.edges().iter().enumerate() {
             let from = edge.from == collect || inside.contains(edge.from.index());
-            if from && edge.way != Way::Correction && edge.to != collect && waiting.contains(edge.to.index()) {
+            if from && edge.way != Way::Correction && !asks_again(edge.to) && waiting.contains(edge.to.index()) {
                 by_steps(graph, changes, number, &mut |v| {
                     found.insert(v);
                 });

@@ -217,6 +217,12 @@ impl Lineage {
         self.of.get(var).map_or(&[], |o| &o.depends)
     }
 
+    /// Whether it comes from nothing outside, but only from what `set` reads.
+    #[must_use]
+    pub fn is_computed(&self, var: Var) -> bool {
+        self.of.get(var).is_some_and(|o| !o.outside)
+    }
+
     /// What of a source nobody is shown: nothing, if all that it holds is shown, is computed only from what is, or is constant.
     #[must_use]
     pub fn uncovered(&self, source: &Source, shown: &[Path], variables: &Variables) -> Option<Path> {

@@ -13,6 +13,7 @@ mod parts;
 mod poison;
 mod reads;
 mod rules;
+mod secrecy;
 mod subject;
 mod types;
 mod variables;
@@ -53,6 +54,21 @@ pub fn load(files: Vec<(String, Arc<str>)>) -> Checked {
 /// Checks a workspace that was built; `found` is what building it found.
 #[must_use]
 pub fn check(workspace: Workspace, found: Diagnostics) -> Checked {
+    check_with(workspace, found, Proofs::All)
+}
+
+/// What is proved beside what every workspace is checked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proofs {
+    /// All that supervision asks for: confirmation, identity, freshness, privacy.
+    All,
+    /// Nothing. Such a workspace is not for running: it is there to measure what proving costs.
+    None,
+}
+
+/// The same with or without the proofs.
+#[must_use]
+pub fn check_with(workspace: Workspace, found: Diagnostics, proofs: Proofs) -> Checked {
     let poison = poison::Poison::of(&found, &workspace.sources);
     let levels = levels::Levels::of(&workspace);
     // An action that could not be built is not what is wrong with the policy that names it.
@@ -60,19 +76,23 @@ pub fn check(workspace: Workspace, found: Diagnostics) -> Checked {
     let (policies, of_policies) = policy::load(&workspace, whole);
     let mut diagnostics = levels.apply(found);
     diagnostics.extend(levels.apply(of_policies));
-    let identities = verified::Levels::of(&workspace);
+    let proving = (proofs == Proofs::All).then(|| (verified::Levels::of(&workspace), secrecy::Secrecy::of(&workspace)));
     let waiting = rules::journeys_that_wait(&workspace);
     for action in workspace.actions.values() {
         let mut found = Diagnostics::default();
         rules::check_action(action, &mut found);
-        rules::prove_action(action, &mut found);
+        if proving.is_some() {
+            rules::prove_action(action, &mut found);
+        }
         diagnostics.extend(levels.apply(found));
     }
     for journey in workspace.journeys.values() {
         let mut found = Diagnostics::default();
         let subject = subject::Subject::new(journey, &workspace.settings, &poison, &waiting);
         rules::check_journey(&subject, &mut found);
-        rules::prove_journey(&subject, &identities, &mut found);
+        if let Some((identities, secrecy)) = &proving {
+            rules::prove_journey(&subject, identities, secrecy, &mut found);
+        }
         diagnostics.extend(levels.apply(found));
     }
     diagnostics.sort();

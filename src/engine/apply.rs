@@ -238,6 +238,8 @@ impl State {
             EventBody::Corrected { step, .. } => {
                 if let Some(run) = self.top_mut() {
                     let since = run.asked.values().filter(|(s, _)| s == step).map(|(_, n)| *n).max().unwrap_or(0);
+                    // What was asked after it is asked anew on the way: nothing goes back, or forward, to there before.
+                    Arc::make_mut(&mut run.asked).retain(|_, (_, n)| *n <= since);
                     let variables = Arc::make_mut(&mut run.variables);
                     let later: Vec<Name> =
                         variables.set.iter().filter(|(_, v)| v.seq > since && !v.step.is_empty()).map(|(n, _)| n.clone()).collect();

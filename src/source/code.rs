@@ -74,6 +74,9 @@ codes! {
     WP0511 Error "policy that does not fit the workspace";
     WP0512 Warning "policy that never applies, or reads other than it looks";
     WP0513 Warning "action that no policy permits";
+    WP0601 Error "something sensitive is shown";
+    WP0602 Warning "something sensitive is sent unredacted";
+    WP0603 Warning "branch that tells something sensitive";
     WP0701 Error "template syntax";
     WP0801 Warning "literal secret";
     WP0802 Error "endpoint parameter never resolved";
@@ -82,8 +85,7 @@ codes! {
 }
 
 /// Codes of rules about supervision and cases, which `lints` and `allow` may name before this program finds them.
-const LATER: &[&str] =
-    &["WP0601", "WP0602", "WP0603", "WP0901", "WP0902", "WP0903", "WP0904", "WP0905", "WP0906", "WP0907", "WP0908", "WP0909"];
+const LATER: &[&str] = &["WP0901", "WP0902", "WP0903", "WP0904", "WP0905", "WP0906", "WP0907", "WP0908", "WP0909"];
 
 impl Code {
     /// The code as written, `WP0401`.

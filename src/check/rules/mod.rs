@@ -6,6 +6,10 @@ mod doubt;
 mod ended_yes;
 mod missing_input;
 mod no_owner;
+mod probed;
+mod says_secret;
+mod secret;
+mod sent_secret;
 mod shadowed;
 mod stale;
 mod two_actions;
@@ -23,10 +27,12 @@ mod yes;
 pub use busy_loop::journeys_that_wait;
 
 use super::gates::Gates;
+use super::secrecy::Secrecy;
 use super::subject::Subject;
 use super::verified::Levels;
 use crate::model::Action;
 use crate::source::Diagnostics;
+use secret::Exposure;
 
 /// All that is wrong with a journey.
 pub fn check_journey(subject: &Subject<'_>, found: &mut Diagnostics) {
@@ -42,7 +48,7 @@ pub fn check_journey(subject: &Subject<'_>, found: &mut Diagnostics) {
 }
 
 /// All that is wrong with what a journey does under supervision.
-pub fn prove_journey(subject: &Subject<'_>, identities: &Levels<'_>, found: &mut Diagnostics) {
+pub fn prove_journey(subject: &Subject<'_>, identities: &Levels<'_>, secrecy: &Secrecy, found: &mut Diagnostics) {
     if let Some(gates) = Gates::of(subject) {
         unconfirmed::check(subject, &gates, found);
         ended_yes::check(subject, &gates, found);
@@ -52,6 +58,11 @@ pub fn prove_journey(subject: &Subject<'_>, identities: &Levels<'_>, found: &mut
     agents_word::check(subject, found);
     unverified::check(subject, identities, found);
     stale::check(subject, found);
+    if let Some(exposure) = Exposure::of(subject, secrecy) {
+        says_secret::check(&exposure, found);
+        sent_secret::check(&exposure, found);
+        probed::check(&exposure, found);
+    }
 }
 
 /// All that is wrong with an action, whoever calls it.
@@ -64,6 +75,7 @@ pub fn check_action(action: &Action, found: &mut Diagnostics) {
 pub fn prove_action(action: &Action, found: &mut Diagnostics) {
     doubt::check(action, found);
     no_owner::check(action, found);
+    says_secret::check_action(action, found);
 }
 
 /// `` `a`, `b` and `c` ``.

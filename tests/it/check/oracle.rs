@@ -150,12 +150,13 @@ fn write(block: &[Stmt], indent: usize, number: &mut usize, steps: usize, out: &
     }
 }
 
-/// What is known of a run: what is set and by a step, which collect asked last for each variable, and what steps assigned since.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+/// What is known of a run: what is set and by a step, which collect asked last for each variable, in order, and what steps assigned
+/// since.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 struct Run {
     set: u8,
     by_step: u8,
-    asked: [Option<usize>; 3],
+    asked: Vec<(usize, usize)>,
     since: [u8; 3],
 }
 
@@ -171,13 +172,23 @@ impl Run {
         self.by_step &= !vars;
     }
 
-    /// Back to the collects at which somebody who is waited for may correct something.
-    fn corrections(self) -> impl Iterator<Item = (usize, Self)> {
-        (0..VARIABLES.len()).filter(move |v| self.set >> v & 1 == 1 && self.by_step >> v & 1 == 0).filter_map(move |v| {
-            let mut back = self;
-            back.unset(self.since[v] & self.by_step);
-            Some((self.asked[v]?, back))
+    fn ask(&mut self, v: usize, at: usize) {
+        self.asked.retain(|(asked, _)| *asked != v);
+        self.asked.push((v, at));
+        self.since[v] = 0;
+    }
+
+    /// Back to the collects at which somebody who is waited for may correct something; what was asked after it is forgotten.
+    fn corrections(&self) -> Vec<(usize, Self)> {
+        let given = |v: usize| self.set >> v & 1 == 1 && self.by_step >> v & 1 == 0;
+        let all = self.asked.iter().enumerate().filter(|(_, (v, _))| given(*v));
+        all.map(|(i, (v, at))| {
+            let mut back = self.clone();
+            back.unset(self.since[*v] & self.by_step);
+            back.asked.truncate(i + 1);
+            (*at, back)
         })
+        .collect()
     }
 }
 
@@ -185,11 +196,11 @@ impl Run {
 fn walk(steps: &[Step<'_>]) -> (BTreeSet<&'static str>, BTreeSet<usize>, bool) {
     let (mut unset, mut seen, mut open) = (BTreeSet::new(), BTreeSet::new(), vec![(0, Run::default())]);
     while let Some((at, run)) = open.pop() {
-        if !seen.insert((at, run)) {
+        if !seen.insert((at, run.clone())) {
             continue;
         }
         let step = &steps[at];
-        let mut own = run;
+        let mut own = run.clone();
         match step.stmt {
             Stmt::Set(v) => own.assign(*v),
             Stmt::Unset(v) => own.unset(1 << v),
@@ -197,8 +208,7 @@ fn walk(steps: &[Step<'_>]) -> (BTreeSet<&'static str>, BTreeSet<usize>, bool) {
                 unset.insert(VARIABLES[*v]);
             }
             Stmt::Collect(v) => {
-                own.asked[*v] = Some(at);
-                own.since[*v] = 0;
+                own.ask(*v, at);
                 if own.set >> v & 1 == 0 {
                     open.extend(own.corrections());
                     own.set |= 1 << v;
@@ -209,7 +219,7 @@ fn walk(steps: &[Step<'_>]) -> (BTreeSet<&'static str>, BTreeSet<usize>, bool) {
         }
         for (way, to) in &step.ways {
             let Some(to) = to.map(|t| if *way == Way::Goto { t % steps.len() } else { t }) else { continue };
-            let mut after = own;
+            let mut after = own.clone();
             match (way, step.stmt, steps[to].stmt) {
                 (Way::Result, Stmt::Action(v, ..), _) => after.assign(*v),
                 (Way::Goto, _, Stmt::Collect(v)) => after.unset(1 << v),

@@ -1,0 +1,86 @@
+//! What the rules of privacy share (supervision, 6): a journey with what may be sensitive in it.
+
+use crate::check::flow::{self, Bits, Node, Turn, Witnesses};
+use crate::check::secrecy::{Exposed, Secrecy};
+use crate::check::subject::Subject;
+use crate::check::variables::Var;
+use crate::model::step::StepKind;
+use crate::source::{Diagnostic, Span};
+use crate::value::Secrets;
+
+/// A journey in which something is sensitive.
+pub(super) struct Exposure<'a> {
+    pub subject: &'a Subject<'a>,
+    pub exposed: Exposed<'a>,
+    /// The variables that may hold something sensitive before each place.
+    held: Vec<Option<Bits>>,
+}
+
+/// Assignments that a finding goes back.
+const HOPS: usize = 4;
+
+impl<'a> Exposure<'a> {
+    pub fn of(subject: &'a Subject<'a>, secrecy: &'a Secrecy) -> Option<Self> {
+        let own = secrecy.of_journey(subject.journey)?;
+        let exposed = Exposed { graph: &subject.graph, variables: &subject.variables, secrecy, own };
+        let held = flow::solve(&subject.graph, &exposed);
+        Some(Self { subject, exposed, held })
+    }
+
+    /// What is held before a place; `None` where no run comes or nothing is.
+    pub fn held(&self, node: Node) -> Option<&Bits> {
+        self.held.get(node.index())?.as_ref().filter(|h| h.first_from(0).is_some())
+    }
+
+    /// With where a variable's value comes from, and the shortest way on which it gets to a place.
+    pub fn told(&self, mut d: Diagnostic, var: Option<Var>, node: Node) -> Diagnostic {
+        let Some(var) = var else { return d };
+        let graph = &self.subject.graph;
+        let entry = flow::Analysis::entry(&self.exposed).contains(var);
+        let none = Bits::new(self.subject.variables.len());
+        let witness = Witnesses::search(graph, entry, |_, edge| {
+            let held = self.held.get(edge.from.index()).and_then(Option::as_ref).unwrap_or(&none);
+            let mut turn = Turn::Keep;
+            self.exposed.moves(edge, held, &mut |v, secret| {
+                if v == var {
+                    turn = if secret { Turn::Bad } else { Turn::Good };
+                }
+            });
+            turn
+        });
+        for (span, what) in self.origins(var) {
+            d = d.label(span, what);
+        }
+        d.path(self.subject.path(&witness.path(graph, node).unwrap_or_default(), node))
+    }
+
+    /// The places from which a variable's value comes, the nearest first.
+    fn origins(&self, var: Var) -> Vec<(Span, String)> {
+        let variables = &self.subject.variables;
+        let mut found = Vec::new();
+        let mut at = var;
+        for _ in 0..HOPS {
+            let Some((_, span)) = variables.origins(at).first() else { break };
+            let name = variables.name(at);
+            let from = self.subject.journey.steps.iter().find_map(|step| match &step.kind {
+                StepKind::Set(all) => all.iter().filter(|a| variables.var(&a.name) == Some(at)).find_map(|a| {
+                    let reads = crate::check::lineage::of_operand(a.value.as_ref()?, variables, a.value_span);
+                    let secret = |v: &Var| *v != at && self.exposed.own.get(*v).is_some_and(|s: &Secrets| !s.is_clean());
+                    Some((a.span, reads.iter().filter_map(|s| s.path.var(variables)).find(secret)?))
+                }),
+                _ => None,
+            });
+            match from {
+                Some((span, older)) => {
+                    found.push((span, format!("`{name}` is computed from `{}`", variables.name(older))));
+                    at = older;
+                }
+                None => {
+                    found.push((*span, format!("`{name}` comes from here")));
+                    break;
+                }
+            }
+        }
+        found
+    }
+}
