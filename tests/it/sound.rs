@@ -18,7 +18,7 @@ use waypost::engine::{Keys, Machine};
 use waypost::source::{CODES, Severity};
 
 use journeys::{Made, Plan, plan, write};
-use talk::{Move, Play, calm, moves};
+use talk::{Move, Play, calm, moves, slow};
 
 /// What the checker says of gates. Where it says nothing else of a workspace, the engine has to keep them alone.
 const PROOFS: [&str; 5] = ["WP0501", "WP0502", "WP0503", "WP0504", "WP0506"];
@@ -102,7 +102,7 @@ fn nothing_gated_is_sent_without_its_gate() {
     if matches!(config.rng_seed, RngSeed::Random) {
         config.rng_seed = RngSeed::Fixed(3);
     }
-    let talks = (calm(), prop::collection::vec(moves(), 3)).prop_map(|(calm, others)| [vec![calm], others].concat());
+    let talks = (calm(), slow(), moves(), moves()).prop_map(|(calm, slow, one, other)| vec![calm, slow, one, other]);
     let result = TestRunner::new(config).run(&(plan(), talks, any::<bool>()), |(plan, talks, vip)| judged(&plan, &talks, vip, &counts));
     if let Err(TestError::Fail(why, _)) = result {
         panic!("{why}");

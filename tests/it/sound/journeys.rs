@@ -184,7 +184,7 @@ fn fields() -> impl Strategy<Value = Vec<usize>> + Clone {
 
 fn confirm(no: impl Strategy<Value = Option<Block>>) -> impl Strategy<Value = Stmt> {
     let shows = prop_oneof![3 => Just(None), 2 => prop::collection::vec(0..8_usize, 1..3).prop_map(Some)];
-    let how = prop_oneof![3 => Just(Shown::Fields), 3 => Just(Shown::Message), 1 => Just(Shown::Hidden), 0 => Just(Shown::Counted)];
+    let how = prop_oneof![3 => Just(Shown::Fields), 3 => Just(Shown::Message), 1 => Just(Shown::Hidden), 1 => Just(Shown::Counted)];
     let only = prop::option::weighted(0.15, 0..CONFIRMED.len());
     (shows, how, only, prop::bool::weighted(0.15), no).prop_map(|(shows, how, only, change, no)| Stmt::Confirm {
         shows,
@@ -273,8 +273,8 @@ fn gated() -> impl Strategy<Value = Block> + Clone {
     let none = || Just(None::<Block>);
     let on_error = prop_oneof![2 => none(), 1 => Just(Some(vec![Stmt::Done]))];
     let back = prop::option::weighted(0.2, (0..2_usize).prop_map(Stmt::Back));
-    let before =
-        prop::option::weighted(0.3, (prop::sample::select(vec!["m0", "f1"]), value()).prop_map(|(name, value)| Stmt::Set(name, value)));
+    let set = (prop::sample::select(vec!["m0", "f1"]), value()).prop_map(|(name, value)| Stmt::Set(name, value));
+    let before = prop::option::weighted(0.4, prop_oneof![set, call(&["look"], none(), none())]);
     (fields(), prop::bool::weighted(0.8), before, confirm(none()), between(), call(&CONFIRMED, none(), on_error), back)
         .prop_map(|(fields, asks, before, confirm, between, call, back)| {
             let asks = asks.then_some(Stmt::Collect(fields));

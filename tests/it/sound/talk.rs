@@ -22,7 +22,7 @@ const EPOCH: i64 = 1_767_603_600;
 const PATIENCE: i64 = 30;
 
 /// Messages that are no plain yes, whatever they look like.
-const NEARLY: [&str; 6] = ["yes?", "yes, and also a0001", "not yes", "yes and no", "maybe", "ok but not now"];
+const NEARLY: [&str; 7] = ["yes no", "yes?", "yes, and also a0001", "not yes", "yes and no", "maybe", "ok but not now"];
 const WORDS: [&str; 4] = ["cancel", "talk to a person", "do beta", "change it"];
 
 /// Who does something, and by which channel.
@@ -87,6 +87,14 @@ pub enum Move {
 pub fn calm() -> impl Strategy<Value = Vec<Move>> {
     let one = (0..8_usize, prop::bool::weighted(0.1)).prop_map(|(pick, agent)| Move::Go { by: 0, pick, agent });
     prop::collection::vec(one, 20..40)
+}
+
+/// Somebody who does what is asked, takes time, and says yes or no too early.
+pub fn slow() -> impl Strategy<Value = Vec<Move>> {
+    let go = (0..8_usize).prop_map(|pick| Move::Go { by: 0, pick, agent: false });
+    let wait = prop::sample::select(vec![70_i64, 400, 700, 950]).prop_map(Move::Wait);
+    let answer = prop_oneof![Just(Move::No { by: 0, how: 0 }), Just(Move::Yes { by: 0, how: 0 })];
+    prop::collection::vec(prop_oneof![10 => go, 2 => wait, 1 => answer], 20..40)
 }
 
 /// Anybody who does anything.
@@ -339,6 +347,7 @@ impl<'f> Play<'f> {
                     self.now = at;
                     self.wake()
                 }
+                _ if pick == 3 => self.land(1, 0),
                 _ => self.land(0, [0, by + 1, 7].get(pick).copied().unwrap_or_default()),
             },
             (_, Phase::Collect) => {
@@ -353,6 +362,7 @@ impl<'f> Play<'f> {
                 Some(option) => self.command(helper, Command::Choose(option.id.clone())),
                 None => Ok(()),
             },
+            (_, Phase::Confirm) if agent && pick == 0 => self.say(helper, "yes"),
             (_, Phase::Confirm) if pick < 6 => self.say(by.min(3), YES[pick % YES.len()]),
             (_, Phase::Confirm) => {
                 let question = self.oracle.question(0).map(Arc::from);
