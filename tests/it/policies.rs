@@ -93,3 +93,32 @@ actions:
     let situation = r#"{"inputs": {"in": "x", "Content Type": "json", "a\"b\\c": 2, "": true, "é": 2.25, "x.y": [1, true, "z"]}}"#;
     assert_eq!(said(&checked, &["User", "odd.do-it", situation, ""]), "allow: `odd.1` permits it");
 }
+
+#[test]
+fn what_is_too_much_to_compare_is_denied_and_not_cut() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("grammar/policies.md")).unwrap();
+    let sections = sections(&page);
+    let mut workspace = Marked::default();
+    sections.iter().find(|s| s.title == "The shop of the examples").expect("the shop").files(&mut workspace);
+    let policies = "permit(principal, action, resource);
+        forbid(principal, action == Action::\"shop.pay-back\", resource) when { context.inputs has items && context.inputs.items.contains(\"gift-card\") };
+        forbid(principal, action, resource) when { resource.user.hasTag(\"blocked\") };";
+    workspace.add("policies/all.cedar", policies);
+    let checked = workspace.check();
+    let listed = |n: usize| format!(r#"{{"inputs": {{"items": {}}}}}"#, serde_json::to_string(&vec!["book"; n]).unwrap());
+    let claimed = |n: usize| {
+        let claims: serde_json::Map<String, Json> = (0..n).map(|i| (format!("c{i}"), Json::from(i))).collect();
+        format!(r#"{{"user": {}}}"#, Json::Object(claims))
+    };
+    let nested = |n: usize| format!(r#"{{"user": {}"x"{}}}"#, r#"{"a": "#.repeat(n), "}".repeat(n));
+    let of = |situation: String| said(&checked, &["User", "shop.pay-back", &situation, ""]);
+    assert_eq!(of(listed(1_000)), "allow: `all.1` permits it");
+    assert_eq!(of(listed(1_001)), "deny: the input `items` is nothing that a policy can compare");
+    assert_eq!((of(claimed(1_000)), of(nested(8))), ("allow: `all.1` permits it".into(), "allow: `all.1` permits it".into()));
+    assert_eq!(of(claimed(1_002)), "deny: the policies could not be asked");
+    assert_eq!(of(nested(9)), "deny: the policies could not be asked");
+    let many = "permit(principal, action, resource);\n".repeat(1_001);
+    workspace.add("policies/all.cedar", &many);
+    let found = workspace.check().diagnostics.0;
+    assert!(found.iter().any(|d| d.code.as_str() == "WP0107" && d.message.contains("1000 policies")), "{found:#?}");
+}
