@@ -112,7 +112,9 @@ impl Secrecy {
                         here.push((name, secrets));
                     }
                 });
-                here.iter().for_each(|(name, secrets)| new |= add(name, secrets, &mut own));
+                for (name, secrets) in &here {
+                    new |= add(name, secrets, &mut own);
+                }
             }
             if !new {
                 return own;

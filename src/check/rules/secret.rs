@@ -70,16 +70,12 @@ impl<'a> Exposure<'a> {
                 }),
                 _ => None,
             });
-            match from {
-                Some((span, older)) => {
-                    found.push((span, format!("`{name}` is computed from `{}`", variables.name(older))));
-                    at = older;
-                }
-                None => {
-                    found.push((*span, format!("`{name}` comes from here")));
-                    break;
-                }
-            }
+            let Some((span, older)) = from else {
+                found.push((*span, format!("`{name}` comes from here")));
+                break;
+            };
+            found.push((span, format!("`{name}` is computed from `{}`", variables.name(older))));
+            at = older;
         }
         found
     }
