@@ -52,12 +52,16 @@ fn chains() -> Chains {
 
 /// A conversation up to its end, in a store of its own.
 async fn talked(keys: &str) -> (MemoryStore, ConversationKey) {
+    talked_at(keys, "2026-11-22T09:00:00Z").await
+}
+
+async fn talked_at(keys: &str, now: &str) -> (MemoryStore, ConversationKey) {
     let files = [("integrations/shop.yaml", SHOP), ("journeys/cancel.yaml", CANCEL), ("datapoints/fields.yaml", FIELDS)];
     let checked = check::load(files.map(|(name, text)| (name.to_owned(), Arc::from(text))).to_vec());
     let loaded = checked.loaded().unwrap_or_else(|| panic!("{:#?}", checked.diagnostics));
     let shop = async |call: CallEffect| CallResult::answered(200, json!({"cancelled": call.inputs["order_id"], "iban": "AT61"}));
     let shop = move |call: CallEffect| shop(call);
-    let clock = Clock::manual("2026-11-22T09:00:00Z".parse().unwrap());
+    let clock = Clock::manual(now.parse().unwrap());
     let store = MemoryStore::new();
     let runtime = Runtime::with(loaded, store.clone(), shop, clock, Entropy::seeded(1), Keys::derive(keys.as_bytes())).unwrap();
     let open =
@@ -165,6 +169,13 @@ async fn whoever_touches_it_is_found_out() {
         let verified = verify(&left(touched, head.clone()).await, &chains(), &[]).await.unwrap();
         assert_eq!(found(&verified), expected, "{verified:#?}");
     }
+
+    // An entry of the same number, rightly made, of a store that was put back and went another way.
+    let (fork, _) = talked_at("key", "2026-11-23T09:00:00Z").await;
+    let mut spliced = rows.clone();
+    spliced[2] = self::rows(&fork, &key).await.swap_remove(2);
+    let verified = verify(&left(spliced, head.clone()).await, &chains(), &[]).await.unwrap();
+    assert_eq!(found(&verified), [(Some(3), "changed")], "{verified:#?}");
 
     // The end is cut off, and the store's own end is made to fit as far as it can be without the key.
     let cut = AuditHead { seq: 4, mac: format!("{}.{}", rows[3].mac, "0".repeat(64)).into() };

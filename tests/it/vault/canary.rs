@@ -101,11 +101,11 @@ fn loaded(declared: bool, url: &str) -> Loaded {
 /// The forms in which a text may stand in bytes.
 fn forms(text: &str) -> Vec<(&'static str, Vec<u8>)> {
     let bytes = text.as_bytes();
-    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    let percent: String =
-        bytes.iter().map(|b| if b.is_ascii_alphanumeric() { char::from(*b).to_string() } else { format!("%{b:02X}") }).collect();
-    let escaped: String = bytes.iter().map(|b| format!("\\u{b:04x}")).collect();
-    let debugged = format!("{:?}", bytes);
+    let each = |write: fn(u8) -> String| bytes.iter().map(|b| write(*b)).collect::<Vec<_>>().concat();
+    let hex = each(|b| format!("{b:02x}"));
+    let percent = each(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") });
+    let escaped = each(|b| format!("\\u{b:04x}"));
+    let debugged = format!("{bytes:?}");
     let mut forms = vec![
         ("plain", bytes.to_vec()),
         ("lower case", text.to_lowercase().into_bytes()),
