@@ -204,7 +204,6 @@ impl Turn<'_> {
 
     fn cancel(&mut self) {
         self.say("Cancelled.");
-        self.end_grants_of_callers("what it was called for was cancelled");
         self.walk(Go::End("cancelled".into(), None));
     }
 

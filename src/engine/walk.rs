@@ -182,16 +182,6 @@ impl Turn<'_> {
         }
     }
 
-    /// Ends grants of the runs that called the one on top: a yes to any of them was to what has been called off.
-    pub fn end_grants_of_callers(&mut self, why: &str) {
-        let runs: Vec<Arc<Run>> = self.state.runs.clone();
-        let first = runs.iter().rposition(|r| !r.called).unwrap_or(0);
-        let callers = runs.get(first..runs.len().saturating_sub(1)).unwrap_or_default();
-        for run in callers.iter().filter(|r| !r.grants.is_empty()) {
-            self.emit(EventBody::GrantsEnded { run: run.id, step: None, why: why.into() });
-        }
-    }
-
     /// Ends grants of the runs under a digression in which a write starts.
     pub fn end_grants_below(&mut self) {
         let runs: Vec<Arc<Run>> = self.state.runs.clone();

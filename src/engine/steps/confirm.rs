@@ -189,7 +189,6 @@ pub(in crate::engine) fn no(turn: &mut Turn<'_>, confirm: &Confirm) -> Go {
     {
         turn.emit(EventBody::GrantsEnded { run: run.id, step: None, why: "a no".into() });
     }
-    turn.end_grants_of_callers("a no");
     if let Some(next) = confirm.on_reject {
         return Go::via(next, "reject");
     }
