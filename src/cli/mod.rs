@@ -13,6 +13,7 @@ mod graph;
 mod new;
 mod schema;
 mod storage;
+mod store;
 mod terminal;
 mod test;
 mod workspace;
@@ -59,6 +60,7 @@ enum Command {
     Chat(chat::Args),
     Test(test::Args),
     Audit(audit::Args),
+    Store(store::Args),
     Graph(graph::Args),
     Schema(schema::Args),
     Completions(completions::Args),
@@ -124,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Chat(args) => chat::run(&args, &mut terminal),
         Command::Test(args) => test::run(&args, &mut terminal),
         Command::Audit(args) => audit::run(&args, &mut terminal),
+        Command::Store(args) => store::run(&args, &mut terminal),
         Command::Graph(args) => graph::run(&args, &mut terminal),
         Command::Explain(args) => explain::run(&args, &mut terminal),
         Command::Completions(args) => completions::run(&args, &mut terminal),

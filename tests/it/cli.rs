@@ -392,3 +392,38 @@ fn the_demo_brings_the_whole_shipped_workspace() {
     brought.sort();
     assert_eq!(brought, shipped);
 }
+
+#[test]
+fn a_store_is_looked_after() {
+    let (dir, path) = workspace();
+    let file = dir.path().join("kept.db");
+    let (store, copy) = (format!("sqlite:{}", file.display()), dir.path().join("copy.db").to_str().expect("UTF-8").to_owned());
+    let missing = waypost(&["store", "stat", "--store", &store]);
+    assert_eq!(missing.status, 2);
+    assert!(missing.err.contains("there is no store"), "{}", missing.err);
+    let unnamed = waypost(&["store", "stat", "--workspace", &path]);
+    assert!(unnamed.status == 2 && unnamed.err.contains("--store sqlite:FILE"), "{}", unnamed.err);
+
+    let talk = typed(&["chat", &path, "--store", &store, "--conversation", "c-1"], "where is my parcel?\n");
+    assert_eq!(talk.status, 0, "{}", talk.err);
+    let stat = waypost(&["store", "stat", "--store", &store]);
+    assert!(stat.status == 0 && stat.out.contains("conversations  1, 1 of which may go on"), "{}{}", stat.out, stat.err);
+    let stat = waypost(&["store", "stat", "--store", &store, "--format", "json"]);
+    let stat: Value = serde_json::from_str(&stat.out).expect("JSON");
+    assert_eq!((&stat["kind"], &stat["schema"], &stat["conversations"]), (&"sqlite".into(), &1.into(), &1.into()));
+
+    let copied = waypost(&["store", "backup", &copy, "--store", &store]);
+    assert_eq!(copied.status, 0, "{}", copied.err);
+    let again = waypost(&["store", "backup", &copy, "--store", &store]);
+    assert!(again.status == 2 && again.err.contains("is there already"), "{}", again.err);
+
+    let erased = waypost(&["store", "erase", "--user", "you", "--store", &store, "--format", "json"]);
+    assert_eq!(erased.status, 0, "{}", erased.err);
+    let erased: Value = serde_json::from_str(&erased.out).expect("JSON");
+    assert_eq!(erased["conversations"], 1);
+    assert!(erased["audit"].as_u64() > Some(0));
+    let gone = typed(&["chat", &path, "--store", &store, "--conversation", "c-1"], "hello\n");
+    assert!(gone.status == 2 && gone.err.contains("was erased with its user"), "{}", gone.err);
+    let kept = waypost(&["store", "stat", "--store", &format!("sqlite:{copy}"), "--format", "json"]);
+    assert_eq!(serde_json::from_str::<Value>(&kept.out).expect("JSON")["unfinished"], 1, "a copy is another store");
+}

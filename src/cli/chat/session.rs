@@ -17,6 +17,9 @@ use crate::engine::{Actor, Answer, Command, Event, EventBody, Phase, Principal, 
 use crate::store::{ConversationKey, Store};
 use crate::value::{Json, Name};
 
+/// The tenant of whoever talks in a terminal.
+pub(in crate::cli) const TENANT: &str = "terminal";
+
 /// How often another process's work is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 /// Events that are shown at once.
@@ -72,7 +75,7 @@ impl Session {
         let Speaker { conversation, context } = speaker;
         let user = context.pointer("/identity/user_id").and_then(Json::as_str).unwrap_or("you").into();
         let conversation = conversation.unwrap_or_default().into();
-        let open = Open { conversation, tenant: "terminal".into(), agent, user_id: user, user: Arc::new(context) };
+        let open = Open { conversation, tenant: TENANT.into(), agent, user_id: user, user: Arc::new(context) };
         let opened = executor.block_on(async {
             let store = Watched::new(storage.store, watch);
             let runtime = Runtime::with(loaded, store, services, clock.clone(), Entropy::System, storage.keys)?;

@@ -1,0 +1,246 @@
+//! Durable turns: against one SQLite writer that is handed the same rows and bytes, in commits, in bytes, and as conversations grow.
+
+#![expect(clippy::expect_used, clippy::disallowed_methods, reason = "what a benchmark is made of must be sound, and it reads the clock")]
+
+#[expect(dead_code, reason = "other benchmarks need more of it")]
+mod common;
+#[path = "floors/sqlite.rs"]
+mod floor;
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use common::{Report, median, show};
+use serde_json::json;
+use waypost::check::{self, Loaded};
+use waypost::driver::{Clock, Runtime, Turn};
+use waypost::engine::input::Open;
+use waypost::engine::{Actor, CallEffect, CallResult, Command, Principal};
+use waypost::store::{ConversationKey, Seals, SqliteStore, Store};
+use waypost::value::Name;
+
+/// Connections that talk at the same time.
+const CONNECTIONS: usize = 32;
+/// Fill turns of each in one measurement.
+const FILLS: usize = 20;
+/// Fields that a long conversation fills.
+const FIELDS: usize = 260;
+/// Three-turn conversations of each connection in one measurement.
+const TALKS: usize = 10;
+
+type Shop = Runtime<SqliteStore, fn(CallEffect) -> std::future::Ready<CallResult>>;
+
+fn no_call(_: CallEffect) -> std::future::Ready<CallResult> {
+    std::future::ready(CallResult::answered(500, json!(null)))
+}
+
+/// One journey that asks for many fields, and one of two.
+fn workspace() -> Loaded {
+    let field = |n: usize| format!("- {{name: f{n:03}, type: string, ui: {{prompt: 'What is number {n}?'}}}}\n");
+    let ask = |n: usize| format!("  - collect: [f{n:03}]\n");
+    let fields: String = (0..FIELDS).map(field).collect();
+    let long: String = (0..FIELDS).map(ask).collect();
+    let head = |name: &str| format!("name: {name}\ntrigger: {{goal: {name}, examples: [{name} please]}}\njourney:\n");
+    let short = format!("{}{}{}  - done: 'Thanks for {{{{ variables.f000 }}}}.'\n", head("short talk"), ask(0), ask(1));
+    let files = [
+        ("datapoints/all.yaml", fields),
+        ("journeys/long.yaml", format!("{}{long}  - done: Thanks.\n", head("long talk"))),
+        ("journeys/short.yaml", short),
+    ];
+    let checked = check::load(files.map(|(name, text)| (name.into(), text.into())).into());
+    checked.loaded().unwrap_or_else(|| unreachable(&checked))
+}
+
+fn unreachable(checked: &check::Checked) -> Loaded {
+    eprintln!("{}", checked.report().render(waypost::source::render::Format::Full, false));
+    std::process::exit(2)
+}
+
+fn shop(loaded: &Loaded, file: &Path) -> Shop {
+    let store = SqliteStore::open(file, Seals::default()).expect("a store");
+    Runtime::new(loaded.clone(), store, no_call as fn(CallEffect) -> _, Clock::System).expect("a runtime")
+}
+
+async fn open(shop: &Shop, user: usize, journey: &str) -> ConversationKey {
+    let user_id: Arc<str> = format!("user-{user}").into();
+    let user = Arc::new(json!({"identity": {"user_id": user_id}}));
+    let open = Open { conversation: "".into(), tenant: "acme".into(), agent: "default".into(), user_id, user };
+    let key = shop.open(open).await.expect("a conversation");
+    command(shop, &key, Command::Start { journey: Name::new(journey), variables: Vec::new() }).await;
+    key
+}
+
+async fn command(shop: &Shop, key: &ConversationKey, command: Command) {
+    let result = shop.turn(key, Actor::Agent, Principal::default(), None, Turn::Command(command)).await.expect("a turn");
+    assert!(result.answer.refused.is_none() && result.answer.errors.is_empty(), "{:?}", result.answer);
+}
+
+async fn fill(shop: &Shop, key: &ConversationKey, n: usize) {
+    command(shop, key, Command::Fill(vec![(Name::new(&format!("f{n:03}")), json!(format!("what was asked for, {n}")))])).await;
+}
+
+/// The same at every connection, at the same time.
+async fn at_each<F: Future<Output = ()> + Send + 'static>(work: impl Fn(usize) -> F) {
+    let mut all = tokio::task::JoinSet::new();
+    for n in 0..CONNECTIONS {
+        all.spawn(work(n));
+    }
+    while let Some(done) = all.join_next().await {
+        done.expect("a connection");
+    }
+}
+
+fn bytes(directory: &Path) -> u64 {
+    std::fs::read_dir(directory).expect("a directory").map(|f| f.expect("a file").metadata().expect("its length").len()).sum()
+}
+
+/// Fill turns, and what their number in a conversation does to their cost.
+fn fills(report: &mut Report, executor: &tokio::runtime::Runtime, loaded: &Loaded) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("store.db");
+    let shop = shop(loaded, &file);
+    let keys: Arc<[ConversationKey]> = executor.block_on(async {
+        let mut keys = Vec::new();
+        for n in 0..CONNECTIONS {
+            keys.push(open(&shop, n, "long-talk").await);
+        }
+        keys.into()
+    });
+    let filled = RefCell::new(0);
+    let some = |many: usize| {
+        let first = *filled.borrow();
+        *filled.borrow_mut() += many;
+        executor.block_on(at_each(|n| {
+            let (shop, keys) = (shop.clone(), keys.clone());
+            async move {
+                for i in first..first + many {
+                    fill(&shop, &keys[n], i).await;
+                }
+            }
+        }));
+    };
+    let cost = |many: usize| {
+        let began = Instant::now();
+        some(many);
+        began.elapsed().as_secs_f64()
+    };
+    // What the fifth turn costs, before the others.
+    some(3);
+    let early = median((0..5).map(|_| cost(1)).collect());
+    let stat = || executor.block_on(shop.store().stat()).expect("a stat");
+    let (before, size) = (stat(), bytes(directory.path()));
+
+    let talks = floor::talks(&file).expect("rows");
+    let of_one: Vec<floor::Rows> = talks.iter().flat_map(|t| t.last().cloned()).collect();
+    let floor_file = directory.path().join("floor.db");
+    let floor = RefCell::new(Some(floor::write(
+        floor::file(&floor_file).expect("a file"),
+        &of_one.iter().map(|r| vec![r.clone()]).collect::<Vec<_>>(),
+        0,
+        CONNECTIONS,
+    )));
+    let number = RefCell::new(1_000);
+    let ours = || some(FILLS);
+    let handed = || {
+        let mut first = number.borrow_mut();
+        let talk = |rows: &floor::Rows| -> floor::Talk {
+            (0..FILLS).map(|i| floor::Rows { upto: *first + i64::try_from(i).expect("small"), ..rows.clone() }).collect()
+        };
+        let talks: Vec<_> = of_one.iter().map(talk).collect();
+        *first += 1_000;
+        let connection = floor.borrow_mut().take().expect("a file");
+        *floor.borrow_mut() = Some(floor::write(connection, &talks, 1, CONNECTIONS));
+    };
+    report.pair("32 connections, 20 fill turns each / one writer handed the same rows", 2.0, handed, ours);
+    let (after, turns) = (stat(), f64::from(u32::try_from(*filled.borrow() - 8).expect("small")) * 32.0);
+    #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+    let shared = (after.transactions - before.transactions) as f64 / turns;
+    report.most("commits a fill turn at 32 connections", shared, 0.2, "commits");
+    let late = median((0..5).map(|_| cost(1)).collect());
+    let turn = *filled.borrow() - 3;
+    println!("turn 5: {}, turn {turn}: {} (32 at a time)", show(early / 32.0), show(late / 32.0));
+    report.most(&format!("turn {turn} / turn 5"), late / early, 1.2, "times");
+    drop(floor);
+    #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
+    let grown = (std::fs::metadata(&file).expect("a file").len().saturating_sub(size)) as f64 / turns;
+    println!("{grown:.0} bytes on disk for each fill turn, audit included");
+}
+
+/// Conversations of three turns: opened, begun, filled twice.
+fn whole(report: &mut Report, executor: &tokio::runtime::Runtime, loaded: &Loaded) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (file, floor_file) = (directory.path().join("store.db"), directory.path().join("floor.db"));
+    let shop = shop(loaded, &file);
+    let ours = || {
+        executor.block_on(at_each(|n| {
+            let shop = shop.clone();
+            async move {
+                for _ in 0..TALKS {
+                    let key = open(&shop, n, "short-talk").await;
+                    fill(&shop, &key, 0).await;
+                    fill(&shop, &key, 1).await;
+                }
+            }
+        }));
+    };
+    ours();
+    let talks = floor::talks(&file).expect("rows");
+    println!("a conversation of three turns: {} commits", talks.first().map_or(0, Vec::len));
+    let handed = || {
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", floor_file.display()));
+        }
+        floor::write(floor::file(&floor_file).expect("a file"), &talks, 0, CONNECTIONS);
+    };
+    report.pair("32 connections, 10 conversations of three turns each / one writer handed the same rows", 2.0, handed, ours);
+}
+
+/// What it takes to stand again where many conversations stood.
+fn recovery(executor: &tokio::runtime::Runtime, loaded: &Loaded) {
+    const OPEN: usize = 10_000;
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("store.db");
+    let first = shop(loaded, &file);
+    executor.block_on(at_each(|n| {
+        let shop = first.clone();
+        async move {
+            for _ in (n..OPEN).step_by(CONNECTIONS) {
+                let key = open(&shop, n, "long-talk").await;
+                fill(&shop, &key, 0).await;
+            }
+        }
+    }));
+    drop(first);
+    #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
+    let each = bytes(directory.path()) as f64 / OPEN as f64;
+    let began = Instant::now();
+    let second = shop(loaded, &file);
+    executor.block_on(async {
+        let mut after = None;
+        let mut count = 0;
+        loop {
+            let page = second.store().heads(after.as_ref(), 1_000).await.expect("heads");
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.clone());
+            for (key, _) in &page {
+                second.expects(key, Actor::User).await.expect("a conversation");
+                count += 1;
+            }
+        }
+        assert_eq!(count, OPEN);
+    });
+    println!("10,000 open conversations stand again after {}, {each:.0} bytes on disk each", show(began.elapsed().as_secs_f64()));
+}
+
+fn main() {
+    let loaded = workspace();
+    let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("an executor");
+    let mut report = Report::default();
+    fills(&mut report, &executor, &loaded);
+    whole(&mut report, &executor, &loaded);
+    recovery(&executor, &loaded);
+    report.finish();
+}
