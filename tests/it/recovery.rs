@@ -53,12 +53,20 @@ impl BackEnd {
 fn serve(mut stream: TcpStream, asked: &Mutex<BTreeMap<String, usize>>, gate: &(Mutex<bool>, Condvar), sender: &Sender<String>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut line = String::new();
-    reader.read_line(&mut line).unwrap();
+    // Whoever was killed before the end of its request has asked for nothing.
+    let mut read = |line: &mut String| {
+        line.clear();
+        reader.read_line(line).is_ok() && line.ends_with('\n')
+    };
+    if !read(&mut line) {
+        return;
+    }
     let what = line.rsplit_once(' ').unwrap().0.to_owned();
     let mut length = 0;
     loop {
-        line.clear();
-        reader.read_line(&mut line).unwrap();
+        if !read(&mut line) {
+            return;
+        }
         if line.trim().is_empty() {
             break;
         }
@@ -67,7 +75,9 @@ fn serve(mut stream: TcpStream, asked: &Mutex<BTreeMap<String, usize>>, gate: &(
         }
     }
     let mut body = String::new();
-    reader.take(length).read_to_string(&mut body).unwrap();
+    if reader.take(length).read_to_string(&mut body).is_err() || body.len() as u64 != length {
+        return;
+    }
     let what = if length > 0 { format!("{what} {body}") } else { what };
     *asked.lock().unwrap().entry(what.clone()).or_default() += 1;
     let mut status = "200 OK";

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
 
 use super::super::StoreError;
 use super::{CANNOT_OPEN, failed};
@@ -12,6 +12,8 @@ use super::{CANNOT_OPEN, failed};
 const MIGRATIONS: &[&str] = &[include_str!("1.sql")];
 /// Statements that a connection keeps prepared.
 const STATEMENTS: usize = 64;
+/// Tries to switch a new file to its write-ahead log while others do the same.
+const SWITCHES: usize = 10_000;
 
 /// The connection of the writer: the file is there, and has its tables.
 pub(super) fn writing(path: &Path, busy: Duration) -> Result<Connection, StoreError> {
@@ -54,7 +56,7 @@ fn migrated(connection: &mut Connection, path: &Path) -> Result<(), StoreError> 
     if version(connection)? == known {
         return Ok(());
     }
-    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).map_err(failed)?;
+    log_ahead(connection)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     // Another process may have been faster.
     let stands = version(&transaction)?;
@@ -70,6 +72,22 @@ fn migrated(connection: &mut Connection, path: &Path) -> Result<(), StoreError> 
     transaction.commit().map_err(failed)?;
     tracing::debug!(file = %path.display(), from = stands, to = known, "brought the tables to the present version");
     Ok(())
+}
+
+/// Switches a new file to its write-ahead log. SQLite waits for nobody here, so that two who open a new file at once both would fail: each
+/// waits for the other's lock instead, and tries again.
+fn log_ahead(connection: &Connection) -> Result<(), StoreError> {
+    let mut tries = 0;
+    loop {
+        match connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && tries < SWITCHES => {
+                tries += 1;
+                connection.execute_batch("BEGIN IMMEDIATE; COMMIT").map_err(failed)?;
+                std::thread::yield_now();
+            }
+            other => return other.map_err(failed),
+        }
+    }
 }
 
 /// The version of the tables that are there; 0 if there are none.

@@ -150,6 +150,24 @@ async fn many_commits_share_a_transaction() {
     assert!(stat.transactions <= 40, "{} transactions", stat.transactions);
 }
 
+#[test]
+fn many_programs_may_open_a_new_file_at_once() {
+    for _ in 0..20 {
+        let (_directory, path) = file("store.db");
+        let together = std::sync::Barrier::new(8);
+        let open = || {
+            together.wait();
+            SqliteStore::open(&path, Seals::default()).map(drop)
+        };
+        std::thread::scope(|scope| {
+            let opened: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+            for one in opened {
+                one.join().unwrap().unwrap();
+            }
+        });
+    }
+}
+
 #[tokio::test]
 async fn two_programs_may_have_one_file() {
     let (_directory, path) = file("store.db");
