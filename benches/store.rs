@@ -116,8 +116,9 @@ fn fills(report: &mut Report, executor: &tokio::runtime::Runtime, loaded: &Loade
         executor.block_on(at_each(|n| {
             let (shop, keys) = (shop.clone(), keys.clone());
             async move {
+                let key = keys.get(n).expect("a conversation for each");
                 for i in first..first + many {
-                    fill(&shop, &keys[n], i).await;
+                    fill(&shop, key, i).await;
                 }
             }
         }));
@@ -134,7 +135,7 @@ fn fills(report: &mut Report, executor: &tokio::runtime::Runtime, loaded: &Loade
     let (before, size) = (stat(), bytes(directory.path()));
 
     let talks = floor::talks(&file).expect("rows");
-    let of_one: Vec<floor::Rows> = talks.iter().flat_map(|t| t.last().cloned()).collect();
+    let of_one: Vec<floor::Rows> = talks.iter().filter_map(|t| t.last().cloned()).collect();
     let floor_file = directory.path().join("floor.db");
     let floor = RefCell::new(Some(floor::write(
         floor::file(&floor_file).expect("a file"),

@@ -22,6 +22,9 @@ const PAGE: usize = 1_000;
 /// Every turn, decision and call of every conversation is kept as an entry, without values. Each entry is bound to the one before it
 /// with the workspace's `seal_key`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  waypost audit verify shop
+  waypost audit export shop --heads > heads.jsonl")]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,

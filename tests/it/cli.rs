@@ -79,7 +79,7 @@ fn help_goes_to_standard_output_and_usage_errors_end_with_2() {
     }
 }
 
-const COMMANDS: &[&str] = &["demo", "new", "check", "explain", "chat", "test", "graph", "schema", "completions"];
+const COMMANDS: &[&str] = &["demo", "new", "check", "explain", "chat", "test", "audit", "store", "graph", "schema", "completions"];
 
 #[test]
 fn a_directory_that_is_no_workspace_is_told_so() {

@@ -84,7 +84,7 @@ pub fn action(
         name: Context::str_at(node, "name").unwrap_or_else(|| Arc::clone(&slug.shown)),
         integration: Arc::clone(integration),
         effects,
-        settings: settings(node, invocation.method),
+        settings: settings(cx, node, invocation.method, effects),
         safety: safety::safety(cx, node, &outcomes),
         invocation,
         input_schema: input_schema.and_then(|n| compiled(cx, n)),
@@ -118,14 +118,22 @@ fn outcomes(cx: &mut Context<'_>, node: &Node<'_>) -> Vec<Outcome> {
     outcomes
 }
 
-fn settings(node: &Node<'_>, method: Method) -> ActionSettings {
+fn settings(cx: &mut Context<'_>, node: &Node<'_>, method: Method, effects: Effects) -> ActionSettings {
     let settings = node.get("settings");
     let number = |key: &str| settings.and_then(|s| s.get(key)).and_then(Node::whole);
+    let idempotency = settings.and_then(|s| s.get("idempotency")).and_then(|n| n.str().map(|written| (n.span, written)));
+    if let Some((span, "natural")) = idempotency
+        && effects == Effects::Write
+        && matches!(method, Method::Post | Method::Patch)
+    {
+        let d = Diagnostic::new(Code::WP0803, span, "a `POST` or a `PATCH` cannot be sent again because of its method alone");
+        cx.push(d.help("write `key` if the service honours `Idempotency-Key`, else `none`"));
+    }
     ActionSettings {
         timeout_ms: number("timeout_ms").unwrap_or(10_000),
         retries: number("retries").map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX)),
         retry_backoff_ms: number("retry_backoff_ms").unwrap_or(200),
-        idempotency: match settings.and_then(|s| s.get("idempotency")).and_then(Node::str) {
+        idempotency: match idempotency.map(|(_, written)| written) {
             Some("key") => Idempotency::Key,
             Some("natural") => Idempotency::Natural,
             None if matches!(method, Method::Put | Method::Delete) => Idempotency::Natural,
