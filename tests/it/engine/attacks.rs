@@ -1,5 +1,5 @@
 //! Attacks that name ids or come at the same moment, which transcripts cannot say. The others are in `tests/spec/attacks`, those by way
-//! of a host's word in `supervised.rs`. Each was seen to succeed with its defence taken out.
+//! of a host's word in `supervised.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
