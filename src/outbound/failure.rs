@@ -87,11 +87,12 @@ fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a
         if let Some(found) = current.downcast_ref::<T>() {
             return Some(found);
         }
-        // An `io::Error` hides what it wraps from `source`.
-        if let Some(found) = current.downcast_ref::<io::Error>().and_then(io::Error::get_ref).and_then(|e| e.downcast_ref::<T>()) {
-            return Some(found);
-        }
-        next = current.source();
+        // An `io::Error` hides what it wraps from `source`, and may wrap another.
+        let wrapped = current.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match wrapped {
+            Some(inner) => Some(inner),
+            None => current.source(),
+        };
     }
     None
 }

@@ -31,6 +31,7 @@ mod store;
 mod syntax;
 mod talk;
 mod template;
+mod tls;
 mod transcript;
 mod understand;
 mod vault;
