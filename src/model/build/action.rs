@@ -126,7 +126,7 @@ fn settings(cx: &mut Context<'_>, node: &Node<'_>, method: Method, effects: Effe
         && effects == Effects::Write
         && matches!(method, Method::Post | Method::Patch)
     {
-        let d = Diagnostic::new(Code::WP0803, span, "a `POST` or a `PATCH` cannot be sent again because of its method alone");
+        let d = Diagnostic::new(Code::WP0803, span, "`natural` is not for a `POST` or a `PATCH`: sent twice, it may be done twice");
         cx.push(d.help("write `key` if the service honours `Idempotency-Key`, else `none`"));
     }
     ActionSettings {
