@@ -35,6 +35,7 @@ mod steps;
 mod trace;
 mod turn;
 mod walk;
+mod word;
 
 pub use answer::{Answer, Expects, Phase, Status, TraceLine};
 pub use audit::{AuditEntry, AuditLine, audit};

@@ -157,13 +157,23 @@ impl Turn<'_> {
     /// Ends the top run: its caller goes on, or the run that it stood on puts its question again.
     pub fn end_run(&mut self, outcome: &Arc<str>, result: Option<Value>) -> Go {
         let Some(run) = self.state.top().cloned() else { return Go::Wait };
+        let word = match self.here().and_then(Here::step).map(|s| &s.kind) {
+            // The result is no value of the caller's: whose word it is has to be told here.
+            Some(StepKind::Done(done)) => match self.word_of(done.result.iter().map(|(_, o)| o)) {
+                Origin::Proposed => Origin::Proposed,
+                Origin::Said | Origin::Computed | Origin::Answer => Origin::Answer,
+            },
+            _ => Origin::Answer,
+        };
         self.emit(EventBody::Ended(Box::new(Ended { run: run.id, outcome: outcome.clone(), result: result.clone() })));
         if !run.called {
             return self.come_back();
         }
         let Some(here) = self.here() else { return self.lost() };
         match here.step() {
-            Some(Step { kind: StepKind::Run(call), next, .. }) => steps::run::returned(self, call, *next, outcome, result),
+            Some(Step { kind: StepKind::Run(call), next, .. }) => {
+                steps::run::returned(self, call, *next, outcome, result.map(|r| (r, word)))
+            }
             Some(step @ Step { kind: StepKind::Action(call), .. }) => steps::action::enter(self, step, call),
             // Its time begins anew: it stood still for the one who had to be verified.
             Some(Step { kind: StepKind::Investigate(search), .. }) => steps::investigate::enter(self, search),

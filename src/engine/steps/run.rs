@@ -37,7 +37,7 @@ pub(in crate::engine) fn enter(turn: &mut Turn<'_>, run: &Run) -> Go {
             }
         }
         if !value.is_null() {
-            with.push((input.name.clone(), value, origin_of(turn, &input.value)));
+            with.push((input.name.clone(), value, turn.word_of([&input.value])));
         }
     }
     if let Some(missing) = journey.inputs.iter().find(|i| i.required && !with.iter().any(|(n, ..)| *n == i.name)) {
@@ -49,25 +49,11 @@ pub(in crate::engine) fn enter(turn: &mut Turn<'_>, run: &Run) -> Go {
     }
 }
 
-/// Whose word an input is: the user's, if it reads nothing but what the user said.
-fn origin_of(turn: &Turn<'_>, operand: &crate::model::Operand) -> Origin {
-    let Some(run) = turn.state.top() else { return Origin::Answer };
-    let from = operand::sources(operand, Some(&run.variables));
-    let of = |s: &crate::supervise::Source| run.variables.set.get(s.root()).map(|v| v.origin);
-    if from.is_empty() {
-        Origin::Computed
-    } else if from.iter().all(|s| of(s) == Some(Origin::Said)) {
-        Origin::Said
-    } else if from.iter().any(|s| of(s) == Some(Origin::Proposed)) {
-        Origin::Proposed
-    } else {
-        Origin::Answer
-    }
-}
-
-pub(in crate::engine) fn returned(turn: &mut Turn<'_>, run: &Run, next: Next, outcome: &Arc<str>, result: Option<Value>) -> Go {
+/// Back in the caller: `word` is whose the result is.
+pub(in crate::engine) fn returned(turn: &mut Turn<'_>, run: &Run, next: Next, outcome: &Arc<str>, result: Option<(Value, Origin)>) -> Go {
     if let Some(name) = &run.save_as {
-        turn.assign(name, result.unwrap_or_default(), Origin::Answer, Vec::new());
+        let (result, word) = result.unwrap_or((Value::default(), Origin::Answer));
+        turn.assign(name, result, word, Vec::new());
     }
     turn.emit(EventBody::Matched { outcome: outcome.clone() });
     // What was said yes to before does not outlive a no or a cancel on the way.

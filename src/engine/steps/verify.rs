@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::call::{AGENT, Wanted};
+use crate::engine::call::Wanted;
 use crate::engine::effect::CallResult;
 use crate::engine::event::{EventBody, Purpose};
 use crate::engine::inputs::{self, Resolved};
@@ -12,7 +12,7 @@ use crate::engine::state::Flight;
 use crate::engine::turn::{Go, Turn, later};
 use crate::model::step::{Verify, VerifySource};
 use crate::model::{Action, Step};
-use crate::supervise::{Identity, Origin, Source};
+use crate::supervise::Identity;
 use crate::value::{Name, Slug, display};
 
 pub(in crate::engine) fn enter(turn: &mut Turn<'_>, verify: &Verify) -> Go {
@@ -56,27 +56,8 @@ fn resolved(turn: &Turn<'_>, verify: &Verify, action: &Action) -> Result<Resolve
 
 /// The first variable that the inputs come from which only an agent vouches for.
 fn agents_word(turn: &Turn<'_>, verify: &Verify, action: &Action) -> Option<Name> {
-    let run = turn.state.top()?;
     let resolved = resolved(turn, verify, action).ok()?;
-    let mut sources: Vec<Source> = resolved.sources;
-    let mut seen: Vec<Name> = Vec::new();
-    while let Some(source) = sources.pop() {
-        let name = Name::new(source.root());
-        if seen.contains(&name) {
-            continue;
-        }
-        if let Some(variable) = run.variables.set.get(&name) {
-            if variable.origin == Origin::Proposed && !turn.stands_in_users_words(&variable.value.json) {
-                return Some(name);
-            }
-            if variable.from.iter().any(|s| s.root() == AGENT) {
-                return Some(name);
-            }
-            sources.extend(variable.from.iter().cloned());
-        }
-        seen.push(name);
-    }
-    None
+    turn.agents_word(turn.state.top()?, resolved.sources)
 }
 
 pub(in crate::engine) fn matched(
