@@ -100,6 +100,7 @@ impl Changes {
             let mut unset = match &edge.way {
                 Way::Correction => {
                     let Some(mut roughly) = fills.correction(edge.from).cloned() else { continue };
+                    roughly.unite(fills.cleared());
                     roughly.intersect(set);
                     if roughly.first_from(0).is_none() {
                         continue;

@@ -3,6 +3,7 @@
 //! A value for a field that a collect has asked for is a correction: the run goes back to that collect, and what steps assigned since
 //! then is unset (language, 3.9). A field that has no value, or that no collect has asked for yet, takes it where the run stands.
 
+use super::again::Again;
 use super::changes::{Change, Changes};
 use super::flow::{Analysis, Bits, Edge, Graph, Node, Way, back, solve};
 use super::parts;
@@ -62,6 +63,7 @@ pub struct Fills {
     waits: Vec<Wait>,
     /// For a collect of which a field can be corrected later on: what steps may have assigned since.
     corrections: Vec<Option<Bits>>,
+    again: Again,
 }
 
 impl Fills {
@@ -83,7 +85,8 @@ impl Fills {
             });
         }
         let empty = Bits::new(size);
-        let asked = solve(graph, &Asked { graph, changes, size });
+        let again = Again::of(graph, variables);
+        let asked = solve(graph, &Asked { graph, changes, again: &again, size });
         let settled = set.iter().zip(asked).map(|(set, asked)| match (set, asked) {
             (Some(set), Some(mut asked)) => {
                 asked.intersect(set);
@@ -92,7 +95,7 @@ impl Fills {
             _ => empty.clone(),
         });
         let settled: Vec<Bits> = settled.collect();
-        let mut found = Self { size, fillable, settled, waits: Vec::new(), corrections: vec![None; graph.len()] };
+        let mut found = Self { size, fillable, settled, waits: Vec::new(), corrections: vec![None; graph.len()], again };
         found.waits = (0..graph.len())
             .map(|n| match graph.journey.steps.get(n) {
                 Some(Step { kind: StepKind::Collect(c), .. }) => {
@@ -205,7 +208,14 @@ impl Fills {
         self.corrections.get(node.index())?.as_ref()
     }
 
-    /// The same without what lies behind the collect's being asked once more, which is later than what a correction goes back to.
+    /// What any `goto` may clear.
+    #[must_use]
+    pub fn cleared(&self) -> &Bits {
+        &self.again.cleared
+    }
+
+    /// The same, and what a `goto` cleared on the way; without what lies behind the collect's being asked once more, which is later than
+    /// what a correction goes back to.
     #[must_use]
     pub fn unset_by_correction(&self, graph: &Graph<'_>, variables: &Variables, changes: &Changes, collect: Node, fields: &[Var]) -> Bits {
         // A later collect that asks for the same is where a correction goes back to then.
@@ -238,11 +248,25 @@ impl Fills {
             let before = before.filter(|n| *n == collect || inside.contains(n.index()));
             open.extend(before.filter(|n| waiting.insert(n.index())).collect::<Vec<_>>());
         }
+        let from_inside = |edge: &Edge| edge.from == collect || inside.contains(edge.from.index());
+        // Where a run comes in there otherwise than to be asked again.
+        let mut entered = Bits::new(graph.len());
+        for edge in graph.edges().iter().filter(|e| from_inside(e) && !matches!(e.way, Way::Correction | Way::Written(EdgeKind::Goto))) {
+            entered.insert(edge.to.index());
+        }
         let mut found = Bits::new(self.size);
         for (number, edge) in graph.edges().iter().enumerate() {
-            let from = edge.from == collect || inside.contains(edge.from.index());
+            let from = from_inside(edge);
             if from && edge.way != Way::Correction && !asks_again(edge.to) && waiting.contains(edge.to.index()) {
                 by_steps(graph, changes, number, &mut |v| {
+                    found.insert(v);
+                });
+                if self.again.comes_before(edge.to, collect) && !entered.contains(edge.to.index()) {
+                    continue;
+                }
+                // What has to be given before the run leaves that collect is unset only as long as it stands there.
+                let stands_there = self.waits_with(edge.to, fields);
+                Again::by(graph, variables, edge).filter(|(_, required)| stands_there || !required).for_each(|(v, _)| {
                     found.insert(v);
                 });
             }
@@ -323,6 +347,7 @@ impl Analysis for Since<'_> {
 struct Asked<'a> {
     graph: &'a Graph<'a>,
     changes: &'a Changes,
+    again: &'a Again,
     size: usize,
 }
 
@@ -334,6 +359,9 @@ impl Analysis for Asked<'_> {
     }
 
     fn along(&self, number: usize, edge: &Edge, asked: &mut Bits) {
+        if let Some(forgotten) = self.again.forgotten(number) {
+            asked.subtract(forgotten);
+        }
         let Some(Step { kind: StepKind::Collect(_), .. }) = self.graph.step(edge.from) else { return };
         for change in self.changes.along(self.graph, number) {
             if let Change::Set(v) = change {

@@ -2,6 +2,7 @@
 //!
 //! [`load`] is the one way to a [`Loaded`] workspace, the only kind that is ever run. Knows no run-time types.
 
+mod again;
 mod assigned;
 mod changes;
 mod fills;

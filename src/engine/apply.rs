@@ -9,10 +9,21 @@ use super::effect::CallResult;
 use super::event::{Assigned, Began, Class, Decided, Ended, Event, EventBody, Filled, Finished, HoldEnd, HoldEnded, Kept, Lost, Purpose};
 use super::recent::Recent;
 use super::state::{Flight, Hold, Run, Stand, State, cut};
+use crate::model::StepKey;
 use crate::supervise::{Grant, Origin, Variable, Variables};
 use crate::value::{Json, Name, Taint, Value};
 
 impl Run {
+    /// When that collect last asked for something that no other has asked for since.
+    fn asked_at(&self, step: &StepKey) -> Option<u64> {
+        self.asked.values().filter(|(s, _)| s == step).map(|(_, n)| *n).max()
+    }
+
+    /// Forgets what was asked later: it is asked anew on the way, and nothing goes back, or forward, to there before.
+    fn forget_asked_after(&mut self, since: u64) {
+        Arc::make_mut(&mut self.asked).retain(|_, (_, n)| *n <= since);
+    }
+
     fn note_asked(&mut self, fields: &[Name]) {
         if let Some(at) = self.at.clone() {
             let entered = self.stand.entered;
@@ -67,9 +78,13 @@ impl State {
             EventBody::Routed { .. } => self.offered.clear(),
             EventBody::Offered { options } => self.offered.clone_from(options),
             EventBody::Began(began) => self.begin(began, seq),
-            EventBody::Entered { step, .. } => {
+            EventBody::Entered { step, via } => {
                 self.instant += 1;
                 if let Some(run) = self.top_mut() {
+                    // A `goto` to a collect asks again for what it had asked for.
+                    if let (Some("goto"), Some(since)) = (via.as_deref(), run.asked_at(step)) {
+                        run.forget_asked_after(since);
+                    }
                     let identified = run.stand.identified && run.at.as_ref() == Some(step);
                     run.at = Some(step.clone());
                     run.stand = Stand { entered: seq, identified, ..Stand::default() };
@@ -237,9 +252,8 @@ impl State {
             }
             EventBody::Corrected { step, .. } => {
                 if let Some(run) = self.top_mut() {
-                    let since = run.asked.values().filter(|(s, _)| s == step).map(|(_, n)| *n).max().unwrap_or(0);
-                    // What was asked after it is asked anew on the way: nothing goes back, or forward, to there before.
-                    Arc::make_mut(&mut run.asked).retain(|_, (_, n)| *n <= since);
+                    let since = run.asked_at(step).unwrap_or(0);
+                    run.forget_asked_after(since);
                     let variables = Arc::make_mut(&mut run.variables);
                     let later: Vec<Name> =
                         variables.set.iter().filter(|(_, v)| v.seq > since && !v.step.is_empty()).map(|(n, _)| n.clone()).collect();

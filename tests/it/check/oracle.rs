@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use waypost::check::load;
 
 const VARIABLES: [&str; 3] = ["apple", "berry", "cherry"];
@@ -179,6 +178,14 @@ impl Run {
         self.since[v] = 0;
     }
 
+    /// By a `goto` to the collect there: it asks again, and what was asked after it is forgotten.
+    fn ask_again(&mut self, v: usize, at: usize) {
+        self.unset(1 << v);
+        if let Some(i) = self.asked.iter().position(|a| *a == (v, at)) {
+            self.asked.truncate(i + 1);
+        }
+    }
+
     /// Back to the collects at which somebody who is waited for may correct something; what was asked after it is forgotten.
     fn corrections(&self) -> Vec<(usize, Self)> {
         let given = |v: usize| self.set >> v & 1 == 1 && self.by_step >> v & 1 == 0;
@@ -223,7 +230,7 @@ fn walk(steps: &[Step<'_>]) -> (BTreeSet<&'static str>, BTreeSet<usize>, bool) {
             let mut after = own.clone();
             match (way, step.stmt, steps[to].stmt) {
                 (Way::Result, Stmt::Action(v, ..), _) => after.assign(*v),
-                (Way::Goto, _, Stmt::Collect(v)) => after.unset(1 << v),
+                (Way::Goto, _, Stmt::Collect(v)) => after.ask_again(*v, to),
                 _ => {}
             }
             open.push((to, after));
@@ -264,9 +271,8 @@ fn returns(steps: &[Step<'_>], start: usize) -> bool {
     false
 }
 
-// The seed is fixed: others find, rarely, a journey in which `WP0401` misses a read after a correction of a variable both asked for and set.
 proptest! {
-    #![proptest_config(ProptestConfig { max_global_rejects: 8_192, failure_persistence: None, rng_seed: RngSeed::Fixed(7), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_global_rejects: 8_192, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_data_flow_agrees_with_a_walk_through_every_state(block in block(2)) {
