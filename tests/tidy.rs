@@ -22,7 +22,7 @@ const LAYERS: &[(&str, u32, &[&str])] = &[
     ("outbound", 5, &[]),
     ("driver", 6, &[]),
     ("transcript", 7, &[]),
-    ("cli", 8, &[]),
+    ("cli", 8, &["api", "mcp"]),
 ];
 
 /// Crates that only one place may name, so that they can be changed there.
@@ -38,7 +38,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("cedar_policy", &["src/policy/"]),
     ("rustyline", &["src/cli/"]),
     ("clap", &["src/cli/", "src/main.rs"]),
-    ("axum", &["src/cli/demo/"]),
+    ("axum", &["src/api/", "src/mcp/", "src/cli/demo/", "src/cli/serve"]),
+    ("rmcp", &["src/mcp/", "src/outbound/"]),
+    ("jsonwebtoken", &["src/service/"]),
+    ("subtle", &["src/service/"]),
     ("interim", &["src/understand/"]),
     ("phonenumber", &["src/understand/"]),
     ("email_address", &["src/understand/"]),
