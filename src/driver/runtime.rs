@@ -23,7 +23,8 @@ use crate::engine::{
 };
 use crate::model::Workspace;
 use crate::model::action::ErrorKind;
-use crate::store::{AuditHead, Commit, Committed, ConversationKey, Owner, Reply, SNAPSHOT_EVERY, Store, StoreError};
+use crate::store::{AuditHead, Commit, Committed, ConversationKey, MESSAGE_IDS_KEPT, Owner, Reply, SNAPSHOT_EVERY, Store, StoreError};
+use crate::value::Name;
 
 /// Times that a commit is tried again after somebody else's.
 const CONFLICTS: usize = 16;
@@ -35,6 +36,8 @@ const INPUTS: usize = 10_000;
 const TAKE_OVER: Duration = Duration::from_secs(1);
 /// How often the workspace's texts are put into the store again.
 const SAVE_EVERY: Duration = Duration::from_hours(12);
+/// The kind of the names under which conversations are opened once.
+const STARTED: &str = "started";
 /// Timers handled in one call.
 const WAKES: usize = 10_000;
 
@@ -136,6 +139,8 @@ struct Turning {
     principal: Principal,
     // The id under which the answer is recorded, and the digest of what was sent.
     message: Option<(Arc<str>, Arc<str>)>,
+    // The name under which it is opened once.
+    started: Option<Arc<str>>,
     began: Timestamp,
     standing: Arc<Mutex<TurnResult>>,
 }
@@ -205,12 +210,33 @@ impl<S: Store, P: Perform> Runtime<S, P> {
         }
         let key = ConversationKey::new(open.tenant.clone(), open.conversation.clone());
         let _held = self.0.turns.lock(&key).await;
-        if let Some(stored) = self.0.store.load(&key, u64::MAX).await? {
-            let same = stored.owner.agent == open.agent && stored.owner.user == open.user_id;
-            return if same { Ok(key) } else { Err(DriverError::NotYours(key.id)) };
+        if !self.0.is_theirs(&key, &open).await? {
+            self.0.input(&self.turning(&key), InputBody::Open(open)).await?;
         }
-        self.0.input(&self.turning(&key), InputBody::Open(open)).await?;
         Ok(key)
+    }
+
+    /// Opens a conversation for a caller who may ask again: the same name in the tenant gives the same one for as long as message ids are
+    /// kept, whichever process is asked. Says whether it was there already.
+    pub async fn open_once(&self, open: Open, name: &str) -> Result<(ConversationKey, bool), DriverError> {
+        let tenant = open.tenant.clone();
+        let holder = || self.0.store.holder(&tenant, STARTED, name, self.0.clock.now());
+        if let Some(key) = holder().await? {
+            self.0.is_theirs(&key, &open).await?;
+            return Ok((key, true));
+        }
+        let mut open = open;
+        if open.conversation.is_empty() {
+            open.conversation = new_id(self.0.clock.now(), &self.0.draw()?);
+        }
+        let key = ConversationKey::new(tenant.clone(), open.conversation.clone());
+        let _held = self.0.turns.lock(&key).await;
+        let turning = Turning { started: Some(name.into()), ..self.turning(&key) };
+        self.0.input(&turning, InputBody::Open(open.clone())).await?;
+        // Somebody else may have been faster.
+        let first = holder().await?.ok_or(DriverError::Busy)?;
+        let there = first != key && self.0.is_theirs(&first, &open).await?;
+        Ok((first, there))
     }
 
     /// One turn: answered when the machine waits for a person, or with phase `working` when `limits.turn` has passed; the rest then goes on
@@ -227,7 +253,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
         // The debug form of a turn holds all of it; only its keyed digest is kept.
         let message = message_id.map(|id| (id, Arc::from(self.0.keys.digest(&[b"turn", format!("{actor:?} {turn:?}").as_bytes()]))));
         if let Some((id, digest)) = &message
-            && let Some(reply) = self.0.store.reply(conversation, id).await?
+            && let Some(reply) = self.0.store.reply(conversation, id, self.0.clock.now()).await?
         {
             if reply.digest != *digest {
                 return Err(DriverError::MessageReused(id.clone()));
@@ -317,6 +343,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             actor: Actor::System,
             principal: Principal::default(),
             message: None,
+            started: None,
             began: self.0.clock.now(),
             standing: Arc::default(),
         }
@@ -403,6 +430,13 @@ impl<S: Store, P: Perform> Inner<S, P> {
             }
         }
         Err(DriverError::Broken("a turn did not come to an end"))
+    }
+
+    /// Whether there is such a conversation; an error, if it is another user's or agent's.
+    async fn is_theirs(&self, key: &ConversationKey, open: &Open) -> Result<bool, DriverError> {
+        let Some(stored) = self.store.load(key, u64::MAX).await? else { return Ok(false) };
+        let same = stored.owner.agent == open.agent && stored.owner.user == open.user_id;
+        if same { Ok(true) } else { Err(DriverError::NotYours(key.id.clone())) }
     }
 
     /// Whether sensitive values are missing that no key opens, and nobody who may have the key has an action under way.
@@ -501,7 +535,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
                         (after.version / SNAPSHOT_EVERY > version / SNAPSHOT_EVERY).then(|| after.clone())
                     },
                     events: progress.events,
-                    claims: progress.claims,
+                    claims: progress.claims.into_iter().chain(turning.start(now)).collect(),
                     wake_at,
                     reply: reply.map(|(id, digest)| Reply {
                         message_id: id.clone(),
@@ -527,6 +561,9 @@ impl<S: Store, P: Perform> Inner<S, P> {
                         break;
                     }
                     Committed::ClaimRefused { refused: more } => {
+                        if more.iter().any(|r| matches!(&r.claim, Claim::Other { kind, .. } if kind.as_str() == STARTED)) {
+                            return Ok(Stepped { effects: Vec::new(), wake_at: None, working: false });
+                        }
                         // Another process took the message while this one waited.
                         let of_turn =
                             |r: &Refused| matches!((&r.claim, &turning.message), (Claim::Message { id }, Some((of, _))) if id == of);
@@ -553,7 +590,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
     }
 
     async fn answered_elsewhere(&self, turning: &Turning, id: &str) -> Result<Stepped, DriverError> {
-        let reply = self.store.reply(&turning.key, id).await?.ok_or(DriverError::Busy)?;
+        let reply = self.store.reply(&turning.key, id, self.clock.now()).await?.ok_or(DriverError::Busy)?;
         *lock(&turning.standing) = TurnResult { answer: reply.answer, events: Vec::new(), repeated: true };
         Ok(Stepped { effects: Vec::new(), wake_at: None, working: false })
     }
@@ -615,6 +652,11 @@ impl<S, P> Drop for Flight<S, P> {
 }
 
 impl Turning {
+    fn start(&self, now: Timestamp) -> Option<Claim> {
+        let until = now.checked_add(MESSAGE_IDS_KEPT).ok();
+        self.started.as_ref().map(|name| Claim::Other { kind: Name::new(STARTED), key: name.clone(), until })
+    }
+
     /// Where the turn stands after one more input: all that was said, and the rest as it is now.
     fn with(&self, answer: &Answer, events: &[Event]) -> TurnResult {
         let mut result = lock(&self.standing).clone();

@@ -189,6 +189,9 @@ pub enum Claim {
         kind: Name,
         /// Its key.
         key: Arc<str>,
+        /// From when on it may be used again; never, if there is no such time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
     },
 }
 

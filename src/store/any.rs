@@ -60,16 +60,20 @@ impl Store for AnyStore {
         each!(self, store => store.load(key, known))
     }
 
-    async fn events(&self, key: &ConversationKey, from: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
-        each!(self, store => store.events(key, from, limit))
+    async fn events(&self, key: &ConversationKey, after: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError> {
+        each!(self, store => store.events(key, after, limit))
     }
 
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
         each!(self, store => store.commit(commit))
     }
 
-    async fn reply(&self, key: &ConversationKey, message_id: &str) -> Result<Option<Reply>, StoreError> {
-        each!(self, store => store.reply(key, message_id))
+    async fn reply(&self, key: &ConversationKey, message_id: &str, now: Timestamp) -> Result<Option<Reply>, StoreError> {
+        each!(self, store => store.reply(key, message_id, now))
+    }
+
+    async fn holder(&self, tenant: &str, kind: &str, key: &str, now: Timestamp) -> Result<Option<ConversationKey>, StoreError> {
+        each!(self, store => store.holder(tenant, kind, key, now))
     }
 
     async fn put_texts(&self, version: Version) -> Result<(), StoreError> {

@@ -66,7 +66,14 @@ pub(super) fn taken(claims: &[Claim], before: usize) -> usize {
 pub(super) struct Ledger {
     keys: BTreeMap<Arc<str>, Key>,
     rates: BTreeMap<Arc<str>, VecDeque<Timestamp>>,
-    others: BTreeMap<(Arc<str>, Arc<str>), Arc<str>>,
+    others: BTreeMap<(Arc<str>, Arc<str>), Other>,
+}
+
+/// A name that is used once: by which conversation, and how long that counts.
+#[derive(Debug)]
+struct Other {
+    conversation: Arc<str>,
+    until: Option<Timestamp>,
 }
 
 /// A key, and how long what came of it counts.
@@ -94,11 +101,17 @@ impl Ledger {
                 let over = (stamps.clone().count() + taken).checked_sub(*max as usize)?;
                 Some(limited(claim, *per_s, stamps.clone().nth(over).copied()))
             }
-            Claim::Other { kind, key } => {
-                let holder = self.others.get(&(kind.as_str().into(), key.clone()))?;
+            Claim::Other { kind, key, .. } => {
+                let holder = self.holder(kind.as_str(), key, now)?;
                 (holder != conversation).then(|| refused(claim, "used"))
             }
         }
+    }
+
+    /// The conversation that has a name that is used once.
+    pub(super) fn holder(&self, kind: &str, key: &str, now: Timestamp) -> Option<&Arc<str>> {
+        let other = self.others.get(&(kind.into(), key.into()))?;
+        other.until.is_none_or(|until| now < until).then_some(&other.conversation)
     }
 
     /// Forgets what a conversation took for itself: what it was is gone.
@@ -137,8 +150,8 @@ impl Ledger {
             Claim::RateCleared { bucket } => {
                 self.rates.remove(&bucket);
             }
-            Claim::Other { kind, key } => {
-                self.others.insert((kind.as_str().into(), key), conversation.clone());
+            Claim::Other { kind, key, until } => {
+                self.others.insert((kind.as_str().into(), key), Other { conversation: conversation.clone(), until });
             }
         }
     }

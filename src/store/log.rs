@@ -66,7 +66,7 @@ pub(super) enum Kind {
     Audit,
 }
 
-/// A line that is no event begins with a mark; an event is a JSON object.
+/// A line that is no event begins with a mark; an event is a JSON object, with its number before it where they do not follow one on another.
 const BESIDE: u8 = b'+';
 const AUDIT: u8 = b'#';
 
@@ -95,8 +95,8 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Adds a line that `write` writes, without a line break in it.
-    pub(super) fn push(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    /// Adds a line that `write` writes, without a line break in it, and gives its number among these.
+    pub(super) fn push(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>) -> Result<(), StoreError>) -> Result<u32, StoreError> {
         match kind {
             Kind::Event => self.events += 1,
             Kind::Beside => self.raw.push(BESIDE),
@@ -105,7 +105,7 @@ impl Lines {
         self.count += 1;
         write(&mut self.raw)?;
         self.raw.push(b'\n');
-        Ok(())
+        Ok(self.count - 1)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::ready;
+use std::io::Write as _;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::claims::{Ledger, refused, taken};
 use super::log::{Dictionary, Kind, Lines, Log, Packed};
-use super::rows::digest;
+use super::rows::{digest, numbered, write_numbered};
 use super::{
     AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Held, Listed, MESSAGE_IDS_KEPT, Owner, Reply, Seals, Stat,
     Store, StoreError, Stored, VERSIONS_KEPT, Version, no_owner,
@@ -152,8 +153,7 @@ impl Inner {
             snapshot = seals.read_state(key, &self.dictionary.unpack(packed)?)?;
             from = if snapshot.is_some() { *version } else { known };
         }
-        let from = from.saturating_sub(conversation.gone);
-        let events = conversation.log.read_events(&self.dictionary, from, usize::MAX, |line| seals.read_event(key, line))?;
+        let events = self.events(seals, key, conversation, from, usize::MAX)?.into_iter().map(|(_, event)| event).collect();
         let (owner, audit) = (conversation.owner.clone(), conversation.audit.clone());
         Ok(Some(Stored { owner, version: conversation.version(), snapshot, events, audit }))
     }
@@ -176,12 +176,10 @@ impl Inner {
         }
         let mut lines = Lines::default();
         // What came before is rewritten when all but the transcript goes.
-        let mut log = None;
-        let mut gone = 0;
+        let mut remains = None;
         if finished {
-            let (kept, dropped) = self.transcript(seals, &key, &events)?;
-            gone = dropped;
-            log = Some(Log::default());
+            let (kept, gone, messages) = self.transcript(seals, &key, &events, now)?;
+            remains = Some((gone, messages));
             lines = kept;
         } else {
             for event in &events {
@@ -191,7 +189,7 @@ impl Inner {
         for row in &audit {
             lines.push(Kind::Audit, |out| serde_json::to_writer(out, row).map_err(corrupt))?;
         }
-        let replied = match reply.filter(|_| !finished) {
+        let replied = match reply {
             Some(r) => {
                 lines.push(Kind::Beside, |out| {
                     let head: ReplyHead = (r.message_id.clone(), r.digest);
@@ -222,11 +220,11 @@ impl Inner {
             (None, Some(owner)) => self.conversations.entry(key.clone()).or_insert_with(|| Box::new(Conversation::new(owner, now))),
             (None, None) => return Err(no_owner()),
         };
-        if let Some(log) = log {
-            conversation.log = log;
+        if let Some((gone, messages)) = remains {
+            conversation.log = Log::default();
             conversation.gone = gone;
             conversation.life = Life::Finished;
-            conversation.messages = Vec::new();
+            conversation.messages = messages;
         }
         conversation.log.append(&mut self.dictionary, &lines)?;
         let version = conversation.version();
@@ -280,26 +278,64 @@ impl Inner {
         Ok(Committed::Done { version })
     }
 
-    /// The lines that stay of a conversation that ends, and how many of its events do not.
-    fn transcript(&self, seals: &Seals, key: &ConversationKey, events: &[Event]) -> Result<(Lines, u64), StoreError> {
+    /// The lines that stay of a conversation that ends, how many of its events do not, and the message ids with their replies.
+    fn transcript(
+        &self,
+        seals: &Seals,
+        key: &ConversationKey,
+        events: &[Event],
+        now: Timestamp,
+    ) -> Result<(Lines, u64, Vec<Message>), StoreError> {
         let mut lines = Lines::default();
-        let mut before = Vec::new();
-        let mut gone = 0;
+        let (mut all, mut version, mut messages) = (Vec::new(), 0, Vec::new());
         if let Some(c) = self.conversations.get(key) {
-            gone = c.gone;
-            before = c.log.read_events(&self.dictionary, 0, usize::MAX, |line| seals.read_event(key, line))?;
+            all = self.events(seals, key, c, 0, usize::MAX)?;
+            version = c.version();
             for row in self.audit(c)? {
                 lines.push(Kind::Audit, |out| serde_json::to_writer(out, &row).map_err(corrupt))?;
             }
-        }
-        for event in before.iter().chain(events) {
-            if event.body.is_transcript() {
-                lines.push(Kind::Event, |out| seals.write_event(key, event, out))?;
-            } else {
-                gone += 1;
+            for message in c.messages.iter().filter(|m| !m.is_outdated(now)) {
+                let said =
+                    if message.reply == NO_REPLY { None } else { c.log.line(&self.dictionary, message.reply, |line| Ok(line.to_vec()))? };
+                let reply = match said {
+                    Some(line) => lines.push(Kind::Beside, |out| out.write_all(&line).map_err(|e| StoreError::Corrupt(e.to_string())))?,
+                    None => NO_REPLY,
+                };
+                messages.push(Message { reply, ..*message });
             }
         }
-        Ok((lines, gone))
+        all.extend((version + 1..).zip(events.iter().cloned()));
+        let count = all.len();
+        all.retain(|(_, event)| event.body.is_transcript());
+        for (number, event) in &all {
+            lines.push(Kind::Event, |out| write_numbered(seals, key, *number, event, out))?;
+        }
+        let gone = self.conversations.get(key).map_or(0, |c| c.gone) + u64::try_from(count - all.len()).unwrap_or(u64::MAX);
+        Ok((lines, gone, messages))
+    }
+
+    /// The events after the one with that number.
+    fn events(
+        &self,
+        seals: &Seals,
+        key: &ConversationKey,
+        conversation: &Conversation,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Event)>, StoreError> {
+        let (log, gone) = (&conversation.log, conversation.gone);
+        // Of what has ended the numbers stand before the events.
+        let ended = gone > 0;
+        let first = if ended { 0 } else { after };
+        let mut next = gone + first;
+        let mut found = log.read_events(&self.dictionary, first, if ended { usize::MAX } else { limit }, |line| {
+            next += 1;
+            let (number, line) = numbered(line, next);
+            Ok((number, seals.read_event(key, line)?))
+        })?;
+        found.retain(|(number, _)| *number > after);
+        found.truncate(limit);
+        Ok(found)
     }
 
     fn audit(&self, conversation: &Conversation) -> Result<Vec<AuditRow>, StoreError> {
@@ -322,10 +358,12 @@ impl Inner {
         claims.iter().enumerate().filter_map(refuse).collect()
     }
 
-    fn reply(&self, seals: &Seals, key: &ConversationKey, message_id: &str) -> Result<Option<Reply>, StoreError> {
+    fn reply(&self, seals: &Seals, key: &ConversationKey, message_id: &str, now: Timestamp) -> Result<Option<Reply>, StoreError> {
         let Some(conversation) = self.conversations.get(key) else { return Ok(None) };
         let id = digest(message_id);
-        let Some(message) = conversation.messages.iter().find(|m| m.id == id && m.reply != NO_REPLY) else { return Ok(None) };
+        let Some(message) = conversation.messages.iter().find(|m| m.id == id && m.reply != NO_REPLY && !m.is_outdated(now)) else {
+            return Ok(None);
+        };
         conversation
             .log
             .line(&self.dictionary, message.reply, |line| {
@@ -401,20 +439,39 @@ impl Store for MemoryStore {
         ready(self.inner().load(&self.seals, key, known))
     }
 
-    fn events(&self, key: &ConversationKey, from: u64, limit: usize) -> impl Future<Output = Result<Vec<Event>, StoreError>> + Send {
+    fn events(
+        &self,
+        key: &ConversationKey,
+        after: u64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<(u64, Event)>, StoreError>> + Send {
         let inner = self.inner();
-        ready(match inner.conversations.get(key) {
-            Some(c) => c.log.read_events(&inner.dictionary, from, limit, |line| self.seals.read_event(key, line)),
-            None => Ok(Vec::new()),
-        })
+        ready(inner.conversations.get(key).map_or_else(|| Ok(Vec::new()), |c| inner.events(&self.seals, key, c, after, limit)))
     }
 
     fn commit(&self, commit: Commit) -> impl Future<Output = Result<Committed, StoreError>> + Send {
         ready(self.inner().commit(&self.seals, commit))
     }
 
-    fn reply(&self, key: &ConversationKey, message_id: &str) -> impl Future<Output = Result<Option<Reply>, StoreError>> + Send {
-        ready(self.inner().reply(&self.seals, key, message_id))
+    fn reply(
+        &self,
+        key: &ConversationKey,
+        message_id: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<Reply>, StoreError>> + Send {
+        ready(self.inner().reply(&self.seals, key, message_id, now))
+    }
+
+    fn holder(
+        &self,
+        tenant: &str,
+        kind: &str,
+        key: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<ConversationKey>, StoreError>> + Send {
+        let inner = self.inner();
+        let id = inner.ledgers.get(tenant).and_then(|l| l.holder(kind, key, now)).cloned();
+        ready(Ok(id.map(|id| ConversationKey::new(tenant, id))))
     }
 
     fn put_texts(&self, version: Version) -> impl Future<Output = Result<(), StoreError>> + Send {

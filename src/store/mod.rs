@@ -285,15 +285,30 @@ pub trait Store: Send + Sync + 'static {
     /// The conversation from the version `known` on; `None` if there is none of that key.
     fn load(&self, key: &ConversationKey, known: u64) -> impl Future<Output = Result<Option<Stored>, StoreError>> + Send;
 
-    /// All events of a conversation from a version on, at most `limit`, for histories. Of one that has ended for good, those of its
-    /// transcript, counted by themselves.
-    fn events(&self, key: &ConversationKey, from: u64, limit: usize) -> impl Future<Output = Result<Vec<Event>, StoreError>> + Send;
+    /// The events of a conversation after the one with that number, at most `limit`, each with its number: the version that it made. Of
+    /// one that has ended for good, those of its transcript, under the numbers that they always had.
+    fn events(&self, key: &ConversationKey, after: u64, limit: usize)
+    -> impl Future<Output = Result<Vec<(u64, Event)>, StoreError>> + Send;
 
     /// Appends events if the version is the expected one and every claim can be had: all of it or nothing.
     fn commit(&self, commit: Commit) -> impl Future<Output = Result<Committed, StoreError>> + Send;
 
     /// What was recorded under a message's id, for as long as message ids are kept.
-    fn reply(&self, key: &ConversationKey, message_id: &str) -> impl Future<Output = Result<Option<Reply>, StoreError>> + Send;
+    fn reply(
+        &self,
+        key: &ConversationKey,
+        message_id: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<Reply>, StoreError>> + Send;
+
+    /// The conversation that has a name that is used once ([`Claim::Other`]).
+    fn holder(
+        &self,
+        tenant: &str,
+        kind: &str,
+        key: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<ConversationKey>, StoreError>> + Send;
 
     /// Keeps the texts of a version; one that is there already stays. Versions that nobody stands on and that were not put for
     /// [`VERSIONS_KEPT`] go.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::pack::{pack, unpack};
-use super::{AuditHead, AuditRow, Commit, ConversationKey, Owner, Seals, StoreError};
+use super::{AuditHead, AuditRow, Commit, ConversationKey, MESSAGE_IDS_KEPT, Owner, Seals, StoreError};
 use crate::engine::{Claim, Event, HoldChange};
 use crate::model::workspace::ContentHash;
 
@@ -67,7 +67,7 @@ impl Rows {
             }
             None => None,
         };
-        let reply = match reply.filter(|_| !finished) {
+        let reply = match reply {
             Some(r) => {
                 let mut raw = Vec::new();
                 seals.write_answer(&key, &r.answer, &mut raw)?;
@@ -99,6 +99,11 @@ impl Rows {
         })
     }
 
+    /// Its events as a database has them.
+    pub(super) fn kept(&self) -> Option<Kept> {
+        self.events.as_ref().map(|b| Kept { upto: self.version, count: b.count, packed: b.packed.clone() })
+    }
+
     /// Whether the message of its reply is one that it claims.
     pub(super) fn claims_reply(&self) -> bool {
         let of = |reply: &ReplyRow| self.claims.iter().any(|c| matches!(c, Claim::Message { id } if digest(id) == reply.id));
@@ -118,34 +123,74 @@ impl Batch {
         Ok((count > 0).then(|| Self { count, packed: pack(&raw) }))
     }
 
-    /// Of all these, the events of the transcript.
-    pub(super) fn transcript(seals: &Seals, key: &ConversationKey, batches: &[Vec<u8>]) -> Result<Option<Self>, StoreError> {
+    /// Of all these, the events of the transcript, under the numbers that they have.
+    pub(super) fn transcript(seals: &Seals, key: &ConversationKey, batches: &[Kept]) -> Result<Option<Self>, StoreError> {
         let mut events = Vec::new();
-        for packed in batches {
-            read(seals, key, packed, 0, usize::MAX, &mut events)?;
+        for batch in batches {
+            batch.read(seals, key, 0, usize::MAX, &mut events)?;
         }
-        Self::of(seals, key, events.iter().filter(|e| e.body.is_transcript()))
+        let (mut raw, mut count) = (Vec::new(), 0);
+        for (number, event) in events.iter().filter(|(_, e)| e.body.is_transcript()) {
+            write_numbered(seals, key, *number, event, &mut raw)?;
+            raw.push(b'\n');
+            count += 1;
+        }
+        Ok((count > 0).then(|| Self { count, packed: pack(&raw) }))
     }
 }
 
-/// Reads the events of one row, past the first `skip`, until `out` has `limit`.
-pub(super) fn read(
+/// The events of one commit as they lie in a database.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// The number of the last.
+    pub(super) upto: u64,
+    pub(super) count: u64,
+    pub(super) packed: Vec<u8>,
+}
+
+impl Kept {
+    /// Reads the events after the one with that number, each with its own, until `out` has `limit`.
+    pub(super) fn read(
+        &self,
+        seals: &Seals,
+        key: &ConversationKey,
+        after: u64,
+        limit: usize,
+        out: &mut Vec<(u64, Event)>,
+    ) -> Result<(), StoreError> {
+        let raw = unpack(&self.packed)?;
+        let first = (self.upto + 1).saturating_sub(self.count);
+        for (line, number) in raw.split(|b| *b == b'\n').filter(|l| !l.is_empty()).zip(first..) {
+            let (number, line) = numbered(line, number);
+            if out.len() >= limit {
+                break;
+            }
+            if number > after {
+                out.push((number, seals.read_event(key, line)?));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes an event with its number before it: of a transcript they do not follow one on another.
+pub(super) fn write_numbered(
     seals: &Seals,
     key: &ConversationKey,
-    packed: &[u8],
-    skip: u64,
-    limit: usize,
-    out: &mut Vec<Event>,
+    number: u64,
+    event: &Event,
+    out: &mut Vec<u8>,
 ) -> Result<(), StoreError> {
-    let raw = unpack(packed)?;
-    let lines = raw.split(|b| *b == b'\n').filter(|l| !l.is_empty());
-    for line in lines.skip(usize::try_from(skip).unwrap_or(usize::MAX)) {
-        if out.len() >= limit {
-            break;
-        }
-        out.push(seals.read_event(key, line)?);
-    }
-    Ok(())
+    out.extend(number.to_string().as_bytes());
+    seals.write_event(key, event, out)
+}
+
+/// An event's number, if it stands before it, and else the one that it would have; and the event.
+pub(super) fn numbered(line: &[u8], otherwise: u64) -> (u64, &[u8]) {
+    let digits = line.iter().take_while(|b| b.is_ascii_digit()).count();
+    let (number, event) = line.split_at_checked(digits).unwrap_or((&[], line));
+    let number = std::str::from_utf8(number).ok().and_then(|n| n.parse().ok());
+    (number.unwrap_or(otherwise), event)
 }
 
 /// Under what a message's id is kept.
@@ -165,6 +210,11 @@ pub(super) fn nanos(at: Timestamp) -> i64 {
 /// A time that a database has.
 pub(super) fn time(nanos: i64) -> Timestamp {
     if nanos == i64::MAX { Timestamp::MAX } else { Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or(Timestamp::MIN) }
+}
+
+/// A message id that was used by then is free.
+pub(super) fn outdated(now: Timestamp) -> i64 {
+    nanos(now.checked_sub(MESSAGE_IDS_KEPT).unwrap_or(Timestamp::MIN))
 }
 
 /// How many there are.

@@ -270,7 +270,7 @@ impl Talk {
         self.answer = result.answer;
         match self.runtime.store().events(&self.key, self.state.version, EVENTS).await {
             Ok(events) => {
-                for event in &events {
+                for (_, event) in &events {
                     if let EventBody::Failed { kind: ErrorKind::Denied | ErrorKind::RateLimited | ErrorKind::Busy, code, .. } = &event.body
                     {
                         self.denied.push(code.clone().unwrap_or_else(|| "denied".into()));

@@ -151,7 +151,7 @@ impl<'w> World<'w> {
         let last = self.backend.0.seen.lock().unwrap().last.take();
         if let Some((id, request, result)) = last {
             let events = self.store.events(&self.key, 0, usize::MAX).await.unwrap();
-            let known = events.iter().any(|e| matches!(&e.body, EventBody::ActionFinished(f) if *f.effect.0 == *id));
+            let known = events.iter().any(|(_, e)| matches!(&e.body, EventBody::ActionFinished(f) if *f.effect.0 == *id));
             self.backend.0.seen.lock().unwrap().lost = (!known).then_some((request, result));
         }
     }
@@ -222,7 +222,7 @@ impl<'w> World<'w> {
         let events = self.store.events(&self.key, 0, usize::MAX).await.unwrap();
         let options: Vec<_> = answer.options.iter().map(|o| &o.label).collect();
         let question = answer.question.as_ref().map(|q| &q.text);
-        let said = events.iter().filter_map(|e| match &e.body {
+        let said = events.iter().filter_map(|(_, e)| match &e.body {
             EventBody::Said { text, .. } => Some(text.to_string()),
             EventBody::Question(question) => Some(question.text.to_string()),
             _ => None,
@@ -233,7 +233,7 @@ impl<'w> World<'w> {
             identity: state.identity().map(|i| (i.subject.to_string(), i.level)),
             said: said.collect(),
             done: self.backend.0.seen.lock().unwrap().done.clone(),
-            in_doubt: events.iter().any(|e| matches!(&e.body, EventBody::Failed { kind: ErrorKind::InDoubt, .. })),
+            in_doubt: events.iter().any(|(_, e)| matches!(&e.body, EventBody::Failed { kind: ErrorKind::InDoubt, .. })),
         }
     }
 }

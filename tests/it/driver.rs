@@ -155,6 +155,32 @@ async fn a_conversation_is_of_one_tenant_and_user() {
 }
 
 #[tokio::test]
+async fn who_asks_twice_for_a_conversation_gets_one() {
+    let (store, clock) = (MemoryStore::new(), clock());
+    let runtimes = [1, 2].map(|seed| {
+        let (keys, entropy) = (Keys::derive(b"key"), Entropy::seeded(seed));
+        Runtime::with(workspace(""), store.clone(), |_| async { shipped() }, clock.clone(), entropy, keys).unwrap()
+    });
+    let theirs = |user: &str| Open {
+        conversation: "".into(),
+        tenant: "acme".into(),
+        agent: "shop".into(),
+        user_id: user.into(),
+        user: Arc::default(),
+    };
+    let (one, two) = tokio::join!(runtimes[0].open_once(theirs("u-1"), "k"), runtimes[1].open_once(theirs("u-1"), "k"));
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert_eq!((&one.0, one.1 != two.1), (&two.0, true), "both {one:?} and {two:?}");
+    assert_eq!(runtimes[0].open_once(theirs("u-1"), "k").await.unwrap(), (one.0.clone(), true));
+    assert_eq!(runtimes[0].open_once(theirs("u-2"), "k").await, Err(DriverError::NotYours(one.0.id.clone())));
+    assert_ne!(runtimes[0].open_once(theirs("u-1"), "l").await.unwrap().0, one.0);
+    assert_eq!(store.conversations("acme", "shop", None, None, 9).await.unwrap().len(), 2);
+    runtimes[0].advance(Duration::from_hours(24)).await.unwrap();
+    let later = runtimes[0].open_once(theirs("u-1"), "k").await.unwrap();
+    assert!(!later.1 && later.0 != one.0);
+}
+
+#[tokio::test]
 async fn the_same_message_twice_is_one_turn() {
     let calls = Counted::default();
     let runtime = runtime(workspace(""), &MemoryStore::new(), calls.clone(), &clock());

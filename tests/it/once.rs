@@ -394,7 +394,7 @@ async fn what_a_claim_refuses_loses_nothing_that_was_said() {
     let events = runtime.store().events(&key, 0, 1_000).await.unwrap();
     let said: Vec<_> = events
         .iter()
-        .filter_map(|e| match &e.body {
+        .filter_map(|(_, e)| match &e.body {
             EventBody::Turn(t) => t.text.as_deref(),
             _ => None,
         })
@@ -402,7 +402,7 @@ async fn what_a_claim_refuses_loses_nothing_that_was_said() {
     assert_eq!(said, ["go", "my-ref", "12"]);
     let filled: Vec<Json> = events
         .iter()
-        .filter_map(|e| match &e.body {
+        .filter_map(|(_, e)| match &e.body {
             EventBody::Filled(f) => Some((*f.value.json).clone()),
             _ => None,
         })

@@ -124,6 +124,10 @@ fn commit(id: &str, expected: u64, texts: &[&str]) -> Commit {
     }
 }
 
+async fn events<S: Store>(store: &S, id: &str, after: u64, limit: usize) -> Vec<Event> {
+    store.events(&key(id), after, limit).await.unwrap().into_iter().map(|(_, event)| event).collect()
+}
+
 async fn done<S: Store>(store: &S, commit: Commit) -> u64 {
     match store.commit(commit).await.unwrap() {
         Committed::Done { version } => version,
@@ -159,10 +163,10 @@ async fn a_load_gives_what_the_caller_does_not_know<S: Store>(store: &S) {
         let stored = store.load(&key("c"), known).await.unwrap().unwrap();
         assert_eq!(stored.version, 80);
         assert_eq!(stored.events.len() as u64, 80_u64.saturating_sub(known));
-        assert_eq!(stored.events, store.events(&key("c"), known, 1_000).await.unwrap());
+        assert_eq!(stored.events, events(store, "c", known, 1_000).await);
     }
     let some = store.events(&key("c"), 2, 3).await.unwrap();
-    assert_eq!(some, [event(&format!("1 {long}")), event("and"), event(&format!("2 {long}"))]);
+    assert_eq!(some, [(3, event(&format!("1 {long}"))), (4, event("and")), (5, event(&format!("2 {long}")))]);
     assert!(store.events(&key("none"), 0, 3).await.unwrap().is_empty());
 }
 
@@ -193,7 +197,7 @@ async fn of_two_commits_on_one_version_one_conflicts<S: Store>(store: &S) {
 }
 
 async fn a_refused_claim_changes_nothing<S: Store>(store: &S) {
-    let other = |k: &str| Claim::Other { kind: waypost::value::Name::new("nonce"), key: k.into() };
+    let other = |k: &str| Claim::Other { kind: waypost::value::Name::new("nonce"), key: k.into(), until: None };
     done(store, Commit { claims: vec![other("n")], ..commit("c", 0, &["a"]) }).await;
     done(store, commit("d", 0, &["a"])).await;
     let both = Commit { claims: vec![other("free"), other("n")], wake_at: Some(at(9)), ..commit("d", 1, &["b"]) };
@@ -215,13 +219,13 @@ fn reply(id: &str, text: &str) -> Reply {
 
 async fn a_message_id_is_used_once_and_its_reply_kept<S: Store>(store: &S) {
     done(store, Commit { claims: message("m"), reply: Some(reply("m", "so far")), ..commit("c", 0, &["a"]) }).await;
-    assert_eq!(store.reply(&key("c"), "m").await.unwrap(), Some(reply("m", "so far")));
+    assert_eq!(store.reply(&key("c"), "m", at(0)).await.unwrap(), Some(reply("m", "so far")));
     done(store, Commit { reply: Some(reply("m", "at last")), ..commit("c", 1, &["b"]) }).await;
     done(store, Commit { claims: message("n"), reply: Some(reply("n", "next")), ..commit("c", 2, &["c"]) }).await;
-    assert_eq!(store.reply(&key("c"), "m").await.unwrap(), Some(reply("m", "at last")));
-    assert_eq!(store.reply(&key("c"), "n").await.unwrap(), Some(reply("n", "next")));
-    assert_eq!(store.reply(&key("c"), "other").await.unwrap(), None);
-    assert_eq!(store.reply(&key("d"), "m").await.unwrap(), None);
+    assert_eq!(store.reply(&key("c"), "m", at(0)).await.unwrap(), Some(reply("m", "at last")));
+    assert_eq!(store.reply(&key("c"), "n", at(0)).await.unwrap(), Some(reply("n", "next")));
+    assert_eq!(store.reply(&key("c"), "other", at(0)).await.unwrap(), None);
+    assert_eq!(store.reply(&key("d"), "m", at(0)).await.unwrap(), None);
     assert_eq!(refused(store, Commit { claims: message("m"), ..commit("c", 3, &["d"]) }).await.0, "used");
     done(store, Commit { claims: message("m"), ..commit("d", 0, &["another conversation's"]) }).await;
 }
@@ -230,7 +234,8 @@ async fn a_message_id_is_free_again_after_a_day<S: Store>(store: &S) {
     done(store, Commit { claims: message("m"), reply: Some(reply("m", "old")), ..commit("c", 0, &["a"]) }).await;
     let day = at(0) + SignedDuration::from_hours(24);
     done(store, Commit { now: day, claims: message("m"), reply: Some(reply("m", "new")), ..commit("c", 1, &["b"]) }).await;
-    assert_eq!(store.reply(&key("c"), "m").await.unwrap(), Some(reply("m", "new")));
+    assert_eq!(store.reply(&key("c"), "m", day).await.unwrap(), Some(reply("m", "new")));
+    assert_eq!(store.reply(&key("c"), "m", day + SignedDuration::from_hours(24)).await.unwrap(), None);
 }
 
 async fn a_key_belongs_to_one_request<S: Store>(store: &S) {
@@ -289,10 +294,23 @@ async fn a_key_is_settled_by_what_came_of_its_request<S: Store>(store: &S) {
 }
 
 async fn another_claim_is_used_once<S: Store>(store: &S) {
-    let claim = |kind: &str| vec![Claim::Other { kind: waypost::value::Name::new(kind), key: "k".into() }];
-    done(store, Commit { claims: claim("nonce"), ..commit("c", 0, &["a"]) }).await;
-    assert_eq!(refused(store, Commit { claims: claim("nonce"), ..commit("d", 0, &["a"]) }).await.0, "used");
-    done(store, Commit { claims: claim("approval"), ..commit("d", 0, &["a"]) }).await;
+    let claim = |kind: &str, until: Option<i64>| {
+        vec![Claim::Other { kind: waypost::value::Name::new(kind), key: "k".into(), until: until.map(at) }]
+    };
+    done(store, Commit { claims: claim("nonce", None), ..commit("c", 0, &["a"]) }).await;
+    assert_eq!(refused(store, Commit { claims: claim("nonce", None), ..commit("d", 0, &["a"]) }).await.0, "used");
+    done(store, Commit { claims: claim("start", Some(60)), ..commit("d", 0, &["a"]) }).await;
+    assert_eq!(store.holder("acme", "start", "k", at(59)).await.unwrap(), Some(key("d")));
+    assert_eq!(store.holder("acme", "nonce", "k", at(99)).await.unwrap(), Some(key("c")));
+    for (tenant, kind, name, now) in
+        [("acme", "start", "k", 60), ("acme", "start", "l", 0), ("acme", "stop", "k", 0), ("other", "start", "k", 0)]
+    {
+        assert_eq!(store.holder(tenant, kind, name, at(now)).await.unwrap(), None);
+    }
+    let late = |now: i64| Commit { now: at(now), claims: claim("start", Some(90)), ..commit("c", 1, &["b"]) };
+    assert_eq!(refused(store, late(59)).await.0, "used");
+    done(store, late(60)).await;
+    assert_eq!(store.holder("acme", "start", "k", at(60)).await.unwrap(), Some(key("c")));
 }
 
 fn hash(h: &str) -> ContentHash {
@@ -418,10 +436,11 @@ async fn what_has_ended_keeps_its_transcript_and_audit<S: Store>(store: &S) {
     };
     assert_eq!(done(store, last(5, vec![abandoned.clone()], vec![row(2, "b")])).await, 5);
     assert!(store.due(Timestamp::MAX, 10).await.unwrap().is_empty());
-    assert_eq!(store.reply(&key("c"), "m").await.unwrap(), None);
-    let transcript = [said("hello"), said("bye"), abandoned];
+    assert_eq!(store.reply(&key("c"), "m", at(0)).await.unwrap(), Some(reply("m", "an answer")), "who asks again is told again");
+    let transcript = [(2, said("hello")), (4, said("bye")), (5, abandoned)];
     assert_eq!(store.events(&key("c"), 0, 10).await.unwrap(), transcript);
-    assert_eq!(store.events(&key("c"), 1, 1).await.unwrap(), transcript[1..2]);
+    assert_eq!(store.events(&key("c"), 2, 1).await.unwrap(), transcript[1..2]);
+    assert_eq!(store.events(&key("c"), 4, 9).await.unwrap(), transcript[2..]);
     let stored = store.load(&key("c"), 2).await.unwrap().unwrap();
     assert_eq!((stored.version, stored.snapshot, stored.events), (5, Some(state(5)), vec![]));
     let stored = store.load(&key("c"), 5).await.unwrap().unwrap();
@@ -458,7 +477,7 @@ async fn a_user_is_erased_and_the_audit_keeps_its_codes<S: Store>(store: &S) {
         assert_eq!(store.load(&key(id), 0).await.unwrap_err(), StoreError::Erased(id.into()));
         assert!(matches!(store.commit(theirs(id, "u-1")).await, Err(StoreError::Erased(_))));
         assert!(store.events(&key(id), 0, 10).await.unwrap().is_empty());
-        assert_eq!(store.reply(&key(id), "m").await.unwrap(), None);
+        assert_eq!(store.reply(&key(id), "m", at(0)).await.unwrap(), None);
         assert_eq!(store.hold("acme", &format!("h-{id}")).await.unwrap(), None);
         let gone = |seq: u64, text: &str| AuditRow { erased: true, ..row(seq, text) };
         assert_eq!(store.audit(&key(id), 0, 10).await.unwrap(), [gone(1, "digest of a"), gone(2, "digest of b")]);

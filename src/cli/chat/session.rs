@@ -134,7 +134,8 @@ impl Session {
     /// What happened since it was last shown, before that version.
     async fn news(&self, before: u64) -> Result<Vec<Event>, DriverError> {
         let limit = usize::try_from(before.saturating_sub(self.seen)).unwrap_or(usize::MAX).min(NEWS);
-        Ok(self.runtime.store().events(&self.key, self.seen, limit).await?)
+        let found = self.runtime.store().events(&self.key, self.seen, limit).await?;
+        Ok(found.into_iter().map(|(_, event)| event).collect())
     }
 
     /// Puts remarks among what is said: the output tells the whole story.

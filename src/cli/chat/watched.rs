@@ -32,8 +32,13 @@ impl Store for Watched {
         self.store.load(key, known)
     }
 
-    fn events(&self, key: &ConversationKey, from: u64, limit: usize) -> impl Future<Output = Result<Vec<Event>, StoreError>> + Send {
-        self.store.events(key, from, limit)
+    fn events(
+        &self,
+        key: &ConversationKey,
+        after: u64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<(u64, Event)>, StoreError>> + Send {
+        self.store.events(key, after, limit)
     }
 
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
@@ -47,8 +52,23 @@ impl Store for Watched {
         Ok(committed)
     }
 
-    fn reply(&self, key: &ConversationKey, message_id: &str) -> impl Future<Output = Result<Option<Reply>, StoreError>> + Send {
-        self.store.reply(key, message_id)
+    fn reply(
+        &self,
+        key: &ConversationKey,
+        message_id: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<Reply>, StoreError>> + Send {
+        self.store.reply(key, message_id, now)
+    }
+
+    fn holder(
+        &self,
+        tenant: &str,
+        kind: &str,
+        key: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<ConversationKey>, StoreError>> + Send {
+        self.store.holder(tenant, kind, key, now)
     }
 
     fn put_texts(&self, version: Version) -> impl Future<Output = Result<(), StoreError>> + Send {

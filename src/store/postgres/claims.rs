@@ -4,10 +4,10 @@ use deadpool_postgres::{GenericClient, Object, Transaction};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
+use super::super::Seals;
 use super::super::claims::{Came, Held, limited, plus, refused, taken, under, window_start};
 use super::super::pack::{pack, unpack};
-use super::super::rows::{Rows, digest, nanos, time};
-use super::super::{MESSAGE_IDS_KEPT, Seals};
+use super::super::rows::{Rows, digest, nanos, outdated, time};
 use super::{Failure, most};
 use crate::engine::{Claim, Refused};
 
@@ -34,7 +34,7 @@ fn lock_of(tenant: &str, claim: &Claim) -> Option<i64> {
         Claim::Message { .. } => return None,
         Claim::Key { key, .. } | Claim::KeyApplied { key, .. } | Claim::KeyFreed { key } => ("key", key),
         Claim::Rate { bucket, .. } | Claim::RateCleared { bucket } => ("rate", bucket),
-        Claim::Other { kind, key } => (kind.as_str(), key),
+        Claim::Other { kind, key, .. } => (kind.as_str(), key),
     };
     let hash = Sha256::new().chain_update(tenant).chain_update([0]).chain_update(kind).chain_update([0]).chain_update(&**name).finalize();
     hash.first_chunk().map(|bytes| i64::from_be_bytes(*bytes))
@@ -100,10 +100,11 @@ async fn check(
             let stamp = stamp.map(|row| row.try_get(0)).transpose()?;
             Ok(Some(limited(claim, *per_s, stamp.map(time))))
         }
-        Claim::Other { kind, key } => {
-            let sql = "SELECT conversation FROM waypost.others WHERE tenant = $1 AND kind = $2 AND key = $3";
+        Claim::Other { kind, key, .. } => {
+            let sql =
+                "SELECT conversation FROM waypost.others WHERE tenant = $1 AND kind = $2 AND key = $3 AND (until IS NULL OR until > $4)";
             let statement = transaction.prepare_cached(sql).await?;
-            let found = transaction.query_opt(&statement, &[&tenant, &kind.as_str(), &&**key]).await?;
+            let found = transaction.query_opt(&statement, &[&tenant, &kind.as_str(), &&**key, &nanos(rows.now)]).await?;
             let holder: Option<i64> = found.map(|row| row.try_get(0)).transpose()?;
             Ok((holder.is_some() && holder != conversation).then(|| refused(claim, "used")))
         }
@@ -150,25 +151,23 @@ pub(super) async fn take(transaction: &Transaction<'_>, seals: &Seals, rows: &Ro
                 let statement = transaction.prepare_cached("DELETE FROM waypost.rates WHERE tenant = $1 AND bucket = $2").await?;
                 transaction.execute(&statement, &[&tenant, &&**bucket]).await?;
             }
-            Claim::Other { kind, key } => {
-                let sql = "INSERT INTO waypost.others VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+            Claim::Other { kind, key, until } => {
+                let sql = "INSERT INTO waypost.others VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, kind, key)
+                     DO UPDATE SET conversation = excluded.conversation, until = excluded.until";
                 let statement = transaction.prepare_cached(sql).await?;
-                transaction.execute(&statement, &[&tenant, &kind.as_str(), &&**key, &conversation]).await?;
+                transaction.execute(&statement, &[&tenant, &kind.as_str(), &&**key, &conversation, &until.map(nanos)]).await?;
             }
         }
     }
     Ok(())
 }
 
-/// A message id that was used by then is free.
-pub(super) fn outdated(now: Timestamp) -> i64 {
-    nanos(now.checked_sub(MESSAGE_IDS_KEPT).unwrap_or(Timestamp::MIN))
-}
-
 /// Drops claims that count for nobody any more, so many of each kind.
 pub(super) async fn sweep(client: &Object, now: Timestamp) -> Result<(), Failure> {
     let old = nanos(now.checked_sub(SignedDuration::from_secs(60)).unwrap_or(Timestamp::MIN));
-    for (table, column, by) in [("messages", "at", outdated(now)), ("keys", "until", old), ("rates", "until", old)] {
+    for (table, column, by) in
+        [("messages", "at", outdated(now)), ("keys", "until", old), ("others", "until", old), ("rates", "until", old)]
+    {
         let sql = format!(
             "DELETE FROM waypost.{table} WHERE ctid = ANY (ARRAY (SELECT ctid FROM waypost.{table} WHERE {column} <= $1 LIMIT $2))"
         );

@@ -3,9 +3,9 @@
 use deadpool_postgres::{GenericClient, Object};
 use tokio_postgres::types::ToSql;
 
-use super::super::rows::{Batch, ERASED, FINISHED, Rows, digest, nanos};
+use super::super::rows::{Batch, ERASED, FINISHED, Rows, digest, nanos, outdated};
 use super::super::{Committed, Seals, StoreError, no_owner};
-use super::{Failure, claims, int, uint};
+use super::{Failure, claims, int, read, uint};
 use crate::engine::{Claim, HoldChange, Refused};
 
 /// The conversation's own row: set, if it has the expected version and its message id is free.
@@ -180,7 +180,7 @@ async fn write(client: &impl GenericClient, rows: &Rows) -> Result<Option<i64>, 
         &message.as_ref().map(|m| &m[..]),
         &reply.map(|r| &*r.digest),
         &reply.map(|r| &*r.answer),
-        &claims::outdated(rows.now),
+        &outdated(rows.now),
         &seqs,
         &ats,
         &texts,
@@ -225,14 +225,12 @@ async fn others(client: &impl GenericClient, rows: &Rows, conversation: i64) -> 
 
 /// All that is left of the events of a conversation that has ended is its transcript.
 async fn shrink(client: &impl GenericClient, seals: &Seals, rows: &Rows, conversation: i64) -> Result<(), Failure> {
-    let found = client.query("SELECT packed FROM waypost.events WHERE conversation = $1 ORDER BY upto", &[&conversation]).await?;
-    let mut batches: Vec<Vec<u8>> = found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-    batches.extend(rows.events.iter().map(|b| b.packed.clone()));
+    let found =
+        client.query("SELECT upto, count, packed FROM waypost.events WHERE conversation = $1 ORDER BY upto", &[&conversation]).await?;
+    let mut batches = found.iter().map(read::batch).collect::<Result<Vec<_>, _>>()?;
+    batches.extend(rows.kept());
     let transcript = Batch::transcript(seals, &rows.key, &batches)?;
     client.execute("DELETE FROM waypost.events WHERE conversation = $1", &[&conversation]).await?;
-    let claimed: Vec<Vec<u8>> =
-        rows.claims.iter().filter_map(|c| if let Claim::Message { id } = c { Some(digest(id).to_vec()) } else { None }).collect();
-    client.execute("DELETE FROM waypost.messages WHERE conversation = $1 AND id <> ALL ($2)", &[&conversation, &claimed]).await?;
     if let Some(batch) = transcript {
         let values: [&(dyn ToSql + Sync); 4] = [&conversation, &int(rows.version), &int(batch.count), &batch.packed];
         client.execute("INSERT INTO waypost.events VALUES ($1, $2, $3, $4)", &values).await?;

@@ -124,8 +124,8 @@ impl Store for PostgresStore {
         self.read(|client| read::load(client, &self.0.seals, key, known)).await
     }
 
-    async fn events(&self, key: &ConversationKey, from: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
-        self.read(|client| read::events(client, &self.0.seals, key, from, limit)).await
+    async fn events(&self, key: &ConversationKey, after: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError> {
+        self.read(|client| read::events(client, &self.0.seals, key, after, limit)).await
     }
 
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
@@ -136,8 +136,12 @@ impl Store for PostgresStore {
         Ok(committed)
     }
 
-    async fn reply(&self, key: &ConversationKey, message_id: &str) -> Result<Option<Reply>, StoreError> {
-        self.read(|client| read::reply(client, &self.0.seals, key, message_id)).await
+    async fn reply(&self, key: &ConversationKey, message_id: &str, now: Timestamp) -> Result<Option<Reply>, StoreError> {
+        self.read(|client| read::reply(client, &self.0.seals, key, message_id, now)).await
+    }
+
+    async fn holder(&self, tenant: &str, kind: &str, key: &str, now: Timestamp) -> Result<Option<ConversationKey>, StoreError> {
+        self.read(|client| read::holder(client, tenant, kind, key, now)).await
     }
 
     async fn put_texts(&self, version: Version) -> Result<(), StoreError> {

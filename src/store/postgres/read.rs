@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::super::pack::unpack;
-use super::super::rows::{self, ERASED, FINISHED, OPEN, digest, nanos, time};
+use super::super::rows::{ERASED, FINISHED, Kept, digest, nanos, outdated, time};
 use super::super::{AuditHead, AuditRow, ConversationKey, Held, Listed, Owner, Reply, Seals, Stat, StoreError, Stored};
 use super::{Failure, int, most, open, uint};
 use crate::engine::Event;
@@ -41,9 +41,10 @@ async fn loaded(client: &Object, seals: &Seals, key: &ConversationKey, known: u6
     let mut events = Vec::new();
     for row in &found {
         let Some(upto) = row.try_get::<_, Option<i64>>(8)? else { continue };
-        let skip = (from + uint(row.try_get(9)?)).saturating_sub(uint(upto));
-        rows::read(seals, key, row.try_get(10)?, skip, usize::MAX, &mut events)?;
+        let batch = Kept { upto: uint(upto), count: uint(row.try_get(9)?), packed: row.try_get(10)? };
+        batch.read(seals, key, from, usize::MAX, &mut events)?;
     }
+    let events = events.into_iter().map(|(_, event)| event).collect();
     let owner = Owner { agent: text(first, 0)?, user: text(first, 1)? };
     let audit = AuditHead { seq: uint(first.try_get(4)?), mac: text(first, 5)? };
     Ok(Some(Stored { owner, version: uint(first.try_get(2)?), snapshot, events, audit }))
@@ -53,37 +54,57 @@ fn text(row: &Row, column: usize) -> Result<Arc<str>, tokio_postgres::Error> {
     row.try_get::<_, &str>(column).map(Arc::from)
 }
 
-pub(super) async fn events(client: Object, seals: &Seals, key: &ConversationKey, from: u64, limit: usize) -> Result<Vec<Event>, Failure> {
-    // Of one that has ended the first events are gone, and the others count by themselves.
-    let sql = "WITH c AS (
-             SELECT row, CASE WHEN life = $5 THEN 0
-                 ELSE version - (SELECT coalesce(sum(count), 0)::bigint FROM waypost.events WHERE conversation = row) END AS gone
-             FROM waypost.conversations WHERE tenant = $1 AND id = $2
-         )
-         SELECT e.upto - c.gone, e.count, e.packed FROM c JOIN waypost.events e ON e.conversation = c.row AND e.upto > c.gone + $3
-         ORDER BY e.upto LIMIT $4";
+/// The events of a row that begins with them.
+pub(super) fn batch(row: &Row) -> Result<Kept, tokio_postgres::Error> {
+    Ok(Kept { upto: uint(row.try_get(0)?), count: uint(row.try_get(1)?), packed: row.try_get(2)? })
+}
+
+pub(super) async fn events(
+    client: Object,
+    seals: &Seals,
+    key: &ConversationKey,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<(u64, Event)>, Failure> {
+    let sql = "SELECT e.upto, e.count, e.packed FROM waypost.conversations c JOIN waypost.events e ON e.conversation = c.row
+         WHERE c.tenant = $1 AND c.id = $2 AND e.upto > $3 ORDER BY e.upto LIMIT $4";
     let statement = client.prepare_cached(sql).await?;
     let mut out = Vec::new();
-    let found = client.query(&statement, &[&&*key.tenant, &&*key.id, &int(from), &most(limit), &OPEN]).await?;
-    for row in found {
-        if out.len() >= limit {
-            break;
-        }
-        let (upto, count): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-        rows::read(seals, key, row.try_get(2)?, (from + uint(count)).saturating_sub(uint(upto)), limit, &mut out)?;
+    for row in client.query(&statement, &[&&*key.tenant, &&*key.id, &int(after), &most(limit)]).await? {
+        batch(&row)?.read(seals, key, after, limit, &mut out)?;
     }
     Ok(out)
 }
 
-pub(super) async fn reply(client: Object, seals: &Seals, key: &ConversationKey, message_id: &str) -> Result<Option<Reply>, Failure> {
+pub(super) async fn reply(
+    client: Object,
+    seals: &Seals,
+    key: &ConversationKey,
+    message_id: &str,
+    now: Timestamp,
+) -> Result<Option<Reply>, Failure> {
     let sql = "SELECT m.digest, m.answer FROM waypost.conversations c JOIN waypost.messages m ON m.conversation = c.row
-         WHERE c.tenant = $1 AND c.id = $2 AND m.id = $3 AND m.answer IS NOT NULL";
+         WHERE c.tenant = $1 AND c.id = $2 AND m.id = $3 AND m.at > $4 AND m.answer IS NOT NULL";
     let statement = client.prepare_cached(sql).await?;
-    let found = client.query_opt(&statement, &[&&*key.tenant, &&*key.id, &&digest(message_id)[..]]).await?;
+    let found = client.query_opt(&statement, &[&&*key.tenant, &&*key.id, &&digest(message_id)[..], &outdated(now)]).await?;
     let Some(row) = found else { return Ok(None) };
     let answer = seals.read_answer(key, &unpack(row.try_get(1)?)?)?;
     let digest = text(&row, 0)?;
     Ok(answer.map(|answer| Reply { message_id: message_id.into(), digest, answer }))
+}
+
+pub(super) async fn holder(
+    client: Object,
+    tenant: &str,
+    kind: &str,
+    key: &str,
+    now: Timestamp,
+) -> Result<Option<ConversationKey>, Failure> {
+    let sql = "SELECT c.id FROM waypost.others o JOIN waypost.conversations c ON c.row = o.conversation
+         WHERE o.tenant = $1 AND o.kind = $2 AND o.key = $3 AND (o.until IS NULL OR o.until > $4)";
+    let statement = client.prepare_cached(sql).await?;
+    let found = client.query_opt(&statement, &[&tenant, &kind, &key, &nanos(now)]).await?;
+    Ok(found.map(|row| text(&row, 0)).transpose()?.map(|id| ConversationKey::new(tenant, id)))
 }
 
 pub(super) async fn conversations(

@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::claims::{Came, Held, limited, plus, refused, taken, under, window_start};
 use super::super::pack::{pack, unpack};
-use super::super::rows::{Rows, digest, nanos, time};
-use super::super::{MESSAGE_IDS_KEPT, Seals, StoreError};
+use super::super::rows::{Rows, digest, nanos, outdated, time};
+use super::super::{Seals, StoreError};
 use super::{failed, int};
 use crate::engine::{Claim, Refused};
 
@@ -63,10 +63,11 @@ fn check(
                 statement.query_row(params![tenant, bucket, since, super::most(over)], |r| r.get(0)).optional().map_err(failed)?;
             Ok(Some(limited(claim, *per_s, stamp.map(time))))
         }
-        Claim::Other { kind, key } => {
-            let sql = "SELECT conversation FROM others WHERE tenant = ?1 AND kind = ?2 AND key = ?3";
+        Claim::Other { kind, key, .. } => {
+            let sql = "SELECT conversation FROM others WHERE tenant = ?1 AND kind = ?2 AND key = ?3 AND (until IS NULL OR until > ?4)";
             let mut statement = connection.prepare_cached(sql).map_err(failed)?;
-            let holder: Option<i64> = statement.query_row(params![tenant, kind.as_str(), key], |r| r.get(0)).optional().map_err(failed)?;
+            let values = params![tenant, kind.as_str(), key, nanos(rows.now)];
+            let holder: Option<i64> = statement.query_row(values, |r| r.get(0)).optional().map_err(failed)?;
             Ok((holder.is_some() && holder != conversation).then(|| refused(claim, "used")))
         }
     }
@@ -124,17 +125,13 @@ pub(super) fn take(connection: &Connection, seals: &Seals, rows: &Rows, conversa
                 run(sql, &[&tenant, bucket, &nanos(rows.now), &nanos(plus(rows.now, *per_s))])?;
             }
             Claim::RateCleared { bucket } => run("DELETE FROM rates WHERE tenant = ?1 AND bucket = ?2", &[&tenant, bucket])?,
-            Claim::Other { kind, key } => {
-                run("INSERT OR REPLACE INTO others VALUES (?1, ?2, ?3, ?4)", &[&tenant, &kind.as_str(), key, &conversation])?;
+            Claim::Other { kind, key, until } => {
+                let sql = "INSERT OR REPLACE INTO others VALUES (?1, ?2, ?3, ?4, ?5)";
+                run(sql, &[&tenant, &kind.as_str(), key, &conversation, &until.map(nanos)])?;
             }
         }
     }
     Ok(())
-}
-
-/// A message id that was used by then is free.
-pub(super) fn outdated(now: Timestamp) -> i64 {
-    nanos(now.checked_sub(MESSAGE_IDS_KEPT).unwrap_or(Timestamp::MIN))
 }
 
 /// How many rows of each kind one sweep takes.
@@ -146,6 +143,7 @@ pub(super) fn sweep(connection: &Connection, now: Timestamp) -> rusqlite::Result
     for (sql, by) in [
         ("DELETE FROM messages WHERE (conversation, id) IN (SELECT conversation, id FROM messages WHERE at <= ?1 LIMIT ?2)", outdated(now)),
         ("DELETE FROM keys WHERE (tenant, key) IN (SELECT tenant, key FROM keys WHERE until <= ?1 LIMIT ?2)", old),
+        ("DELETE FROM others WHERE (tenant, kind, key) IN (SELECT tenant, kind, key FROM others WHERE until <= ?1 LIMIT ?2)", old),
         ("DELETE FROM rates WHERE (tenant, bucket, at, n) IN (SELECT tenant, bucket, at, n FROM rates WHERE until <= ?1 LIMIT ?2)", old),
     ] {
         connection.prepare_cached(sql)?.execute(params![by, int(SWEPT)])?;

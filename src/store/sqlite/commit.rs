@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::super::rows::{Batch, ERASED, FINISHED, OPEN, Rows, nanos};
 use super::super::{Committed, Seals, StoreError, no_owner};
-use super::{claims, failed, int, uint};
+use super::{claims, failed, int, read, uint};
 use crate::engine::HoldChange;
 
 /// What a conversation has before a commit.
@@ -104,13 +104,10 @@ fn head(connection: &Connection, rows: &Rows, before: Option<Before>) -> Result<
 
 /// All that is left of the events of a conversation that has ended is its transcript.
 fn shrink(connection: &Connection, seals: &Seals, rows: &Rows, conversation: i64) -> Result<(), StoreError> {
-    let mut statement = connection.prepare_cached("SELECT packed FROM events WHERE conversation = ?1 ORDER BY upto").map_err(failed)?;
-    let found = statement.query_map(params![conversation], |r| r.get(0)).and_then(Iterator::collect).map_err(failed)?;
-    let mut batches: Vec<Vec<u8>> = found;
-    batches.extend(rows.events.iter().map(|b| b.packed.clone()));
+    let mut batches = read::batches(connection, conversation, 0)?;
+    batches.extend(rows.kept());
     let transcript = Batch::transcript(seals, &rows.key, &batches)?;
     run(connection, "DELETE FROM events WHERE conversation = ?1", params![conversation])?;
-    run(connection, "DELETE FROM messages WHERE conversation = ?1", params![conversation])?;
     transcript.map_or(Ok(()), |batch| put_events(connection, conversation, rows.version, &batch))
 }
 

@@ -101,17 +101,21 @@ impl Store for SqliteStore {
         self.look(|connection, seals| read::load(connection, seals, key, known))
     }
 
-    async fn events(&self, key: &ConversationKey, from: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+    async fn events(&self, key: &ConversationKey, after: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError> {
         let key = key.clone();
-        self.read(move |connection, seals| read::events(connection, seals, &key, from, limit)).await
+        self.read(move |connection, seals| read::events(connection, seals, &key, after, limit)).await
     }
 
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
         self.0.writer.commit(Rows::of(&self.0.seals, commit)?).await
     }
 
-    async fn reply(&self, key: &ConversationKey, message_id: &str) -> Result<Option<Reply>, StoreError> {
-        self.look(|connection, seals| read::reply(connection, seals, key, message_id))
+    async fn reply(&self, key: &ConversationKey, message_id: &str, now: Timestamp) -> Result<Option<Reply>, StoreError> {
+        self.look(|connection, seals| read::reply(connection, seals, key, message_id, now))
+    }
+
+    async fn holder(&self, tenant: &str, kind: &str, key: &str, now: Timestamp) -> Result<Option<ConversationKey>, StoreError> {
+        self.look(|connection, _| read::holder(connection, tenant, kind, key, now))
     }
 
     async fn put_texts(&self, version: Version) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::super::pack::unpack;
-use super::super::rows::{self, ERASED, FINISHED, OPEN, digest, nanos, time};
+use super::super::rows::{ERASED, FINISHED, Kept, digest, nanos, outdated, time};
 use super::super::{AuditHead, AuditRow, ConversationKey, Held, Listed, Owner, Reply, Seals, Stat, StoreError, Stored};
 use super::{failed, int, most, open, uint};
 use crate::engine::Event;
@@ -70,59 +70,73 @@ pub(super) fn load(connection: &Connection, seals: &Seals, key: &ConversationKey
         from = if snapshot.is_some() { at } else { known };
     }
     let mut events = Vec::new();
-    for (upto, count, packed) in batches(&moment, row, from)? {
-        let skip = (from + count).saturating_sub(upto);
-        rows::read(seals, key, &packed, skip, usize::MAX, &mut events)?;
+    for batch in batches(&moment, row, from)? {
+        batch.read(seals, key, from, usize::MAX, &mut events)?;
     }
+    let events = events.into_iter().map(|(_, event)| event).collect();
     Ok(Some(Stored { owner, version, snapshot, events, audit }))
 }
 
-type Batches = Vec<(u64, u64, Vec<u8>)>;
+const BATCHES: &str = "SELECT upto, count, packed FROM events WHERE conversation = ?1 AND upto > ?2 ORDER BY upto";
 
-fn batches(connection: &Connection, conversation: i64, from: u64) -> Result<Batches, StoreError> {
-    let sql = "SELECT upto, count, packed FROM events WHERE conversation = ?1 AND upto > ?2 ORDER BY upto";
-    rows(connection, sql, &[&conversation, &int(from)], |r| Ok((uint(r.get(0)?), uint(r.get(1)?), r.get(2)?)))
+fn batch(row: &Row<'_>) -> rusqlite::Result<Kept> {
+    Ok(Kept { upto: uint(row.get(0)?), count: uint(row.get(1)?), packed: row.get(2)? })
+}
+
+/// The events of a conversation that one row or more after that number hold.
+pub(super) fn batches(connection: &Connection, conversation: i64, after: u64) -> Result<Vec<Kept>, StoreError> {
+    rows(connection, BATCHES, &[&conversation, &int(after)], batch)
 }
 
 pub(super) fn events(
     connection: &Connection,
     seals: &Seals,
     key: &ConversationKey,
-    from: u64,
+    after: u64,
     limit: usize,
-) -> Result<Vec<Event>, StoreError> {
+) -> Result<Vec<(u64, Event)>, StoreError> {
     let moment = connection.unchecked_transaction().map_err(failed)?;
     let Some(head) = head(&moment, key)? else { return Ok(Vec::new()) };
-    // Of one that has ended the first events are gone, and the others count by themselves.
-    let kept: i64 = if head.life == OPEN {
-        int(head.version)
-    } else {
-        let sql = "SELECT coalesce(sum(count), 0) FROM events WHERE conversation = ?1";
-        moment.query_row(sql, [head.row], |r| r.get(0)).map_err(failed)?
-    };
-    let from = from + head.version.saturating_sub(uint(kept));
     let mut out = Vec::new();
-    let sql = "SELECT upto, count, packed FROM events WHERE conversation = ?1 AND upto > ?2 ORDER BY upto";
-    let mut statement = moment.prepare_cached(sql).map_err(failed)?;
-    let mut found = statement.query(params![head.row, int(from)]).map_err(failed)?;
+    let mut statement = moment.prepare_cached(BATCHES).map_err(failed)?;
+    let mut found = statement.query(params![head.row, int(after)]).map_err(failed)?;
     while out.len() < limit
         && let Some(row) = found.next().map_err(failed)?
     {
-        let (upto, count, packed) = (|| Ok((uint(row.get(0)?), uint(row.get(1)?), row.get::<_, Vec<u8>>(2)?)))().map_err(failed)?;
-        rows::read(seals, key, &packed, (from + count).saturating_sub(upto), limit, &mut out)?;
+        batch(row).map_err(failed)?.read(seals, key, after, limit, &mut out)?;
     }
     Ok(out)
 }
 
-pub(super) fn reply(connection: &Connection, seals: &Seals, key: &ConversationKey, message_id: &str) -> Result<Option<Reply>, StoreError> {
+pub(super) fn reply(
+    connection: &Connection,
+    seals: &Seals,
+    key: &ConversationKey,
+    message_id: &str,
+    now: Timestamp,
+) -> Result<Option<Reply>, StoreError> {
     let sql = "SELECT m.digest, m.answer FROM conversations c JOIN messages m ON m.conversation = c.row
-         WHERE c.tenant = ?1 AND c.id = ?2 AND m.id = ?3 AND m.answer IS NOT NULL";
+         WHERE c.tenant = ?1 AND c.id = ?2 AND m.id = ?3 AND m.at > ?4 AND m.answer IS NOT NULL";
     let mut statement = connection.prepare_cached(sql).map_err(failed)?;
-    let values = params![key.tenant, key.id, digest(message_id)];
+    let values = params![key.tenant, key.id, digest(message_id), outdated(now)];
     let found = statement.query_row(values, |r| Ok((r.get(0)?, r.get::<_, Vec<u8>>(1)?))).optional().map_err(failed)?;
     let Some((digest, packed)) = found else { return Ok(None) };
     let answer = seals.read_answer(key, &unpack(&packed)?)?;
     Ok(answer.map(|answer| Reply { message_id: message_id.into(), digest, answer }))
+}
+
+pub(super) fn holder(
+    connection: &Connection,
+    tenant: &str,
+    kind: &str,
+    key: &str,
+    now: Timestamp,
+) -> Result<Option<ConversationKey>, StoreError> {
+    let sql = "SELECT c.id FROM others o JOIN conversations c ON c.row = o.conversation
+         WHERE o.tenant = ?1 AND o.kind = ?2 AND o.key = ?3 AND (o.until IS NULL OR o.until > ?4)";
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    let found: Option<Arc<str>> = statement.query_row(params![tenant, kind, key, nanos(now)], |r| r.get(0)).optional().map_err(failed)?;
+    Ok(found.map(|id| ConversationKey::new(tenant, id)))
 }
 
 pub(super) fn conversations(

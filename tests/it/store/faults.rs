@@ -188,12 +188,31 @@ async fn two_programs_may_have_one_file() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_first_version_is_brought_to_the_present_one() {
+    let (_directory, path) = file("store.db");
+    let first = Connection::open(&path).unwrap();
+    let tables = include_str!("../../../src/store/sqlite/1.sql");
+    let made = format!(
+        "PRAGMA journal_mode = WAL; CREATE TABLE schema_version (version INTEGER NOT NULL) STRICT;
+        INSERT INTO schema_version VALUES (1); {tables} INSERT INTO others VALUES ('acme', 'nonce', 'k', 7);"
+    );
+    first.execute_batch(&made).unwrap();
+    drop(first);
+    let store = open(&path).unwrap();
+    let claims = vec![waypost::engine::Claim::Other { kind: waypost::value::Name::new("nonce"), key: "k".into(), until: None }];
+    let taken = store.commit(Commit { claims, ..commit("c", 0, &["a"]) }).await.unwrap();
+    assert!(matches!(taken, waypost::store::Committed::ClaimRefused { .. }), "what was used once stays used");
+    done(&store, commit("c", 0, &["a"])).await;
+    assert_eq!(store.stat().await.unwrap().schema, 2);
+}
+
+#[tokio::test]
 async fn files_of_others_and_of_newer_programs_are_refused() {
     let (_directory, path) = file("store.db");
     drop(open(&path).unwrap());
     Connection::open(&path).unwrap().execute("UPDATE schema_version SET version = 9", []).unwrap();
     let error = open(&path).unwrap_err().to_string();
-    assert!(error.ends_with("was written by a newer waypost: its tables have version 9, and this one knows them up to 1"), "{error}");
+    assert!(error.ends_with("was written by a newer waypost: its tables have version 9, and this one knows them up to 2"), "{error}");
     let (_directory, path) = file("theirs.db");
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE recipes (name TEXT)").unwrap();
     let error = open(&path).unwrap_err().to_string();

@@ -16,7 +16,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use waypost::check::{self, Loaded};
 use waypost::driver::{Clock, Entropy, Runtime, Turn, Vault};
 use waypost::engine::input::Open;
-use waypost::engine::{Actor, Command, Principal, trace};
+use waypost::engine::{Actor, Command, Event, Principal, trace};
 use waypost::outbound::{HttpPerformer, Secrets};
 use waypost::store::{ConversationKey, Seals, SqliteStore, Store};
 use waypost::value::Name;
@@ -225,7 +225,7 @@ async fn sinks(declared: bool) -> Vec<Sink> {
     assert!(server.seen().iter().all(|s| s.head.contains(TOKEN)));
     agents.push(turn(Actor::Agent, "9", Turn::Command(Command::Cancel)).await);
 
-    let events = store.events(&key, 0, 10_000).await.unwrap();
+    let events: Vec<Event> = store.events(&key, 0, 10_000).await.unwrap().into_iter().map(|(_, event)| event).collect();
     // What somebody has who reads the store without the key: a copy of it, an export.
     let strangers = SqliteStore::open(&file, Seals::new(b"another", &[], [1; 16])).unwrap().events(&key, 0, 10_000).await.unwrap();
     let lines: Vec<String> = trace(&events).iter().map(|l| l.text.to_string()).collect();

@@ -125,7 +125,7 @@ impl Process {
     }
 
     async fn events(&self) -> Vec<Event> {
-        self.runtime.store().events(&self.key, 0, 10_000).await.unwrap()
+        self.runtime.store().events(&self.key, 0, 10_000).await.unwrap().into_iter().map(|(_, event)| event).collect()
     }
 
     async fn state(&self) -> State {
@@ -219,7 +219,7 @@ async fn without_the_key_a_value_is_asked_again_and_a_read_made_again() {
     let with_both = Seals::new(b"one", &[b"two"], [9; 16]);
     let (mut opened, mut closed) = (State::default(), State::default());
     for (state, seals) in [(&mut opened, with_both), (&mut closed, seals("two"))] {
-        for event in store.seen_with(seals).events(&after.key, 0, 10_000).await.unwrap() {
+        for (_, event) in store.seen_with(seals).events(&after.key, 0, 10_000).await.unwrap() {
             state.apply(&event);
         }
     }
