@@ -78,7 +78,7 @@ impl<'a> Eval<'a> {
         Ok(Value { json: Arc::new(json), taint: operand.taint.clone() })
     }
 
-    fn expr(&mut self, e: &'a Expr) -> Outcome<'a> {
+    pub(super) fn expr(&mut self, e: &'a Expr) -> Outcome<'a> {
         self.budget.step(1).at(e.at)?;
         match &e.kind {
             Kind::Error => Err(fail("this is no expression", e.at)),

@@ -15,7 +15,8 @@ pub(super) fn conjuncts(e: &Expr) -> Vec<Conjunct> {
     parts(e).into_iter().map(conjunct).collect()
 }
 
-fn parts(e: &Expr) -> Vec<&Expr> {
+/// The same as they stand.
+pub(super) fn parts(e: &Expr) -> Vec<&Expr> {
     match &e.kind {
         Kind::All(items) => items.iter().flat_map(parts).collect(),
         Kind::Not(inner) => match &inner.kind {
@@ -48,15 +49,15 @@ fn conjunct(e: &Expr) -> Conjunct {
     }
 }
 
-struct Comparison<'e> {
-    root: Root,
-    keys: Vec<Arc<str>>,
-    relation: Relation,
-    value: &'e Literal,
+pub(super) struct Comparison<'e> {
+    pub(super) root: Root,
+    pub(super) keys: Vec<Arc<str>>,
+    pub(super) relation: Relation,
+    pub(super) value: &'e Literal,
 }
 
 /// A path compared with a literal, the path turned to the left.
-fn comparison(e: &Expr) -> Option<Comparison<'_>> {
+pub(super) fn comparison(e: &Expr) -> Option<Comparison<'_>> {
     let Kind::Chain(first, links) = &e.kind else { return None };
     let [Link { op, right, .. }] = &**links else { return None };
     let (path, op, value) = match (&first.kind, &right.kind) {
@@ -168,10 +169,10 @@ pub(super) fn implies(later: &Expr, earlier: &Expr) -> bool {
     }
 }
 
-type Values<'e> = (Root, Vec<Arc<str>>, Relation, Vec<&'e Literal>);
+pub(super) type Values<'e> = (Root, Vec<Arc<str>>, Relation, Vec<&'e Literal>);
 
 /// A path and what it is compared with: one literal, or with `in` several.
-fn values(e: &Expr) -> Option<Values<'_>> {
+pub(super) fn values(e: &Expr) -> Option<Values<'_>> {
     if let Some(c) = comparison(e) {
         return Some((c.root, c.keys, c.relation, vec![c.value]));
     }

@@ -4,6 +4,7 @@
 
 mod ast;
 mod builtins;
+mod cases;
 mod eval;
 mod flow;
 mod lex;
@@ -22,6 +23,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::value::{Json, Secrets, Taint, Value};
 
+pub use cases::Cases;
 pub use page::functions_page;
 pub use types::{Record, Type, TypeEnv};
 
@@ -254,28 +256,35 @@ impl Program {
     /// Whether it is true whatever the data.
     #[must_use]
     pub fn always_true(&self) -> bool {
-        !self.is_broken() && (self.constant_truth() == Some(true) || self.is_plain() && logic::always(&self.tree.snippet.body, true))
+        self.constant_truth() == Some(true) || self.plain().is_some_and(|e| logic::always(e, true) || self.is_always() == Some(true))
     }
 
     /// Whether it is false whatever the data.
     #[must_use]
     pub fn always_false(&self) -> bool {
-        !self.is_broken() && (self.constant_truth() == Some(false) || self.is_plain() && logic::always(&self.tree.snippet.body, false))
+        self.constant_truth() == Some(false) || self.plain().is_some_and(|e| logic::always(e, false) || self.is_always() == Some(false))
     }
 
     /// Whether an earlier condition is true wherever this one is, as far as their shapes show: after it, this one is never reached.
     #[must_use]
     pub fn implies(&self, earlier: &Self) -> bool {
-        let plain = !self.is_broken() && !earlier.is_broken() && self.is_plain() && earlier.is_plain();
-        earlier.always_true() || self.same_as(earlier) || plain && logic::implies(&self.tree.snippet.body, &earlier.tree.snippet.body)
+        let follows = |(later, earlier)| logic::implies(later, earlier);
+        earlier.always_true() || self.same_as(earlier) || self.plain().zip(earlier.plain()).is_some_and(follows)
     }
 
-    fn is_plain(&self) -> bool {
-        self.tree.snippet.lets.is_empty()
+    /// The expression, if no `let` stands before it.
+    fn plain(&self) -> Option<&ast::Expr> {
+        (!self.is_broken() && self.tree.snippet.lets.is_empty()).then_some(&self.tree.snippet.body)
     }
 
     fn constant_truth(&self) -> Option<bool> {
-        if self.reads().is_empty() { self.test(&Nothing).ok() } else { None }
+        if !self.is_broken() && self.reads().is_empty() { self.test(&Nothing).ok() } else { None }
+    }
+
+    /// What its parts together come to whatever the data; of one part alone that is known already.
+    fn is_always(&self) -> Option<bool> {
+        let joined = |e: &ast::Expr| matches!(e.kind, ast::Kind::All(_) | ast::Kind::Any(_) | ast::Kind::Not(_) | ast::Kind::If(_));
+        if self.plain().is_some_and(joined) { Cases::of(&[Some(self)]).always(0) } else { None }
     }
 
     /// Evaluates to a value, with the taint of what it was computed from.

@@ -263,7 +263,9 @@ fn falls_back(step: &Step) -> bool {
     match &step.kind {
         StepKind::Collect(c) => c.on_exhausted.is_none(),
         StepKind::Action(c) => uncaught(&c.on_error),
-        StepKind::Choice(c) => c.on_exhausted.is_none(),
+        // What options and inputs are computed from may give none, or fail.
+        StepKind::Choice(c) => c.on_exhausted.is_none() || c.from.is_some(),
+        StepKind::Run(r) => !r.with.is_empty(),
         StepKind::Guide(g) => g.on_stuck.is_none() && g.steps.iter().any(|i| i.on_stuck.is_none()),
         StepKind::Investigate(i) => i.fallback.is_none(),
         StepKind::Verify(v) => v.on_failed.is_none() || uncaught(&v.call.on_error),
@@ -272,7 +274,6 @@ fn falls_back(step: &Step) -> bool {
         | StepKind::If(_)
         | StepKind::Set(_)
         | StepKind::Goto(_)
-        | StepKind::Run(_)
         | StepKind::Done(_)
         | StepKind::Escalate(_)
         | StepKind::Broken => false,

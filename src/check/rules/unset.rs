@@ -42,11 +42,7 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Diagnostics) {
     let fallback = subject.graph.fallback();
     if let Some(Some(set)) = subject.set.get(fallback.index()) {
         let mut set = set.clone();
-        // It may come at any time: of what is not set yet it says nothing, and that is no mistake.
-        let known = |r: &VarRead| r.name.as_ref().is_some_and(|n| subject.variables.var(n).is_some());
-        parts::of_fallback(&subject.journey.fallback, &mut |p| {
-            reads::of_part(&p, &mut |r| unset.read(fallback, &mut set, VarRead { guarded: r.guarded || known(&r), ..r }));
-        });
+        parts::of_fallback(&subject.journey.fallback, &mut |p| reads::of_part(&p, &mut |r| unset.read(fallback, &mut set, r)));
     }
     unset.tell(found);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use waypost::expr::{Conjunct, Record, Relation, Root, Type, TypeEnv};
+use waypost::expr::{Cases, Conjunct, Program, Record, Relation, Root, Type, TypeEnv};
 use waypost::source::Code;
 
 use super::data::program;
@@ -149,6 +149,15 @@ fn constants_are_known() {
         ("$variables.a && !$variables.a", false, true),
         ("$variables.a > 1 || true", false, false),
         ("$variables.a", false, false),
+        ("$variables.a == 1 && $variables.a == 2", false, true),
+        ("$variables.a == 'x' && $variables.a in ['y', 'z']", false, true),
+        ("$variables.a < 3 || $variables.a >= 3", false, false),
+        ("$variables.a == null || $variables.a != null", true, false),
+        ("$user.a.b || !$user.a.b", false, false),
+        ("$user.a.b > 1 && !has($user.a)", false, true),
+        ("$variables.a > 0.1 && $variables.a < 0.2", false, false),
+        ("$variables.a > 'a' && $variables.a < 'a\\x00'", false, true),
+        ("$variables.a ? !$variables.a : false", false, true),
     ] {
         assert_eq!((program(text).always_true(), program(text).always_false()), (always, never), "{text}");
     }
@@ -175,5 +184,31 @@ fn an_earlier_condition_may_take_all_of_a_later_one() {
         ("response.body['a'] == \"x\"", "response.body.a=='x'", true),
     ] {
         assert_eq!(program(later).implies(&program(earlier)), taken, "`{earlier}` before `{later}`");
+    }
+}
+
+#[test]
+fn several_conditions_may_take_all_of_a_later_one() {
+    for (conditions, by) in [
+        (&["response.status < 300", "response.status >= 300", "matches(response.body.a, 'x')"][..], Some(&[0, 1][..])),
+        (&["response.status < 300", "response.status > 299", "true"], Some(&[0, 1])),
+        (&["response.status < 300", "response.status > 300", "response.status < 400"], None),
+        (&["response.status < 300", "response.status > 300", "response.status != 300"], Some(&[0, 1])),
+        (&["response.body == 1", "response.body.ok", "!response.body.ok", "response.body == 2"], None),
+        (&["$variables.a", "!$variables.a", "response.body.ok"], Some(&[0, 1])),
+        (&["$user.a.b", "!$user.a.b", "response.body.ok"], None),
+        (&["$user.a.b", "!$user.a.b", "$user.a.c == 1"], Some(&[0, 1])),
+        (&["$variables.a == 'x'", "$variables.b", "$variables.a == 'y'", "$variables.a in ['x', 'y']"], Some(&[0, 2])),
+        (&["inputs.n < 5", "inputs.n >= 5", "inputs.n == null"], None),
+        (&["inputs.n < 5", "inputs.n >= 5", "inputs.n != null"], None),
+        (&["inputs.n < 5", "inputs.n >= 5", "inputs.n == 4.5"], Some(&[0])),
+        (&["inputs.n < 5", "inputs.n >= 5", "inputs.n > 4"], Some(&[0, 1])),
+        (&["inputs.a && inputs.b", "inputs.a && !inputs.b", "!inputs.a && inputs.b", "inputs.a || inputs.b"], Some(&[0, 1, 2])),
+        (&["inputs.a && matches(inputs.b, 'x')", "!inputs.a", "inputs.a"], None),
+        (&["response.headers.ETag == 'a'", "response.headers['etag'] != 'a'", "true"], Some(&[0, 1])),
+    ] {
+        let programs: Vec<Program> = conditions.iter().map(|t| program(t)).collect();
+        let all: Vec<Option<&Program>> = programs.iter().map(Some).collect();
+        assert_eq!(Cases::of(&all).taken_by(conditions.len() - 1).as_deref(), by, "{conditions:?}");
     }
 }

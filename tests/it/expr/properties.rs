@@ -3,6 +3,7 @@
 use evalexpr::Value as Theirs;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
+use waypost::expr::{Cases, Program};
 
 use super::data::{Data, eval, parse};
 
@@ -216,6 +217,24 @@ proptest! {
         }
     }
 
+    #[test]
+    fn what_several_conditions_take_is_taken(all in prop::collection::vec(condition(), 2..5), data in prop::collection::vec(anything(), 2)) {
+        let programs: Vec<Program> = all.iter().map(|t| parse(t).0).collect();
+        let cases = Cases::of(&programs.iter().map(Some).collect::<Vec<_>>());
+        let set: serde_json::Map<String, Json> =
+            ["x", "y"].into_iter().zip(data).filter_map(|(k, v)| Some((k.to_owned(), v?))).collect();
+        let data = Data::new(json!({ "variables": set }));
+        let truth: Vec<bool> = programs.iter().map(|p| p.test(&data) == Ok(true)).collect();
+        for (n, is) in truth.iter().enumerate() {
+            if let Some(by) = cases.taken_by(n).filter(|_| *is) {
+                prop_assert!(by.iter().any(|b| truth.get(*b) == Some(&true)), "{:?}: {} by {:?} with {:?}", all, n, by, set);
+            }
+            if let Some(always) = cases.always(n) {
+                prop_assert_eq!(*is, always, "{} with {:?}", all[n], set);
+            }
+        }
+    }
+
     /// Arithmetic, comparison and logic, where both languages give something: see `ARCHITECTURE.md` for why that one is no dependency.
     #[test]
     fn evalexpr_agrees(text in common()) {
@@ -247,6 +266,26 @@ fn condition() -> impl Strategy<Value = String> {
     atom.prop_recursive(2, 6, 3, |inner| {
         (prop::collection::vec(inner, 2..4), prop::sample::select(vec![" && ", " || "])).prop_map(|(all, op)| format!("({})", all.join(op)))
     })
+}
+
+/// What may stand at a path; nothing too.
+fn anything() -> impl Strategy<Value = Option<Json>> {
+    let some = [
+        json!(null),
+        json!(true),
+        json!(0),
+        json!(1),
+        json!(1.5),
+        json!(2),
+        json!(3),
+        json!(-7),
+        json!(""),
+        json!("x"),
+        json!([]),
+        json!([1]),
+        json!({}),
+    ];
+    prop::sample::select(some.into_iter().map(Some).chain([None]).collect::<Vec<_>>())
 }
 
 /// Sentences that mean the same in both languages: operands of one type, integers and doubles never mixed.
