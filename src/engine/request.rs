@@ -146,6 +146,13 @@ fn body(action: &Action, inputs: &Value, view: &dyn Scope, sensitive: &mut bool)
             None => (*inputs.json).clone(),
         }));
     }
+    if let Some(tool) = &action.invocation.tool {
+        let arguments = written.map_or_else(|| (*inputs.json).clone(), |v| (*v.json).clone());
+        return match arguments {
+            Json::Object(arguments) => Ok(Some(serde_json::json!({"name": tool, "arguments": arguments}))),
+            _ => Err("the body of a tool is not a map of its arguments".into()),
+        };
+    }
     if let Some(value) = written {
         return Ok((!value.is_null()).then(|| (*value.json).clone()));
     }

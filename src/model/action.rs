@@ -162,6 +162,8 @@ pub struct Invocation {
     pub endpoint: Vec<EndpointPart>,
     /// Where the endpoint is written.
     pub endpoint_span: Span,
+    /// Of an MCP server: the tool's name, as the server has it.
+    pub tool: Option<Arc<str>>,
     /// Headers. A value that is `null` is left out.
     pub headers: Vec<(Arc<str>, Operand)>,
     /// Query parameters. A value that is `null` is left out.

@@ -34,15 +34,15 @@ pub(super) struct Incoming {
     pub(super) body: Vec<u8>,
 }
 
-/// Sends to allowed hosts only; `may_send` is asked right before each first byte, and `sent` says when one may have left.
-pub(super) async fn exchange(
+/// Sends to allowed hosts only, and gives the head of the answer; `may_send` is asked right before each first byte, and `sent` says when
+/// one may have left.
+pub(super) async fn send(
     client: &Client,
     hosts: &Hosts,
     mut outgoing: Outgoing,
-    response_max: u64,
     sent: &AtomicBool,
     may_send: impl Fn() -> Result<(), CallFailure> + Send,
-) -> Result<Incoming, CallFailure> {
+) -> Result<Response, CallFailure> {
     for _ in 0..=REDIRECTS {
         let earlier = sent.load(Ordering::Relaxed);
         hosts.check(&outgoing.url).map_err(|d| failure::egress(d, earlier))?;
@@ -67,7 +67,7 @@ pub(super) async fn exchange(
         if size(response.headers()) > HEAD {
             return Err(failure::headers_too_large());
         }
-        let Some(next) = redirect(&outgoing, &response)? else { return read(response, response_max).await };
+        let Some(next) = redirect(&outgoing, &response)? else { return Ok(response) };
         outgoing = next;
     }
     Err(failure::failure(ErrorKind::HttpStatus, "too_many_redirects", true, "the service redirects too often"))
@@ -106,7 +106,13 @@ fn redirect(from: &Outgoing, response: &Response) -> Result<Option<Outgoing>, Ca
     Ok(Some(next))
 }
 
-async fn read(mut response: Response, max: u64) -> Result<Incoming, CallFailure> {
+/// The whole answer, if its body is within its cap.
+pub(super) async fn read(response: Response, max: u64) -> Result<Incoming, CallFailure> {
+    read_until(response, max, |_| false).await
+}
+
+/// The answer with as much of its body as was there when `enough` said so of a new chunk.
+pub(super) async fn read_until(mut response: Response, max: u64, mut enough: impl FnMut(&[u8]) -> bool) -> Result<Incoming, CallFailure> {
     let status = response.status().as_u16();
     let max_len = usize::try_from(max).unwrap_or(usize::MAX);
     if response.content_length().is_some_and(|length| length > max) {
@@ -119,6 +125,9 @@ async fn read(mut response: Response, max: u64) -> Result<Incoming, CallFailure>
             return Err(failure::body_too_large(status, max));
         }
         body.extend_from_slice(&chunk);
+        if enough(&chunk) {
+            break;
+        }
     }
     Ok(Incoming { status, headers: std::mem::take(response.headers_mut()), body })
 }

@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, Response};
 use secrecy::ExposeSecret;
 use url::Url;
 
 use super::address::join;
 use super::auth::{Credentials, secret_header, sign};
 use super::egress::{Guard, Hosts, Resolver};
-use super::exchange::{Incoming, Outgoing, exchange};
+use super::exchange::{Incoming, Outgoing, read, send};
 use super::failure::{self, failure};
+use super::mcp;
 use super::secrets::Secrets;
 use crate::engine::{CallEffect, CallFailure, CallResult, HttpAnswer};
 use crate::model::action::{self, ErrorKind, Integration, IntegrationType};
@@ -49,13 +50,16 @@ type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct HttpPerformer(Arc<Inner>);
 
 struct Inner {
-    services: BTreeMap<Name, Result<Service, CallFailure>>,
-    limits: Limits,
+    services: BTreeMap<Name, Result<Arc<Service>, CallFailure>>,
+    // Beside the services that they use, so that they end with the performer.
+    connections: BTreeMap<Name, mcp::Connection>,
     now: Now,
 }
 
 /// An integration with its secrets in it.
-struct Service {
+pub(super) struct Service {
+    limits: Limits,
+    now: Now,
     kind: IntegrationType,
     base: Url,
     hosts: Arc<Hosts>,
@@ -93,19 +97,19 @@ impl HttpPerformer {
         // Fails only if a program that embeds us has installed a provider of its own, which then serves as well.
         TLS.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
         let allow = &workspace.settings.egress_allow_hosts;
-        let services = workspace
-            .integrations
-            .iter()
-            .map(|(name, integration)| (name.clone(), Service::new(integration, allow, secrets, resolver)))
-            .collect();
-        Self(Arc::new(Inner { services, limits: workspace.settings.limits, now }))
+        let limits = workspace.settings.limits;
+        let service = |integration: &Integration| Service::new(integration, allow, secrets, resolver, limits, now.clone()).map(Arc::new);
+        let services = workspace.integrations.iter().map(|(name, integration)| (name.clone(), service(integration))).collect();
+        let of_tools = workspace.integrations.iter().filter(|(_, i)| i.kind == IntegrationType::Mcp);
+        let connections = of_tools.map(|(name, _)| (name.clone(), mcp::Connection::default())).collect();
+        Self(Arc::new(Inner { services, connections, now }))
     }
 
     /// The integrations that cannot be called as they are, each with one sentence that says why: a secret is missing, for one.
     #[must_use]
     pub fn problems(&self) -> Vec<(Name, Arc<str>)> {
         let problem =
-            |(name, service): (&Name, &Result<Service, CallFailure>)| Some((name.clone(), service.as_ref().err()?.detail.clone()));
+            |(name, service): (&Name, &Result<Arc<Service>, CallFailure>)| Some((name.clone(), service.as_ref().err()?.detail.clone()));
         self.0.services.iter().filter_map(problem).collect()
     }
 
@@ -115,8 +119,11 @@ impl HttpPerformer {
         let started = (self.0.now)();
         let left = Duration::try_from(until.duration_since(started)).unwrap_or_default();
         let within = left.min(Duration::from_millis(action.settings.timeout_ms));
-        let outcome = match self.service(&action.integration.slug.name) {
-            Ok(service) => {
+        let name = &action.integration.slug.name;
+        let leave = Leave(Some((permit, until)));
+        let outcome = match (self.service(name), self.0.connections.get(name)) {
+            (Ok(service), Some(connection)) => mcp::call(connection, service, &request, within, leave).await,
+            (Ok(service), None) => {
                 let call = Call {
                     method: method(request.method),
                     path: &request.path,
@@ -125,10 +132,11 @@ impl HttpPerformer {
                     body: request.body.as_deref(),
                     idempotency_key: request.idempotency_key.as_deref(),
                     webhook_id: request.idempotency_key.as_deref().unwrap_or(&id.0),
+                    protocol: HeaderMap::new(),
                 };
-                self.send(service, call, within, Some((permit, until))).await
+                service.answer(&call, within, &leave).await.map(answer)
             }
-            Err(failed) => Err(failed),
+            (Err(failed), _) => Err(failed),
         };
         // No path, query, header or body: they hold values.
         tracing::debug!(
@@ -141,99 +149,77 @@ impl HttpPerformer {
         result(outcome)
     }
 
-    /// Asks an integration's `test_endpoint` (its base URL, if it has none) whether it lives and takes its credentials.
+    /// Asks an integration whether it lives and takes its credentials: its `test_endpoint` (its base URL, if it has none), or for the
+    /// names of its tools.
     pub async fn probe(&self, integration: &str, within: Duration) -> CallResult {
-        let outcome = match self.service(&Name::new(integration)) {
-            Ok(service) => {
-                let path = service.test_endpoint.as_deref().unwrap_or("");
-                let call =
-                    Call { method: Method::GET, path, query: &[], headers: &[], body: None, idempotency_key: None, webhook_id: "probe" };
-                self.send(service, call, within, None).await
+        let name = Name::new(integration);
+        let outcome = match (self.service(&name), self.0.connections.get(&name)) {
+            (Ok(service), Some(connection)) => mcp::tools(connection, service, within).await,
+            (Ok(service), None) => {
+                let call = Call { method: Method::GET, path: service.test_endpoint.as_deref().unwrap_or(""), ..Call::bare("probe") };
+                service.answer(&call, within, &Leave(None)).await.map(answer)
             }
-            Err(failed) => Err(failed),
+            (Err(failed), _) => Err(failed),
         };
         result(outcome)
     }
 
-    fn service(&self, name: &Name) -> Result<&Service, CallFailure> {
+    fn service(&self, name: &Name) -> Result<&Arc<Service>, CallFailure> {
         match self.0.services.get(name) {
             Some(Ok(service)) => Ok(service),
             Some(Err(failed)) => Err(failed.clone()),
             None => Err(failure(ErrorKind::Denied, "egress", false, format_args!("the workspace has no integration `{name}` any more"))),
         }
     }
+}
 
-    async fn send(
-        &self,
-        service: &Service,
-        call: Call<'_>,
-        within: Duration,
-        permit: Option<(Permit, Timestamp)>,
-    ) -> Result<Incoming, CallFailure> {
-        let sent = AtomicBool::new(false);
-        match tokio::time::timeout(within, self.send_unbounded(service, call, within, permit, &sent)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(failure::timeout(sent.load(Ordering::Relaxed))),
-        }
-    }
+/// Leave to send, for as long as it holds; nothing is decided on where only a service's life is asked for.
+pub(super) struct Leave(pub(super) Option<(Permit, Timestamp)>);
 
-    async fn send_unbounded(
-        &self,
-        service: &Service,
-        call: Call<'_>,
-        within: Duration,
-        permit: Option<(Permit, Timestamp)>,
-        sent: &AtomicBool,
-    ) -> Result<Incoming, CallFailure> {
-        let Inner { limits, now, .. } = &*self.0;
-        let client = service.client(within)?;
-        let mut outgoing = service.outgoing(&call, limits)?;
-        if let Credentials::Hmac(key) = &service.credentials {
-            sign(&mut outgoing.headers, key, call.webhook_id, now(), call.body.unwrap_or(""))
-                .ok_or_else(|| failure(ErrorKind::InvalidInput, "bad_header", false, "the request's id cannot stand in a header"))?;
-        }
-        let may_send = || match &permit {
-            Some((permit, until)) if !permit.holds(now()) || now() > *until => {
+impl Leave {
+    fn check(&self, now: Timestamp) -> Result<(), CallFailure> {
+        match &self.0 {
+            Some((permit, until)) if !permit.holds(now) || now > *until => {
                 Err(failure(ErrorKind::Timeout, "permit_expired", false, "the time in which the request might be sent is over"))
             }
             _ => Ok(()),
-        };
-        let Credentials::OAuth2(oauth) = &service.credentials else {
-            return exchange(&client, &service.hosts, outgoing, limits.response, sent, may_send).await;
-        };
-        let token_hosts = service.token_hosts.as_ref().unwrap_or(&service.hosts);
-        let token = oauth.header(&client, token_hosts, &**now, None).await?;
-        outgoing.headers.insert(reqwest::header::AUTHORIZATION, token.clone());
-        let first = exchange(&client, &service.hosts, outgoing.clone(), limits.response, sent, &may_send).await?;
-        if first.status != 401 {
-            return Ok(first);
         }
-        // The service refused the token, so nothing was done: once more with a fresh one.
-        let Ok(token) = oauth.header(&client, token_hosts, &**now, Some(&token)).await else { return Ok(first) };
-        outgoing.headers.insert(reqwest::header::AUTHORIZATION, token);
-        exchange(&client, &service.hosts, outgoing, limits.response, sent, &may_send).await
     }
 }
 
 /// A request, by its parts.
-struct Call<'a> {
-    method: Method,
-    path: &'a str,
-    query: &'a [(Arc<str>, Arc<str>)],
-    headers: &'a [(Arc<str>, Arc<str>)],
-    body: Option<&'a str>,
-    idempotency_key: Option<&'a str>,
-    webhook_id: &'a str,
+pub(super) struct Call<'a> {
+    pub(super) method: Method,
+    pub(super) path: &'a str,
+    pub(super) query: &'a [(Arc<str>, Arc<str>)],
+    pub(super) headers: &'a [(Arc<str>, Arc<str>)],
+    pub(super) body: Option<&'a str>,
+    pub(super) idempotency_key: Option<&'a str>,
+    pub(super) webhook_id: &'a str,
+    /// Headers of a protocol on top of HTTP, over all others.
+    pub(super) protocol: HeaderMap,
+}
+
+impl<'a> Call<'a> {
+    /// A request with nothing in it.
+    pub(super) fn bare(webhook_id: &'a str) -> Self {
+        let (query, headers) = (&[], &[]);
+        Self { method: Method::GET, path: "", query, headers, body: None, idempotency_key: None, webhook_id, protocol: HeaderMap::new() }
+    }
 }
 
 impl Service {
-    fn new(integration: &Integration, allow: &[Arc<str>], secrets: &Secrets, resolver: &Resolver) -> Result<Self, CallFailure> {
+    fn new(
+        integration: &Integration,
+        allow: &[Arc<str>],
+        secrets: &Secrets,
+        resolver: &Resolver,
+        limits: Limits,
+        now: Now,
+    ) -> Result<Self, CallFailure> {
         let slug = &integration.slug;
         let wrong =
             |kind, why: &dyn std::fmt::Display| failure(kind, "misconfigured", false, format_args!("the integration `{slug}`: {why}"));
-        if integration.kind == IntegrationType::Mcp {
-            return Err(wrong(ErrorKind::Internal, &"its type is not called over HTTP"));
-        }
         let base = secrets.resolve(&integration.base_url.value).map_err(|e| wrong(ErrorKind::Internal, &e))?;
         let base = Url::parse(base.expose_secret()).map_err(|_| wrong(ErrorKind::Internal, &"`base_url` is not a URL"))?;
         let hosts = || Hosts::new(&base, integration.allow_hosts.iter().chain(allow).map(|h| &**h));
@@ -255,6 +241,8 @@ impl Service {
             headers.insert(name.clone(), value.clone());
         }
         Ok(Self {
+            limits,
+            now,
             kind: integration.kind,
             base,
             hosts: Arc::new(own),
@@ -265,6 +253,50 @@ impl Service {
             resolver: resolver.clone(),
             clients: Mutex::default(),
         })
+    }
+
+    /// The most bytes of an answer.
+    pub(super) fn response_max(&self) -> u64 {
+        self.limits.response
+    }
+
+    /// The driver's time.
+    pub(super) fn now(&self) -> Timestamp {
+        (self.now)()
+    }
+
+    async fn answer(&self, call: &Call<'_>, within: Duration, leave: &Leave) -> Result<Incoming, CallFailure> {
+        let sent = AtomicBool::new(false);
+        let answered = async { read(self.head(call, within, &sent, leave).await?, self.limits.response).await };
+        match tokio::time::timeout(within, answered).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(failure::timeout(sent.load(Ordering::Relaxed))),
+        }
+    }
+
+    /// Sends a request with its credentials, and gives the head of the answer.
+    pub(super) async fn head(&self, call: &Call<'_>, within: Duration, sent: &AtomicBool, leave: &Leave) -> Result<Response, CallFailure> {
+        let client = self.client(within)?;
+        let mut outgoing = self.outgoing(call, &self.limits)?;
+        if let Credentials::Hmac(key) = &self.credentials {
+            sign(&mut outgoing.headers, key, call.webhook_id, self.now(), call.body.unwrap_or(""))
+                .ok_or_else(|| failure(ErrorKind::InvalidInput, "bad_header", false, "the request's id cannot stand in a header"))?;
+        }
+        let may_send = || leave.check(self.now());
+        let Credentials::OAuth2(oauth) = &self.credentials else {
+            return send(&client, &self.hosts, outgoing, sent, may_send).await;
+        };
+        let token_hosts = self.token_hosts.as_ref().unwrap_or(&self.hosts);
+        let token = oauth.header(&client, token_hosts, &*self.now, None).await?;
+        outgoing.headers.insert(reqwest::header::AUTHORIZATION, token.clone());
+        let first = send(&client, &self.hosts, outgoing.clone(), sent, &may_send).await?;
+        if first.status() != 401 {
+            return Ok(first);
+        }
+        // The service refused the token, so nothing was done: once more with a fresh one.
+        let Ok(token) = oauth.header(&client, token_hosts, &*self.now, Some(&token)).await else { return Ok(first) };
+        outgoing.headers.insert(reqwest::header::AUTHORIZATION, token);
+        send(&client, &self.hosts, outgoing, sent, &may_send).await
     }
 
     /// The client whose connections must stand before the request's own time is up, so that a time-out there is known to be one.
@@ -331,6 +363,7 @@ impl Service {
             let key = HeaderValue::from_str(key).map_err(|_| refused("bad_header", &"the idempotency key cannot stand in a header"))?;
             headers.insert("idempotency-key", key);
         }
+        headers.extend(call.protocol.clone());
         Ok(Outgoing { method: call.method.clone(), url, headers, body: call.body.map(Into::into) })
     }
 }
@@ -353,14 +386,14 @@ fn method(method: action::Method) -> Method {
     }
 }
 
-fn result(outcome: Result<Incoming, CallFailure>) -> CallResult {
+fn result(outcome: Result<HttpAnswer, CallFailure>) -> CallResult {
     match outcome {
-        Ok(incoming) => CallResult::Answered(answer(incoming)),
+        Ok(answer) => CallResult::Answered(answer),
         Err(failed) => CallResult::Failed(failed),
     }
 }
 
-fn answer(incoming: Incoming) -> HttpAnswer {
+pub(super) fn answer(incoming: Incoming) -> HttpAnswer {
     let Incoming { status, headers, body } = incoming;
     let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
     let essence = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();

@@ -1,4 +1,5 @@
-//! Sends what was allowed: one HTTP request for one permit, to configured hosts only, within caps of time and size.
+//! Sends what was allowed: one HTTP request, or one call of an MCP server's tool, for one permit, to configured hosts only, within caps
+//! of time and size.
 //!
 //! Decides nothing about journeys, retries nothing, and can only deny. The one place that reads secrets.
 
@@ -8,6 +9,7 @@ mod egress;
 mod exchange;
 mod failure;
 mod http;
+mod mcp;
 mod secrets;
 
 pub use address::{BadUrl, join};

@@ -23,6 +23,7 @@ mod once;
 mod outbound;
 mod policies;
 mod properties;
+mod python;
 mod recovery;
 mod retail;
 mod sound;

@@ -2,6 +2,7 @@
 
 pub mod server;
 mod through;
+mod tools;
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -151,6 +151,7 @@ fn invocation(cx: &mut Context<'_>, node: &Node<'_>, kind: IntegrationType, effe
         _ => Method::Post,
     };
     let method = from.and_then(|n| n.get("method")).map_or(default, |n| method(cx, n).unwrap_or(default));
+    let tool = tool(cx, from, kind);
     if endpoint.is_none()
         && kind == IntegrationType::RestApi
         && let Some(from) = from.filter(|n| n.is_map() && n.lacks("endpoint"))
@@ -177,10 +178,33 @@ fn invocation(cx: &mut Context<'_>, node: &Node<'_>, kind: IntegrationType, effe
         method,
         endpoint: endpoint.and_then(|n| cx.text(n)).map(|t| parts(cx, &t)).unwrap_or_default(),
         endpoint_span: endpoint.map_or(at, |n| n.span),
+        tool,
         headers,
         query: query.iter().map(|e| (Arc::from(&*e.key), cx.operand(&e.value))).collect(),
         body: from.and_then(|n| n.get("body")).map(|n| cx.operand(n)),
     }
+}
+
+/// The tool of an MCP server. Keys of HTTP mean nothing there, nor this one elsewhere.
+fn tool(cx: &mut Context<'_>, from: Option<&Node<'_>>, kind: IntegrationType) -> Option<Arc<str>> {
+    let (is_mcp, from) = (kind == IntegrationType::Mcp, from?);
+    let (strange, help): (&[&str], _) = if is_mcp {
+        (&["method", "endpoint", "query"], "write `tool: name`, and what it is given as inputs or under `body`")
+    } else {
+        (&["tool"], "only integrations of type `mcp` have tools: write `method` and `endpoint`")
+    };
+    for entry in from.entries().iter().filter(|e| strange.contains(&&*e.key)) {
+        let of = if is_mcp { "a tool" } else { "a request" };
+        cx.push(Diagnostic::new(Code::WP0103, entry.key_span, format!("`{}` has no meaning for {of}", entry.key)).help(help));
+    }
+    if !is_mcp {
+        return None;
+    }
+    if from.is_map() && from.lacks("tool") && !strange.iter().any(|key| from.entry(key).is_some()) {
+        let span = from.entries().first().map_or(from.span, |e| e.key_span);
+        cx.push(Diagnostic::new(Code::WP0105, span, "`tool` is missing from an invocation").help("add `tool: name`, as the server has it"));
+    }
+    Context::str_at(from, "tool")
 }
 
 fn method(cx: &mut Context<'_>, node: &Node<'_>) -> Option<Method> {

@@ -90,6 +90,7 @@ static INVOCATION: Object = Object {
     keys: &[
         may("method", Shape::Text, "The method of HTTP; must be there for `rest_api`."),
         may("endpoint", Shape::Text, "The path, with `{param}`."),
+        may("tool", Shape::Text, "The tool of an MCP server; must be there for `mcp`."),
         may("headers", HEADERS, "Headers."),
         may("dynamic_headers", HEADERS, "Headers from expressions and templates."),
         may("query", HEADERS, "Query parameters."),
