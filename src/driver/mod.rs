@@ -11,9 +11,11 @@ mod perform;
 mod runtime;
 mod texts;
 mod timers;
+mod turn;
 mod vault;
 
 pub use clock::{Clock, Entropy, ManualClock, Seeded};
 pub use perform::Perform;
-pub use runtime::{DriverError, Runtime, Turn, TurnResult};
+pub use runtime::Runtime;
+pub use turn::{DriverError, Turn, TurnResult};
 pub use vault::{Vault, VaultError};
