@@ -58,6 +58,8 @@ pub mod check;
 
 pub mod understand;
 
+pub mod draw;
+
 pub mod supervise;
 
 pub mod engine;

@@ -16,6 +16,7 @@ const LAYERS: &[(&str, u32, &[&str])] = &[
     ("policy", 3, &["model"]),
     ("check", 3, &["model", "policy"]),
     ("understand", 3, &["model"]),
+    ("draw", 4, &[]),
     ("supervise", 4, &[]),
     ("engine", 4, &["supervise"]),
     ("store", 5, &[]),

@@ -1,22 +1,13 @@
 //! `graph`: a journey as a picture, or as text that others draw.
 
-mod dot;
-mod layout;
-mod mermaid;
-mod svg;
-mod view;
-
 use std::io::Write;
 use std::path::PathBuf;
 
 use super::terminal::Terminal;
 use super::workspace;
 use super::{Failure, Outcome, Status};
+use crate::draw::{Drawing, draw};
 use crate::source::did_you_mean;
-use view::View;
-
-/// More boxes than this are no picture any more.
-const PICTURE_MAX: usize = 1_000;
 
 /// Draw a journey
 #[derive(Debug, clap::Args)]
@@ -55,17 +46,15 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
         };
         return Err(Failure::new(format!("the workspace has no journey `{}`", args.journey)).help(help));
     };
-    let view = View::of(journey);
-    let drawn = match args.format {
-        Format::Mermaid => mermaid::draw(&view),
-        Format::Dot => dot::draw(&view),
-        Format::Svg if view.nodes.len() > PICTURE_MAX => {
-            let steps = view.nodes.len();
-            return Err(Failure::new(format!("`{}` has {steps} steps, too many for a picture", args.journey))
-                .help("take `--format dot` and let Graphviz draw it"));
-        }
-        Format::Svg => svg::draw(&view),
+    let drawing = match args.format {
+        Format::Mermaid => Drawing::Mermaid,
+        Format::Dot => Drawing::Dot,
+        Format::Svg => Drawing::Svg,
     };
+    let drawn = draw(journey, drawing).map_err(|e| {
+        let message = format!("`{}` has {} steps, too many for a picture", args.journey, e.0);
+        Failure::new(message).help("take `--format dot` and let Graphviz draw it")
+    })?;
     terminal.out.write_all(drawn.as_bytes())?;
     Ok(Status::Fine)
 }
