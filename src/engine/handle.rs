@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::answer::{AnswerOption, Status};
 use super::event::{Class, EventBody, Queued};
-use super::hear::Heard;
+use super::hear::{Heard, Wish};
 use super::input::{Actor, Command, InputBody, Open, Said};
 use super::state::{Flight, State};
 use super::steps::{self, Answered, choice, collect, confirm, guide, investigate};
@@ -144,7 +144,7 @@ impl Turn<'_> {
         match steps::hear(self, step, heard) {
             Answered::Yes(go) => self.walk(go),
             Answered::No => {
-                if let Some((journey, score)) = self.wish(&heard.text) {
+                if let Wish::One(journey, score) = self.wish(&heard.text) {
                     return self.start_by_message(heard, &journey, score);
                 }
                 let go = steps::miss(self, step, heard);
@@ -160,9 +160,19 @@ impl Turn<'_> {
             return self.start_by_message(heard, &Name::new(&option.id), 1_000);
         }
         match self.wish(&heard.text) {
-            Some((journey, score)) => self.start_by_message(heard, &journey, score),
-            None => self.offer(),
+            Wish::One(journey, score) => self.start_by_message(heard, &journey, score),
+            Wish::Several(journeys) => self.offer_each(&journeys),
+            Wish::Nothing => self.offer(),
         }
+    }
+
+    /// One thing after the other: the wishes of a message, as a choice.
+    fn offer_each(&mut self, journeys: &[Name]) {
+        let known = journeys.iter().filter_map(|name| self.machine.workspace.journeys.get(name));
+        let options: Vec<AnswerOption> = known.map(|j| AnswerOption { id: j.slug.shown.clone(), label: j.name.clone() }).collect();
+        let names: Vec<&str> = options.iter().map(|o| &*o.label).collect();
+        self.say(format!("That is more than one thing. Which shall we do first: {}?", names.join("; ")));
+        self.emit(EventBody::Offered { options });
     }
 
     /// What the agent can do, as a choice.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::input::Actor;
 use super::turn::Turn;
-use crate::understand::Thresholds;
+use crate::understand::{Meant, Thresholds};
 use crate::value::Name;
 
 /// A message of the user's.
@@ -22,17 +22,34 @@ pub(super) struct Heard {
     pub answers: Option<Arc<str>>,
 }
 
+/// Where a message leads.
+pub(super) enum Wish {
+    /// Nowhere that is known.
+    Nothing,
+    /// To a journey, and how surely, in thousandths.
+    One(Name, u32),
+    /// To several at once.
+    Several(Vec<Name>),
+}
+
 impl Turn<'_> {
-    /// The journey that a message wishes for, and how surely, in thousandths; in the middle of another the threshold is higher.
-    pub fn wish(&self, text: &str) -> Option<(Name, u32)> {
+    /// The journeys that a message wishes for. In the middle of another the threshold is higher, and only one wish at a time is heard.
+    pub fn wish(&self, text: &str) -> Wish {
         let thresholds = Thresholds::DEFAULT;
-        let threshold = if self.state.top().is_some() { thresholds.digression } else { thresholds.first };
-        let found = self.machine.router.choose(text, &self.view(), threshold)?;
-        if self.state.runs.iter().any(|r| r.journey == found.journey) {
-            return None;
+        let router = &self.machine.router;
+        let meant = if self.state.top().is_some() {
+            router.choose(text, &self.view(), thresholds.digression).map_or(Meant::Nothing, Meant::One)
+        } else {
+            router.meant(text, &self.view(), thresholds.first)
+        };
+        match meant {
+            Meant::One(found) if self.state.runs.iter().all(|r| r.journey != found.journey) => {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to thousandths of one")]
+                let score = (found.score.clamp(0.0, 1.0) * 1_000.0).round() as u32;
+                Wish::One(found.journey, score)
+            }
+            Meant::One(_) | Meant::Nothing => Wish::Nothing,
+            Meant::Several(all) => Wish::Several(all.into_iter().map(|m| m.journey).collect()),
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to thousandths of one")]
-        let score = (found.score.clamp(0.0, 1.0) * 1_000.0).round() as u32;
-        Some((found.journey, score))
     }
 }

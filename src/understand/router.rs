@@ -1,11 +1,11 @@
-//! Which journey a message means: lexical similarity with the goals and examples of triggers, by an inverted index.
+//! Which journey a message means: lexical similarity with the goals and examples of triggers.
 //!
-//! Deterministic, and it says its score. Words are stemmed lightly and weigh by how rare they are in the workspace; pieces of
-//! three letters make up for typing errors.
+//! Deterministic, and it says its score. What words mean is read by `meaning`; meanings weigh by how rare they are among the journeys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::stem::{is_common, stem, trigrams};
+use super::meaning::{Meanings, is_number, parts};
+use super::stem::is_common;
 use super::text::folded;
 use crate::expr::{Program, Scope};
 use crate::model::Workspace;
@@ -20,11 +20,24 @@ pub struct Match {
     pub score: f64,
 }
 
+/// What a message means.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Meant {
+    /// No journey, or none surely enough.
+    Nothing,
+    /// One journey.
+    One(Match),
+    /// Several wishes at once, the surest first.
+    Several(Vec<Match>),
+}
+
 /// From which score on a journey is chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Thresholds {
     /// By a message while nothing else is going on.
     pub first: f64,
+    /// By a part of a message, where several parts mean different journeys.
+    pub part: f64,
     /// By a message in the middle of another journey.
     pub digression: f64,
     /// Two journeys of one priority nearer to each other than this are a tie: neither is chosen.
@@ -33,30 +46,26 @@ pub struct Thresholds {
 
 impl Thresholds {
     /// What the router uses; `grammar/understanding.md` says how they were found.
-    pub const DEFAULT: Self = Self { first: 0.37, digression: 0.5, tie: 0.02 };
+    pub const DEFAULT: Self = Self { first: 0.43, part: 0.37, digression: 0.5, tie: 0.02 };
 }
 
-/// Most words of a message that are looked at.
-const MAX_WORDS: usize = 60;
 /// Most journeys that a ranking names.
 const MAX_RANKED: usize = 10;
 /// What a word that stands in every language's small change weighs beside one that does not.
 const COMMON: f64 = 0.25;
-/// What a word of the message that no trigger has weighs.
-const UNKNOWN: f64 = 0.35;
 /// How much a match on little evidence loses, as a share of the rarest word's weight squared.
-const DOUBT: f64 = 0.25;
-/// How alike a mistyped word must be.
-const ALIKE: f64 = 0.5;
+const DOUBT: f64 = 0.2;
 
 #[derive(Debug)]
 struct Entry {
     journey: Name,
+    /// The words of its name, goal and examples: who says just one of them means it.
+    said: BTreeSet<Vec<String>>,
     priority: f64,
     requires: Vec<Program>,
 }
 
-/// One text of a journey: its name, its trigger's goal, or an example.
+/// One text of a journey: its trigger's goal, or an example.
 #[derive(Debug)]
 struct Doc {
     entry: usize,
@@ -76,24 +85,7 @@ pub struct Router {
     entries: Vec<Entry>,
     docs: Vec<Doc>,
     words: BTreeMap<String, Word>,
-    /// For typing errors: the known words that have a piece of three letters.
-    pieces: BTreeMap<[char; 3], Vec<String>>,
-    /// The greatest weight of a word.
-    greatest: f64,
-}
-
-fn features(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for word in folded(text).into_iter().take(MAX_WORDS) {
-        if word.chars().any(|c| c.is_ascii_digit()) {
-            continue;
-        }
-        let stem = stem(&word);
-        if !found.contains(&stem) {
-            found.push(stem);
-        }
-    }
-    found
+    meanings: Meanings,
 }
 
 impl Router {
@@ -101,50 +93,46 @@ impl Router {
     #[must_use]
     pub fn new(workspace: &Workspace) -> Self {
         let mut router = Self::default();
-        let mut texts: Vec<(usize, Vec<String>)> = Vec::new();
+        let mut texts: Vec<(usize, &str)> = Vec::new();
         for journey in workspace.journeys.values() {
             let Some(trigger) = &journey.trigger else { continue };
             let entry = router.entries.len();
             router.entries.push(Entry {
                 journey: journey.slug.name.clone(),
+                said: [&journey.name, &trigger.goal].into_iter().chain(&trigger.examples).map(|text| folded(text)).collect(),
                 priority: trigger.priority,
                 requires: trigger.requires.clone(),
             });
-            for text in [&journey.name, &trigger.goal].into_iter().chain(&trigger.examples) {
-                texts.push((entry, features(text)));
-            }
+            texts.extend([&trigger.goal].into_iter().chain(&trigger.examples).map(|text| (entry, &**text)));
         }
-        router.index(texts);
+        let language = workspace.settings.locale.split(['-', '_']).next().unwrap_or("");
+        router.meanings = Meanings::new(language, texts.iter().map(|(_, text)| *text));
+        router.index(&texts);
         router
     }
 
-    fn index(&mut self, texts: Vec<(usize, Vec<String>)>) {
-        let mut journeys_with: BTreeMap<&str, std::collections::BTreeSet<usize>> = BTreeMap::new();
-        for (entry, words) in &texts {
-            for word in words {
+    fn index(&mut self, texts: &[(usize, &str)]) {
+        let read: Vec<(usize, Vec<(String, f64)>)> = texts.iter().map(|(entry, text)| (*entry, self.meanings.read(text))).collect();
+        let mut journeys_with: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+        for (entry, words) in &read {
+            for (word, _) in words {
                 journeys_with.entry(word).or_default().insert(*entry);
             }
         }
         let all = count(self.entries.len());
-        let weight = |word: &str, journeys: usize| {
-            let rarity = (1.0 + all / count(journeys)).ln();
-            if is_common(word) { rarity * COMMON } else { rarity }
-        };
-        let weights: BTreeMap<String, f64> = journeys_with.iter().map(|(w, j)| ((*w).to_owned(), weight(w, j.len()))).collect();
-        for (doc, (entry, words)) in texts.into_iter().enumerate() {
+        for (word, journeys) in journeys_with {
+            let weight = (1.0 + all / count(journeys.len())).ln() / (1.0 + all).ln() * plain(word);
+            self.words.insert(word.to_owned(), Word { weight, docs: Vec::new() });
+        }
+        for (doc, (entry, words)) in read.iter().enumerate() {
             let mut mass = 0.0;
-            for word in words {
-                let weight = weights.get(&word).copied().unwrap_or(0.0);
-                mass += weight * weight;
-                self.greatest = self.greatest.max(weight);
-                if !self.words.contains_key(&word) {
-                    for piece in trigrams(&word) {
-                        self.pieces.entry(piece).or_default().push(word.clone());
-                    }
+            for (word, _) in words {
+                if let Some(known) = self.words.get_mut(word) {
+                    mass += known.weight * known.weight;
+                    known.docs.push(doc);
                 }
-                self.words.entry(word).or_insert_with(|| Word { weight, docs: Vec::new() }).docs.push(doc);
             }
-            self.docs.push(Doc { entry, mass });
+            self.docs.push(Doc { entry: *entry, mass });
         }
     }
 
@@ -162,6 +150,32 @@ impl Router {
         let near = ranked.iter().skip(1).take_while(|(_, s)| score - s < Thresholds::DEFAULT.tie);
         let tied = near.into_iter().any(|(other, _)| other.priority >= best.priority);
         (!tied).then(|| Match { journey: best.journey.clone(), score: *score })
+    }
+
+    /// What a message means: one journey, or several where its parts, each for itself, mean different ones.
+    #[must_use]
+    pub fn meant(&self, message: &str, scope: &dyn Scope, threshold: f64) -> Meant {
+        let whole = self.choose(message, scope, threshold);
+        let mut several: Vec<Match> = Vec::new();
+        let parts = parts(message);
+        for part in parts.iter().filter(|_| parts.len() > 1) {
+            if let Some(found) = self.choose(part, scope, Thresholds::DEFAULT.part)
+                && several.iter().all(|m| m.journey != found.journey)
+            {
+                several.push(found);
+            }
+        }
+        if let (1, Some(whole)) = (several.len(), &whole)
+            && several.iter().all(|m| m.journey != whole.journey)
+        {
+            several.push(whole.clone());
+        }
+        match (several.len(), whole) {
+            (0, None) => Meant::Nothing,
+            (0 | 1, Some(whole)) => Meant::One(whole),
+            (1, None) => several.pop().map_or(Meant::Nothing, Meant::One),
+            _ => Meant::Several(several),
+        }
     }
 
     /// Best first; among near equals the higher priority first.
@@ -186,70 +200,39 @@ impl Router {
 
     /// The score of each journey: the cosine with its best text.
     fn scores(&self, message: &str) -> Vec<f64> {
-        let said = features(message);
         let mut dots = vec![0.0; self.docs.len()];
         let mut mass = 0.0;
-        for word in &said {
-            let (known, likeness) = match self.words.get(word) {
-                Some(known) => (Some(known), 1.0),
-                None => self.mistyped(word),
-            };
-            let Some(known) = known else {
-                let weight = self.greatest * if is_common(word) { COMMON * UNKNOWN } else { UNKNOWN };
-                mass += weight * weight;
+        for (word, sure) in self.meanings.read(message) {
+            let Some(known) = self.words.get(&word) else {
+                // A word that no trigger has is something else that is wanted; a number is a value.
+                mass += if is_number(&word) { 0.0 } else { plain(&word) * plain(&word) };
                 continue;
             };
-            let weight = known.weight * likeness;
             mass += known.weight * known.weight;
             for doc in &known.docs {
                 if let Some(dot) = dots.get_mut(*doc) {
-                    *dot += weight * known.weight;
+                    *dot += sure * known.weight * known.weight;
                 }
             }
         }
-        let doubt = DOUBT * self.greatest * self.greatest;
-        let mut scores = vec![0.0; self.entries.len()];
-        if mass <= 0.0 {
-            return scores;
-        }
+        let said = folded(message);
+        let mut scores: Vec<f64> = self.entries.iter().map(|e| if e.said.contains(&said) { 1.0 } else { 0.0 }).collect();
         for (doc, dot) in self.docs.iter().zip(dots) {
             if dot > 0.0
                 && doc.mass > 0.0
                 && let Some(score) = scores.get_mut(doc.entry)
             {
                 let cosine = dot / (mass * doc.mass).sqrt();
-                *score = f64::max(*score, (cosine * dot / (dot + doubt)).min(1.0));
+                *score = f64::max(*score, (cosine * dot / (dot + DOUBT)).min(1.0));
             }
         }
         scores
     }
+}
 
-    /// The known word most like one that no trigger has.
-    fn mistyped(&self, word: &str) -> (Option<&Word>, f64) {
-        let pieces = trigrams(word);
-        if word.chars().count() < 4 || is_common(word) {
-            return (None, 0.0);
-        }
-        let mut shared: BTreeMap<&str, usize> = BTreeMap::new();
-        for known in pieces.iter().filter_map(|p| self.pieces.get(p)).flatten() {
-            *shared.entry(known).or_default() += 1;
-        }
-        let mut best: Option<(&str, f64)> = None;
-        for (known, shared) in shared {
-            if known.chars().count() < 4 || is_common(known) {
-                continue;
-            }
-            if known.chars().next() != word.chars().next() || known.len().abs_diff(word.len()) > 3 {
-                continue;
-            }
-            let dice = 2.0 * count(shared) / count(pieces.len() + trigrams(known).len());
-            let likeness = dice.max(strsim::normalized_damerau_levenshtein(word, known) - 0.2);
-            if likeness >= ALIKE && best.is_none_or(|(_, b)| likeness > b) {
-                best = Some((known, likeness));
-            }
-        }
-        best.map_or((None, 0.0), |(known, likeness)| (self.words.get(known), likeness))
-    }
+/// What a word weighs before it is known how rare it is.
+fn plain(word: &str) -> f64 {
+    if is_common(word) && !is_number(word) { COMMON } else { 1.0 }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of words and journeys are small")]

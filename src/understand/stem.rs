@@ -13,6 +13,13 @@ const COMMON: &[&str] = &[
     "please", "thank", "hi", "hello", "hey", "want", "need", "like", "get", "got", "some", "any", "just", "not", "no", "yes", "what",
     "who", "why", "which", "as", "up", "out", "again", "now", "then", "than", "also", "too", "very", "really", "know", "tell", "let", "make",
     "help", "one", "something", "yet", "already", "still", "more", "much", "many", "because", "someone", "give", "go", "see", "say",
+    "when", "where", "how", "whose", "time", "day", "week", "month", "year", "today", "yesterday", "tomorrow", "tonight", "morning", "evening", "night",
+    "hour", "minute", "moment", "ago", "last", "next", "soon", "long", "longer", "until", "till", "ever", "always", "possible", "able", "possibly", "maybe",
+    "perhaps", "wonder", "happen", "thing", "stuff", "keep", "try", "use", "way", "whole", "kind", "sort", "bit", "lot", "okay", "ok", "well", "sure",
+    "actually", "however", "first", "second", "third", "two", "three", "four", "other", "only", "same", "even", "every", "each", "all", "both", "own",
+    "most", "such", "during", "before", "after", "while", "since", "once", "twice", "rather", "kindly", "sir", "madam", "team", "us", "they", "them",
+    "their", "he", "she", "his", "her", "him", "its", "myself", "yourself", "seem", "look", "think", "believe", "guess", "hope", "wish", "love", "question",
+    "inform", "mean", "exactly", "anything", "everything", "nobody", "anyone", "somebody",
     // German
     "ich", "mein", "meine", "meinen", "meiner", "mir", "mich", "der", "die", "das", "den", "dem", "ein", "eine", "einen", "und", "oder", "ist", "sind", "habe",
     "hat", "kann", "möchte", "will", "bitte", "zu", "von", "für", "mit", "auf", "wie", "wo", "wann", "was", "nicht", "es", "sie",
@@ -29,8 +36,14 @@ pub(super) fn is_common(stem: &str) -> bool {
     stem.chars().count() < 2 || COMMON_STEMS.contains(stem)
 }
 
+/// Words whose last letters are no ending.
+const ENDS_SO: [&str; 6] = ["news", "always", "perhaps", "address", "its", "this"];
+
 /// A word without the commonest endings. Not a true stem, only the same for forms that mean the same.
 pub(super) fn stem(word: &str) -> String {
+    if ENDS_SO.contains(&word) {
+        return word.to_owned();
+    }
     let word = word.strip_suffix("'s").or_else(|| word.strip_suffix('\'')).unwrap_or(word);
     let long = |w: &str, n: usize| w.chars().count() >= n;
     let mut base = word;

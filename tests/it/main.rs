@@ -26,6 +26,7 @@ mod properties;
 mod python;
 mod recovery;
 mod retail;
+mod routing;
 mod sound;
 mod spec;
 mod store;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Answered;
 use crate::engine::event::EventBody;
 use crate::engine::fill::Fills;
-use crate::engine::hear::Heard;
+use crate::engine::hear::{Heard, Wish};
 use crate::engine::turn::{Go, Saying, Turn};
 use crate::expr::Scope;
 use crate::model::Step;
@@ -155,7 +155,7 @@ pub(in crate::engine) fn hear(turn: &mut Turn<'_>, step: &Step, collect: &Collec
     if optional && understand::is_word(understand::Words::Skip, &heard.text, &turn.machine.locale) {
         return Answered::Yes(onward(turn, step, collect, None));
     }
-    let plain = asked.len() == 1 && turn.wish(&heard.text).is_none();
+    let plain = asked.len() == 1 && matches!(turn.wish(&heard.text), Wish::Nothing);
     let fills = turn.fill_from(heard, &asked, plain);
     let Fills { taken, problems, .. } = fills;
     if !taken.is_empty() {
