@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use super::fills::{self, Fills};
 use super::flow::{Bits, Graph, Way};
-use super::parts::{self, Part};
+use super::parts::{self, FREEFORM, Part};
 use super::reads;
-use super::variables::{FREEFORM, Var, Variables};
+use super::variables::{Var, Variables};
 use crate::expr::Root;
 use crate::model::graph::EdgeKind;
 use crate::model::step::{Call, Step, StepKind};
@@ -179,7 +179,7 @@ fn by_way(step: &Step, kind: &EdgeKind, target: Option<&Step>, variables: &Varia
             EdgeKind::Option(_) | EdgeKind::Picked | EdgeKind::Continue | EdgeKind::Outcome(_) => {
                 c.save_as.iter().for_each(|n| push(n, Change::Set));
             }
-            EdgeKind::Freeform => push(&Name::new(FREEFORM), Change::Set),
+            EdgeKind::Freeform => push(&FREEFORM, Change::Set),
             _ => {}
         },
         StepKind::Investigate(i) => {

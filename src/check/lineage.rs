@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use super::flow::Bits;
-use super::parts::{self, Part, Reader, Role};
+use super::parts::{self, Given, Part, Reader, Role};
 use super::variables::{Origin, Var, Variables};
 use crate::expr::{Program, Root};
 use crate::model::action::OwnerRule;
-use crate::model::step::{Call, Confirm, Operand, Step, StepKind};
+use crate::model::step::{Assign, Call, Confirm, Operand, Step};
 use crate::model::{Action, Journey};
 use crate::source::Span;
 use crate::template::Template;
@@ -57,16 +57,7 @@ impl Path {
     /// As an author writes it.
     #[must_use]
     pub fn shown(&self) -> String {
-        let root = match self.root {
-            Root::Variables => "",
-            Root::User => "$user",
-            Root::Outcome => "$outcome",
-            Root::Now => "$now",
-            Root::Conversation => "$conversation",
-            Root::Each => "$each",
-            Root::Response => "$response",
-            Root::Inputs => "$inputs",
-        };
+        let root = if self.root == Root::Variables { "" } else { self.root.dollar() };
         let keys = self.keys.iter().map(|k| &**k);
         let parts: Vec<&str> = std::iter::once(root).chain(keys).filter(|p| !p.is_empty()).collect();
         if parts.is_empty() { "$variables".to_owned() } else { parts.join(".") }
@@ -143,64 +134,32 @@ impl Lineage {
     }
 
     fn step(&mut self, journey: &Journey, variables: &Variables, step: &Step) {
-        match &step.kind {
-            StepKind::Set(all) => {
-                for assign in all {
-                    let Some(value) = &assign.value else { continue };
-                    let Some(var) = variables.var(&assign.name) else { continue };
-                    let mut from = of_operand(value, variables, assign.value_span);
-                    from.retain(|s| s.path.var(variables) != Some(var));
-                    let depends = from.iter().filter_map(|s| s.path.var(variables));
-                    let depends: Vec<Var> = depends.collect();
-                    if let Some(origins) = self.of.get_mut(var) {
-                        origins.from.extend(from.into_iter().map(|s| s.path));
-                        origins.depends.extend(depends);
-                    }
-                }
+        parts::given(step, &mut |name, _, given| {
+            let Some(var) = variables.var(name) else { return };
+            let read_by = |action: &Action, call| of_action(action, call, journey, variables, None, step.span);
+            let sources = match given {
+                Given::Field(..) => return,
+                Given::Computed(assign) => return self.computed(variables, var, assign),
+                Given::Picked(_) | Given::Said | Given::Returned(_) => Vec::new(),
+                Given::Findings(search) => search.using.iter().filter_map(|(a, _)| a.as_ref()).flat_map(|a| read_by(a, None)).collect(),
+                Given::Result(call) | Given::Kept(call) => match &call.action {
+                    Some(action) => read_by(action, Some(call)),
+                    None => return,
+                },
+            };
+            if let Some(origins) = self.of.get_mut(var) {
+                origins.outside = true;
             }
-            StepKind::Action(call) => self.answer(journey, variables, step, call),
-            StepKind::Verify(verify) => self.answer(journey, variables, step, &verify.call),
-            StepKind::Choice(choice) => {
-                self.outside(variables, choice.save_as.as_ref());
-                if choice.freeform {
-                    self.outside(variables, Some(&Name::new(super::variables::FREEFORM)));
-                }
-            }
-            StepKind::Investigate(search) => {
-                self.outside(variables, search.save_as.as_ref());
-                let Some(var) = search.save_as.as_ref().and_then(|n| variables.var(n)) else { return };
-                for action in search.using.iter().filter_map(|(a, _)| a.as_ref()) {
-                    let sources = of_action(action, None, journey, variables, None, step.span);
-                    self.depend(variables, var, &sources);
-                }
-            }
-            StepKind::Run(run) => self.outside(variables, run.save_as.as_ref()),
-            StepKind::Collect(_)
-            | StepKind::Confirm(_)
-            | StepKind::Guide(_)
-            | StepKind::Say(_)
-            | StepKind::If(_)
-            | StepKind::Goto(_)
-            | StepKind::Done(_)
-            | StepKind::Escalate(_)
-            | StepKind::Broken => {}
-        }
+            self.depend(variables, var, &sources);
+        });
     }
 
-    fn outside(&mut self, variables: &Variables, name: Option<&Name>) {
-        if let Some(origins) = name.and_then(|n| variables.var(n)).and_then(|v| self.of.get_mut(v)) {
-            origins.outside = true;
-        }
-    }
-
-    fn answer(&mut self, journey: &Journey, variables: &Variables, step: &Step, call: &Call) {
-        let Some(action) = &call.action else { return };
-        for name in call.save_as.iter().chain(&action.output_datapoint) {
-            self.outside(variables, Some(name));
-            if let Some(var) = variables.var(name) {
-                let sources = of_action(action, Some(call), journey, variables, None, step.span);
-                self.depend(variables, var, &sources);
-            }
+    fn computed(&mut self, variables: &Variables, var: Var, assign: &Assign) {
+        let Some(value) = &assign.value else { return };
+        let from = of_operand(value, variables, assign.value_span);
+        self.depend(variables, var, &from);
+        if let Some(origins) = self.of.get_mut(var) {
+            origins.from.extend(from.into_iter().map(|s| s.path).filter(|p| p.var(variables) != Some(var)));
         }
     }
 

@@ -1,11 +1,16 @@
-//! The expressions and templates of a step, in the order the engine comes to them: one walk that every rule shares.
+//! What a step reads, in the order the engine comes to it, and what it gives to variables: two walks that every rule shares.
+
+use std::sync::LazyLock;
 
 use crate::expr::Program;
 use crate::model::journey::Fallback;
-use crate::model::step::{Call, ChoiceFrom, Field, Operand, Step, StepKind};
+use crate::model::step::{Assign, Call, Choice, ChoiceFrom, Field, Investigate, Operand, Run, Step, StepKind, Verify};
 use crate::source::Span;
 use crate::template::Template;
 use crate::value::Name;
+
+/// The variable that takes what is said freely at a choice.
+pub static FREEFORM: LazyLock<Name> = LazyLock::new(|| Name::new("freeform"));
 
 /// Something that reads.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +61,79 @@ pub enum Role {
     Asking,
     /// What goes along with a hand-over: whatever there is.
     Include,
+}
+
+/// What a step may give a variable.
+#[derive(Debug, Clone, Copy)]
+pub enum Given<'a> {
+    /// A field that it asks for, and whether it cannot be left without it.
+    Field(&'a Field, bool),
+    /// What a call comes to.
+    Result(&'a Call),
+    /// The same, kept by the action itself.
+    Kept(&'a Call),
+    /// Which option was chosen.
+    Picked(&'a Choice),
+    /// What was said in place of an option.
+    Said,
+    /// What was found out.
+    Findings(&'a Investigate),
+    /// What another journey gives back.
+    Returned(&'a Run),
+    /// What a `set` computes.
+    Computed(&'a Assign),
+}
+
+/// Calls `see` for every variable that a step may give a value: what names it, where, and what it gets.
+pub fn given<'a>(step: &'a Step, see: &mut dyn FnMut(&'a Name, Span, Given<'a>)) {
+    let saved = |name: &'a Option<Name>, span: Option<Span>| name.as_ref().zip(span);
+    match &step.kind {
+        StepKind::Collect(c) => {
+            for f in fields(step) {
+                let required = c.any_of.is_empty() && !c.optional.iter().any(|o| o.name == f.name);
+                see(&f.name, f.span, Given::Field(f, required));
+            }
+        }
+        StepKind::Action(call) | StepKind::Verify(Verify { call, .. }) => {
+            if let Some((name, span)) = saved(&call.save_as, call.save_span) {
+                see(name, span, Given::Result(call));
+            }
+            if let Some(name) = call.action.as_ref().and_then(|a| a.output_datapoint.as_ref()) {
+                see(name, call.call_span, Given::Kept(call));
+            }
+        }
+        StepKind::Choice(c) => {
+            if let Some((name, span)) = saved(&c.save_as, c.save_span) {
+                see(name, span, Given::Picked(c));
+            }
+            if c.freeform {
+                see(&FREEFORM, step.span, Given::Said);
+            }
+        }
+        StepKind::Investigate(i) => {
+            if let Some((name, span)) = saved(&i.save_as, i.save_span) {
+                see(name, span, Given::Findings(i));
+            }
+        }
+        StepKind::Run(r) => {
+            if let Some((name, span)) = saved(&r.save_as, r.save_span) {
+                see(name, span, Given::Returned(r));
+            }
+        }
+        StepKind::Set(all) => {
+            for a in all {
+                see(&a.name, a.span, Given::Computed(a));
+            }
+        }
+        StepKind::Confirm(_)
+        | StepKind::Guide(_)
+        | StepKind::Say(_)
+        | StepKind::If(_)
+        | StepKind::Goto(_)
+        | StepKind::Done(_)
+        | StepKind::Escalate(_)
+        | StepKind::Broken => {}
+    }
 }
 
 /// Calls `see` for every part of a step.

@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::flow::{Analysis, Bits, Edge, Graph, Way};
-use super::parts;
+use super::parts::{self, Given};
 use super::variables::{Var, Variables};
 use crate::expr::Root;
 use crate::model::action::{FieldType, RedactPath};
 use crate::model::graph::EdgeKind;
-use crate::model::step::{Call, Operand, Step, StepKind, Verify};
+use crate::model::step::{Call, Operand, Step, StepKind};
 use crate::model::{Action, Journey, Workspace};
 use crate::template::Template;
 use crate::value::{Name, Secrets, Segment};
@@ -125,47 +125,23 @@ impl Secrecy {
 
     /// Calls `see` for what a step assigns, in order, with what of it is sensitive; what it asks for apart.
     pub fn assigned<'s>(&self, step: &'s Step, of: Of<'_>, see: &mut dyn FnMut(&'s Name, Secrets)) {
-        match &step.kind {
-            StepKind::Set(all) => {
-                for assign in all {
-                    see(&assign.name, assign.value.as_ref().map(|v| of_operand(v, of)).unwrap_or_default());
+        parts::given(step, &mut |name, _, given| {
+            let secrets = match given {
+                Given::Field(..) | Given::Said => return,
+                Given::Computed(assign) => assign.value.as_ref().map(|v| of_operand(v, of)),
+                Given::Result(call) | Given::Kept(call) => {
+                    let answer = call.action.as_deref().map(answer);
+                    if call.each.is_some() { answer.map(|a| a.under(None)) } else { answer }
                 }
-            }
-            StepKind::Action(call) | StepKind::Verify(Verify { call, .. }) => {
-                let Some(action) = call.action.as_deref() else { return };
-                let answer = answer(action);
-                let answer = if call.each.is_some() { answer.under(None) } else { answer };
-                for name in call.save_as.iter().chain(&action.output_datapoint) {
-                    see(name, answer.clone());
+                Given::Findings(search) => {
+                    let all = search.using.iter().filter_map(|(a, _)| a.as_deref());
+                    Some(all.fold(Secrets::default(), |all, a| all.join(&answer(a).under(Some(&a.id.to_string())))))
                 }
-            }
-            StepKind::Investigate(search) => {
-                let Some(name) = &search.save_as else { return };
-                let all = search.using.iter().filter_map(|(a, _)| a.as_deref());
-                let all = all.fold(Secrets::default(), |all, a| all.join(&answer(a).under(Some(&a.id.to_string()))));
-                see(name, all);
-            }
-            StepKind::Run(run) => {
-                if let Some(name) = &run.save_as {
-                    let result = run.journey.as_ref().and_then(|j| self.results.get(&j.slug.name));
-                    see(name, result.cloned().unwrap_or_default());
-                }
-            }
-            StepKind::Choice(choice) => {
-                if let Some(name) = &choice.save_as {
-                    see(name, Secrets::default());
-                }
-            }
-            StepKind::Collect(_)
-            | StepKind::Confirm(_)
-            | StepKind::Guide(_)
-            | StepKind::Say(_)
-            | StepKind::If(_)
-            | StepKind::Goto(_)
-            | StepKind::Done(_)
-            | StepKind::Escalate(_)
-            | StepKind::Broken => {}
-        }
+                Given::Returned(run) => run.journey.as_ref().and_then(|j| self.results.get(&j.slug.name)).cloned(),
+                Given::Picked(_) => None,
+            };
+            see(name, secrets.unwrap_or_default());
+        });
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::parts;
-use super::variables::{FREEFORM, Var, Variables};
+use super::parts::{self, Given};
+use super::variables::{Var, Variables};
 use crate::expr::{Record, Root, Type, TypeEnv};
 use crate::model::action::FieldType;
-use crate::model::datapoint::DatapointType;
-use crate::model::step::{Call, Choice, Operand, Run, Step, StepKind};
+use crate::model::datapoint::{Datapoint, DatapointType};
+use crate::model::step::{Operand, Run, StepKind};
 use crate::model::{Action, Journey};
 use crate::value::{Json, Name};
 
@@ -45,10 +45,14 @@ impl<'a> Types<'a> {
         for pass in 0..2 {
             found = Self { variables, of: vec![None; variables.len()] };
             for input in &journey.inputs {
-                found.join(&input.name, of_datapoint(&input.datapoint.kind));
+                found.join(&input.name, of_datapoint(&input.datapoint));
             }
             for step in &journey.steps {
-                found.step(step, &types, pass > 0);
+                parts::given(step, &mut |name, _, given| {
+                    if let Some(of) = of_given(given, &types, pass > 0) {
+                        found.join(name, of);
+                    }
+                });
             }
             types.of.clone_from(&found.of);
         }
@@ -65,64 +69,6 @@ impl<'a> Types<'a> {
     #[must_use]
     pub fn env(&self) -> Env<'_> {
         Env { types: self, each: None, answers: None }
-    }
-
-    fn step(&mut self, step: &Step, known: &Self, computed: bool) {
-        match &step.kind {
-            StepKind::Collect(_) => {
-                for f in parts::fields(step) {
-                    self.join(&f.name, of_datapoint(&f.datapoint.kind));
-                }
-            }
-            StepKind::Action(call) => self.call(call),
-            StepKind::Verify(v) => self.call(&v.call),
-            StepKind::Choice(c) => self.choice(c),
-            StepKind::Investigate(i) => {
-                if let Some(name) = &i.save_as {
-                    self.join(name, Type::Any);
-                }
-            }
-            StepKind::Run(run) => {
-                if let Some(name) = &run.save_as {
-                    self.join(name, of_results(run));
-                }
-            }
-            StepKind::Set(all) => {
-                for a in all {
-                    if let Some(value) = &a.value {
-                        let env = known.env();
-                        self.join(&a.name, if computed { of_operand(value, &env) } else { Type::Any });
-                    }
-                }
-            }
-            StepKind::Confirm(_)
-            | StepKind::Guide(_)
-            | StepKind::Say(_)
-            | StepKind::If(_)
-            | StepKind::Goto(_)
-            | StepKind::Done(_)
-            | StepKind::Escalate(_)
-            | StepKind::Broken => {}
-        }
-    }
-
-    fn call(&mut self, call: &Call) {
-        let result = call.action.as_ref().map_or(Type::Any, |a| of_result(a));
-        if let Some(name) = call.action.as_ref().and_then(|a| a.output_datapoint.as_ref()) {
-            self.join(name, Type::Any);
-        }
-        if let Some(name) = &call.save_as {
-            self.join(name, if call.each.is_some() { Type::List(Arc::new(result)) } else { result });
-        }
-    }
-
-    fn choice(&mut self, choice: &Choice) {
-        let Some(name) = &choice.save_as else { return };
-        let ids: Arc<[Arc<str>]> = choice.options.iter().map(|o| Arc::clone(&o.id.shown)).collect();
-        self.join(name, if choice.from.is_none() { Type::OneOf(ids) } else { Type::Text });
-        if choice.freeform {
-            self.join(&Name::new(FREEFORM), Type::Text);
-        }
     }
 
     fn join(&mut self, name: &Name, new: Type) {
@@ -246,8 +192,30 @@ fn of_json(json: &Json) -> Type {
     }
 }
 
-fn of_datapoint(kind: &DatapointType) -> Type {
-    match kind {
+/// The type of what a step gives a variable; what is computed is known once the other variables are.
+fn of_given(given: Given<'_>, known: &Types<'_>, computed: bool) -> Option<Type> {
+    Some(match given {
+        Given::Field(field, _) => of_datapoint(&field.datapoint),
+        Given::Result(call) => {
+            let result = call.action.as_ref().map_or(Type::Any, |a| of_result(a));
+            if call.each.is_some() { Type::List(Arc::new(result)) } else { result }
+        }
+        Given::Picked(choice) if choice.from.is_none() => Type::OneOf(choice.options.iter().map(|o| Arc::clone(&o.id.shown)).collect()),
+        Given::Picked(_) | Given::Said => Type::Text,
+        Given::Kept(_) | Given::Findings(_) => Type::Any,
+        Given::Returned(run) => of_results(run),
+        Given::Computed(assign) => {
+            let value = assign.value.as_ref()?;
+            if computed { of_operand(value, &known.env()) } else { Type::Any }
+        }
+    })
+}
+
+fn of_datapoint(datapoint: &Datapoint) -> Type {
+    if datapoint.unread {
+        return Type::Any;
+    }
+    match &datapoint.kind {
         DatapointType::String | DatapointType::Email | DatapointType::Phone | DatapointType::Date => Type::Text,
         DatapointType::Number => Type::Number,
         DatapointType::Boolean => Type::Bool,

@@ -2,9 +2,8 @@
 
 use indexmap::IndexMap;
 
-use super::parts;
+use super::parts::{self, Given};
 use crate::model::Journey;
-use crate::model::step::{Call, Step, StepKind};
 use crate::source::Span;
 use crate::value::Name;
 
@@ -30,9 +29,6 @@ pub enum Origin {
 #[derive(Debug, Default)]
 pub struct Variables(IndexMap<Name, Vec<(Origin, Span)>>);
 
-/// The variable that takes what is said freely at a choice.
-pub const FREEFORM: &str = "freeform";
-
 impl Variables {
     /// Finds them.
     #[must_use]
@@ -42,7 +38,15 @@ impl Variables {
             found.add(&input.name, Origin::Input, input.span);
         }
         for step in &journey.steps {
-            found.step(step);
+            parts::given(step, &mut |name, span, given| {
+                let origin = match given {
+                    Given::Field(_, true) => Origin::Field,
+                    Given::Field(_, false) => Origin::OptionalField,
+                    Given::Kept(_) | Given::Said => Origin::Engine,
+                    Given::Result(_) | Given::Picked(_) | Given::Findings(_) | Given::Returned(_) | Given::Computed(_) => Origin::Named,
+                };
+                found.add(name, origin, span);
+            });
         }
         found
     }
@@ -86,53 +90,6 @@ impl Variables {
     #[must_use]
     pub fn has(&self, var: Var, origin: Origin) -> bool {
         self.origins(var).iter().any(|(o, _)| *o == origin)
-    }
-
-    fn step(&mut self, step: &Step) {
-        match &step.kind {
-            StepKind::Collect(c) => {
-                for f in parts::fields(step) {
-                    let optional = c.optional.iter().any(|o| o.name == f.name) || !c.any_of.is_empty();
-                    self.add(&f.name, if optional { Origin::OptionalField } else { Origin::Field }, f.span);
-                }
-            }
-            StepKind::Action(call) => self.call(call),
-            StepKind::Verify(v) => self.call(&v.call),
-            StepKind::Choice(c) => {
-                self.saved(c.save_as.as_ref(), c.save_span);
-                if c.freeform {
-                    self.add(&Name::new(FREEFORM), Origin::Engine, step.span);
-                }
-            }
-            StepKind::Investigate(i) => self.saved(i.save_as.as_ref(), i.save_span),
-            StepKind::Run(r) => self.saved(r.save_as.as_ref(), r.save_span),
-            StepKind::Set(all) => {
-                for a in all {
-                    self.add(&a.name, Origin::Named, a.span);
-                }
-            }
-            StepKind::Confirm(_)
-            | StepKind::Guide(_)
-            | StepKind::Say(_)
-            | StepKind::If(_)
-            | StepKind::Goto(_)
-            | StepKind::Done(_)
-            | StepKind::Escalate(_)
-            | StepKind::Broken => {}
-        }
-    }
-
-    fn call(&mut self, call: &Call) {
-        self.saved(call.save_as.as_ref(), call.save_span);
-        if let Some(name) = call.action.as_ref().and_then(|a| a.output_datapoint.as_ref()) {
-            self.add(name, Origin::Engine, call.call_span);
-        }
-    }
-
-    fn saved(&mut self, name: Option<&Name>, span: Option<Span>) {
-        if let (Some(name), Some(span)) = (name, span) {
-            self.add(name, Origin::Named, span);
-        }
     }
 
     fn add(&mut self, name: &Name, origin: Origin, span: Span) {

@@ -89,7 +89,7 @@ impl Turn<'_> {
             return AuthorsKey::Unwritten;
         };
         if let Some(read) = template.reads().iter().find(|r| is_vacant(r, view)) {
-            let path = std::iter::once(super::scope::root_name(read.root)).chain(read.keys.iter().map(|k| &**k));
+            let path = std::iter::once(read.root.dollar()).chain(read.keys.iter().map(|k| &**k));
             return AuthorsKey::Incomplete(path.collect::<Vec<_>>().join(".").into());
         }
         let text = match template.render(view, Undefined::Error) {

@@ -139,6 +139,20 @@ pub struct CallFailure {
     pub retry_after_ms: Option<u64>,
 }
 
+impl CallFailure {
+    /// Whoever sent it is gone, and with them the answer.
+    #[must_use]
+    pub fn sender_gone() -> Self {
+        Self {
+            kind: ErrorKind::Timeout,
+            code: "sender_gone".into(),
+            sent: true,
+            detail: "whoever sent it is gone".into(),
+            retry_after_ms: None,
+        }
+    }
+}
+
 /// What one conversation cannot know: taken in the transaction of the events, within a tenant.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -10,7 +10,7 @@ use super::state::{Flight, State};
 use super::steps::{self, Answered, choice, collect, confirm, guide, investigate};
 use super::turn::{Go, Turn};
 use crate::engine::effect::{CallFailure, CallResult, Claim, EffectId};
-use crate::model::action::{Effects, ErrorKind, Idempotency};
+use crate::model::action::{Effects, Idempotency};
 use crate::model::step::StepKind;
 use crate::supervise::Origin;
 use crate::understand::{Words, is_word, normalise};
@@ -276,14 +276,7 @@ impl Turn<'_> {
     fn take_over_effect(&mut self, effect: &EffectId) -> Go {
         let flight = self.state.flight.clone().filter(|f| f.effect.as_ref() == Some(effect) && f.result.is_none());
         let Some(flight) = flight else { return Go::Wait };
-        let failure = CallFailure {
-            kind: ErrorKind::Timeout,
-            code: "sender_gone".into(),
-            sent: true,
-            detail: "whoever sent it is gone".into(),
-            retry_after_ms: None,
-        };
-        let gone = CallResult::Failed(failure);
+        let gone = CallResult::Failed(CallFailure::sender_gone());
         let Some(action) = self.action_in_flight(&flight) else { return self.result(effect, gone) };
         let safe = action.effects == Effects::Read || action.settings.idempotency == Idempotency::Key;
         if !safe || flight.attempt > action.settings.retries.saturating_add(1) {

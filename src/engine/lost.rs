@@ -8,7 +8,6 @@ use super::effect::{CallFailure, CallResult};
 use super::event::{Class, Ended, EventBody, Lost};
 use super::state::{Flight, Run};
 use super::turn::{Go, Turn};
-use crate::model::action::ErrorKind;
 use crate::model::{Next, StepKey};
 use crate::value::Name;
 
@@ -66,14 +65,7 @@ impl Turn<'_> {
         let sent = write.effect.clone().filter(|_| write.result.is_none());
         // A read that was to settle it stands before it, and its doubt is known already.
         let Some(effect) = sent.filter(|e| self.state.flight.as_ref().is_some_and(|f| f.effect.as_ref() == Some(e))) else { return };
-        let failure = CallFailure {
-            kind: ErrorKind::Timeout,
-            code: "sender_gone".into(),
-            sent: true,
-            detail: "whoever sent it is gone".into(),
-            retry_after_ms: None,
-        };
-        self.finish(None, &effect, CallResult::Failed(failure), Some(Class::InDoubt), false);
+        self.finish(None, &effect, CallResult::Failed(CallFailure::sender_gone()), Some(Class::InDoubt), false);
     }
 
     /// Where the top run, or one that called it, has to go on. A write that was started is never passed a second time.

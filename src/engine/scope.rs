@@ -117,7 +117,7 @@ impl Scope for View<'_> {
     fn member(&self, root: Root, key: &str) -> Option<Node<'_>> {
         if let Some((path, value)) = self.replaced
             && let [r, k] = path
-            && **r == *root_name(root)
+            && **r == *root.dollar()
             && **k == *key
         {
             return Some(Node { json: &value.json, taint: &value.taint });
@@ -197,20 +197,6 @@ impl View<'_> {
     }
 }
 
-/// A root as a path of [`Source`] begins with it.
-pub(super) fn root_name(root: Root) -> &'static str {
-    match root {
-        Root::User => "$user",
-        Root::Variables => "$variables",
-        Root::Outcome => "$outcome",
-        Root::Now => "$now",
-        Root::Conversation => "$conversation",
-        Root::Each => "$each",
-        Root::Response => "$response",
-        Root::Inputs => "$inputs",
-    }
-}
-
 /// What reads come to as sources: variables with their versions, roots as they are.
 pub(super) fn sources<'r>(reads: impl IntoIterator<Item = &'r Read>, variables: &Variables) -> Vec<Source> {
     let mut found: Vec<Source> = Vec::new();
@@ -229,8 +215,8 @@ pub(super) fn sources<'r>(reads: impl IntoIterator<Item = &'r Read>, variables: 
             // What `each` and `inputs` hold was read where they were made.
             (Root::Each | Root::Inputs | Root::Response, _) => {}
             (root, _) => {
-                let path = std::iter::once(Arc::from(root_name(root))).chain(read.keys.iter().cloned()).collect();
-                push(&mut found, Source { path, seq: variables.seq(root_name(root)) });
+                let path = std::iter::once(Arc::from(root.dollar())).chain(read.keys.iter().cloned()).collect();
+                push(&mut found, Source { path, seq: variables.seq(root.dollar()) });
             }
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::scope::{View, push, root_name, sources};
+use super::scope::{View, push, sources};
 use super::state::State;
 use crate::expr::{Read, Root, Scope};
 use crate::supervise::Source;
@@ -29,7 +29,7 @@ pub(super) fn by(message: &Template, text: &str, state: &State, at: Timestamp) -
         let Some((key, rest)) = read.keys.split_first() else { continue };
         let view = View::top(state, at);
         let whole = view.member(read.root, key).map_or(Json::Null, |n| n.json.clone());
-        let path: [Arc<str>; 2] = [root_name(read.root).into(), key.clone()];
+        let path: [Arc<str>; 2] = [read.root.dollar().into(), key.clone()];
         let differs = |place: &[Arc<str>], other: Json| {
             let Some(other) = replaced(&whole, place, other) else { return false };
             let other = Value { json: Arc::new(other), taint: Taint::default() };

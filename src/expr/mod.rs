@@ -48,6 +48,35 @@ pub enum Root {
     Inputs,
 }
 
+impl Root {
+    /// With its `$`.
+    #[must_use]
+    pub const fn dollar(self) -> &'static str {
+        match self {
+            Self::User => "$user",
+            Self::Variables => "$variables",
+            Self::Outcome => "$outcome",
+            Self::Now => "$now",
+            Self::Conversation => "$conversation",
+            Self::Each => "$each",
+            Self::Response => "$response",
+            Self::Inputs => "$inputs",
+        }
+    }
+
+    /// Without it.
+    #[must_use]
+    pub fn bare(self) -> &'static str {
+        self.dollar().trim_start_matches('$')
+    }
+
+    /// As authors write it in an expression.
+    #[must_use]
+    pub fn written(self) -> &'static str {
+        if matches!(self, Self::Response | Self::Inputs) { self.bare() } else { self.dollar() }
+    }
+}
+
 /// A borrowed value and what of it is sensitive.
 #[derive(Debug, Clone, Copy)]
 pub struct Node<'a> {

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use super::Root;
 use super::ast::{Expr, Kind, Literal, Op, OpKind, Operator, Snippet};
 use super::lex;
 
@@ -77,7 +76,7 @@ fn expr(out: &mut String, e: &Expr, least: Tie) {
     match &e.kind {
         Kind::Error => out.push_str("<error>"),
         Kind::Literal(l) => literal(out, l),
-        Kind::Root(root) => out.push_str(root_name(*root)),
+        Kind::Root(root) => out.push_str(root.written()),
         Kind::Local(_, name) => out.push_str(name),
         Kind::List(items) => listed(out, "[", items, "]"),
         Kind::Map(entries) => {
@@ -207,18 +206,4 @@ pub(super) fn text(out: &mut String, text: &str) {
         };
     }
     out.push('\'');
-}
-
-/// A root as authors write it.
-pub(super) fn root_name(root: Root) -> &'static str {
-    match root {
-        Root::User => "$user",
-        Root::Variables => "$variables",
-        Root::Outcome => "$outcome",
-        Root::Now => "$now",
-        Root::Conversation => "$conversation",
-        Root::Each => "$each",
-        Root::Response => "response",
-        Root::Inputs => "inputs",
-    }
 }

@@ -258,7 +258,7 @@ impl Walk<'_> {
     fn root_member(&mut self, root: Root, key: &str, at: At) -> Type {
         self.env.member(root, key).unwrap_or_else(|| {
             let members = self.env.members(root);
-            self.unknown(print::root_name(root), key, &members, at)
+            self.unknown(root.written(), key, &members, at)
         })
     }
 

@@ -17,6 +17,8 @@ pub struct Datapoint {
     pub description: Option<Arc<str>>,
     /// Its type.
     pub kind: DatapointType,
+    /// Whether its type could not be read: nothing is concluded from it then.
+    pub unread: bool,
     /// Whether a value must be.
     pub required: bool,
     /// In characters.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use crate::source::{Code, Severity, Text};
 use crate::value::{Json, Name};
 
@@ -114,6 +116,14 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { instant_steps: 1_000, grant_ttl_s: 900, idle_s: 86_400, body: 1_000_000, response: 5_000_000, turn_ms: 30_000 }
+    }
+}
+
+impl Settings {
+    /// The time zone, or UTC where there is none of that name.
+    #[must_use]
+    pub fn time_zone(&self) -> TimeZone {
+        TimeZone::get(&self.timezone).unwrap_or(TimeZone::UTC)
     }
 }
 

@@ -108,7 +108,7 @@ fn policies(workspace: &Workspace, set: PolicySet) -> Option<Policies> {
     let reads = Reads::of(&files.map(|(_, f)| &*f.text).collect::<Vec<_>>(), workspace);
     let of = |action: &Action| (uid(&names.action, &action.id.to_string()), schema::effects(action));
     let actions = workspace.actions.iter().map(|(key, action)| (key.clone(), of(action))).collect();
-    let timezone = TimeZone::get(&workspace.settings.timezone).unwrap_or(TimeZone::UTC);
+    let timezone = workspace.settings.time_zone();
     Some(Policies { set, reads, names, authorizer: Authorizer::new(), timezone, actions })
 }
 

@@ -13,7 +13,7 @@ use minijinja::machinery::ast::{
     WithBlock,
 };
 
-use super::context::{ROOTS, root_name, root_of};
+use super::context::{ROOTS, root_of};
 use super::environment::{FILTERS, FUNCTIONS, TESTS};
 use crate::expr::{Fault, Read, Root};
 use crate::source::{Code, did_you_mean};
@@ -694,7 +694,7 @@ impl<'t> Walk<'t> {
             let message = format!("unknown root `{name}`");
             match did_you_mean(name, ROOTS) {
                 Some(near) => (message, format!("did you mean `{near}`?")),
-                None => (message, format!("for a variable write `{}.{name}`", root_name(Root::Variables))),
+                None => (message, format!("for a variable write `{}.{name}`", Root::Variables.bare())),
             }
         };
         self.fault(Code::WP0403, place, message, Some(help));

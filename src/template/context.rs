@@ -28,20 +28,6 @@ pub(super) fn root_of(name: &str) -> Option<Root> {
 /// The roots, as did-you-mean offers them.
 pub(super) const ROOTS: [&str; 10] = ["variables", "user", "context", "data", "fields", "outcome", "conversation", "now", "each", "inputs"];
 
-/// How a root is written.
-pub(super) fn root_name(root: Root) -> &'static str {
-    match root {
-        Root::User => "user",
-        Root::Variables => "variables",
-        Root::Outcome => "outcome",
-        Root::Now => "now",
-        Root::Conversation => "conversation",
-        Root::Each => "each",
-        Root::Response => "response",
-        Root::Inputs => "inputs",
-    }
-}
-
 /// Whether sensitive values are shown as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shown {

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use jiff::tz::TimeZone;
 use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, Output, State, UndefinedBehavior, filters, tests};
 
@@ -240,7 +241,6 @@ static BASE: LazyLock<Environment<'static>> = LazyLock::new(|| {
     env.add_filter("trim", paid(Value::from_function(filters::trim)));
     env.add_filter("unique", paid(Value::from_function(filters::unique)));
     env.add_filter("upper", paid(Value::from_function(filters::upper)));
-    env.add_filter("date", paid(Value::from_function(own::date)));
     env.add_filter("mask", paid(Value::from_function(own::mask)));
     env.add_filter("money", paid(Value::from_function(own::money)));
     env.add_filter("pairs", paid(Value::from_function(own::pairs)));
@@ -277,9 +277,12 @@ static BASE: LazyLock<Environment<'static>> = LazyLock::new(|| {
     env
 });
 
-/// An environment that holds one template under the name `t`.
-pub(super) fn compile(text: &str) -> Result<Environment<'static>, Error> {
+/// An environment that holds one template under the name `t`, and shows times as they are in that zone.
+pub(super) fn compile(text: &str, zone: &TimeZone) -> Result<Environment<'static>, Error> {
     let mut env = BASE.clone();
+    let zone = zone.clone();
+    let date = move |value: &Value, format: Option<String>| own::date(value, format, &zone);
+    env.add_filter("date", paid(Value::from_function(date)));
     env.add_template_owned("t", text.to_owned())?;
     Ok(env)
 }

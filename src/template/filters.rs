@@ -1,5 +1,6 @@
 //! Waypost's own filters: `pairs`, `money`, `date`, `mask`, `sentence`.
 
+use jiff::tz::TimeZone;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, ErrorKind};
 
@@ -171,8 +172,8 @@ fn plain_decimal(number: &str) -> Option<String> {
 /// How a date is written without a format.
 const DATE: &str = "%-d %B %Y";
 
-/// A date or a time by a format of `strftime`; without one, `5 January 2026`.
-pub(super) fn date(value: &Value, format: Option<String>) -> Result<String, Error> {
+/// A date or a time by a format of `strftime`; without one, `5 January 2026`. A time in UTC is shown as it is in the zone.
+pub(super) fn date(value: &Value, format: Option<String>, zone: &TimeZone) -> Result<String, Error> {
     if value.is_undefined() || value.is_none() {
         return Ok(String::new());
     }
@@ -180,13 +181,12 @@ pub(super) fn date(value: &Value, format: Option<String>) -> Result<String, Erro
     let Some(text) = value.as_str() else {
         return Err(error(format!("`date` takes a date as text, not {}", kind(value))));
     };
-    formatted(text, format).ok_or_else(|| error("`date` takes a date such as `2026-01-05` or a time such as `2026-01-05T09:00:00Z`"))
+    formatted(text, format, zone).ok_or_else(|| error("`date` takes a date such as `2026-01-05` or a time such as `2026-01-05T09:00:00Z`"))
 }
 
-fn formatted(text: &str, format: &str) -> Option<String> {
+fn formatted(text: &str, format: &str, zone: &TimeZone) -> Option<String> {
     use jiff::fmt::strtime;
     let text = text.trim();
-    // Only what names its zone needs the database of zones, which is slow to open.
     if text.ends_with(']')
         && let Ok(at) = text.parse::<jiff::Zoned>()
     {
@@ -194,9 +194,11 @@ fn formatted(text: &str, format: &str) -> Option<String> {
     }
     let pieces = jiff::fmt::temporal::Pieces::parse(text).ok()?;
     let at = pieces.date().to_datetime(pieces.time().unwrap_or_default());
+    if text.ends_with(['Z', 'z']) {
+        return strtime::format(format, &at.to_zoned(TimeZone::UTC).ok()?.with_time_zone(zone.clone())).ok();
+    }
     match pieces.to_numeric_offset() {
-        Some(offset) => strtime::format(format, &at.to_zoned(jiff::tz::TimeZone::fixed(offset)).ok()?).ok(),
-        None if text.ends_with(['Z', 'z']) => strtime::format(format, &at.to_zoned(jiff::tz::TimeZone::UTC).ok()?).ok(),
+        Some(offset) => strtime::format(format, &at.to_zoned(TimeZone::fixed(offset)).ok()?).ok(),
         None => strtime::format(format, at).ok(),
     }
 }
@@ -208,7 +210,7 @@ pub(super) fn constant_fault(filter: &str, argument: Option<&str>) -> Option<(St
         "money" if !is_currency(argument) => {
             Some((format!("`{argument}` is not a currency"), "write three letters, such as `money(\"EUR\")`".into()))
         }
-        "date" if formatted("2026-01-05T09:00:00Z", argument).is_none() => {
+        "date" if formatted("2026-01-05T09:00:00Z", argument, &TimeZone::UTC).is_none() => {
             Some((format!("`{argument}` is not a date format"), "write it as strftime does, such as `date(\"%d.%m.%Y\")`".into()))
         }
         _ => None,

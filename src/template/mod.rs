@@ -13,6 +13,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+use jiff::tz::TimeZone;
 use minijinja::value::Value as Jinja;
 use minijinja::{Environment, Error, ErrorKind};
 
@@ -36,6 +37,7 @@ pub struct Template(Arc<Compiled>);
 #[derive(Debug)]
 struct Compiled {
     text: Text,
+    zone: TimeZone,
     /// What is rendered, if it holds no tags.
     constant: Option<Arc<str>>,
     broken: bool,
@@ -92,9 +94,15 @@ pub struct RenderError {
 }
 
 impl Template {
-    /// Compiles; a template with faults (`WP0701`, `WP0403`, `WP0107`) is broken and renders to an error.
+    /// Compiles; a template with faults (`WP0701`, `WP0403`, `WP0107`) is broken and renders to an error. Times are shown in UTC.
     #[must_use]
     pub fn parse(text: Text) -> (Self, Vec<Fault>) {
+        Self::parse_in(text, TimeZone::UTC)
+    }
+
+    /// The same, with times shown as they are in that zone.
+    #[must_use]
+    pub fn parse_in(text: Text, zone: TimeZone) -> (Self, Vec<Fault>) {
         let tags = scan::tags(&text.value);
         let (analysis, faults) = if tags.is_empty() && text.value.len() <= scan::MAX_TEMPLATE {
             (Analysis::default(), Vec::new())
@@ -120,6 +128,7 @@ impl Template {
             sites: analysis.sites,
             emits: analysis.emits,
             text,
+            zone,
             plain: OnceLock::new(),
             sealed: OnceLock::new(),
         };
@@ -169,7 +178,8 @@ impl Template {
         if let Some(text) = &this.constant {
             return Ok(Rendered { text: text.to_string(), ..Rendered::default() });
         }
-        let Some(env) = this.plain.get_or_init(|| if this.broken { None } else { environment::compile(&this.text.value).ok() }) else {
+        let Some(env) = this.plain.get_or_init(|| if this.broken { None } else { environment::compile(&this.text.value, &this.zone).ok() })
+        else {
             return Err(RenderError { message: "the template did not compile".into(), range: 0..this.text.value.len() });
         };
         let frame = Arc::new(Frame::new(&this.slots, scope));
@@ -210,7 +220,7 @@ impl Compiled {
                 let known = s.read.keys.len().min(keys.len());
                 s.read.root == root && s.read.keys.get(..known) == keys.get(..known) && s.proved < keys.len().max(1)
             })?;
-            let path = std::iter::once(context::root_name(root)).chain(keys.iter().map(|k| &**k)).collect::<Vec<_>>().join(".");
+            let path = std::iter::once(root.bare()).chain(keys.iter().map(|k| &**k)).collect::<Vec<_>>().join(".");
             Some((path.into(), unforeseen.read.range.clone()))
         };
         misses.into_iter().filter_map(noted).collect()
@@ -223,7 +233,7 @@ impl Compiled {
         if !sealed.contains(&true) {
             return Ok(());
         }
-        let compile = || self.wrapped().and_then(|text| environment::compile(&text).ok());
+        let compile = || self.wrapped().and_then(|text| environment::compile(&text, &self.zone).ok());
         let Some(env) = self.sealed.get_or_init(compile) else {
             // INVARIANT: what cannot be sealed is treated as sensitive as a whole.
             rendered.tainted = true;
@@ -244,7 +254,7 @@ impl Compiled {
                 Segment::Key(key) => &**key,
                 Segment::Any => "*",
             });
-            let path: Arc<str> = std::iter::once(context::root_name(source.root)).chain(segments).collect::<Vec<_>>().join(".").into();
+            let path: Arc<str> = std::iter::once(source.root.bare()).chain(segments).collect::<Vec<_>>().join(".").into();
             if !rendered.sensitive.contains(&path) {
                 rendered.sensitive.push(path);
             }

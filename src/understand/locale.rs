@@ -27,7 +27,7 @@ impl Locale {
     pub fn new(settings: &Settings) -> Self {
         Self {
             language: settings.locale.clone(),
-            timezone: TimeZone::get(&settings.timezone).unwrap_or(TimeZone::UTC),
+            timezone: settings.time_zone(),
             region: settings.phone_region.to_uppercase().into(),
             words: Arc::new(WordLists::new(&settings.locale, &settings.words)),
         }

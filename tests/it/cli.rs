@@ -406,11 +406,13 @@ fn a_store_is_looked_after() {
 
     let talk = typed(&["chat", &path, "--store", &store, "--conversation", "c-1"], "where is my parcel?\n");
     assert_eq!(talk.status, 0, "{}", talk.err);
+    let beside: Vec<_> = std::fs::read_dir(dir.path()).expect("it can be read").filter_map(|e| Some(e.ok()?.file_name())).collect();
+    assert!(beside.iter().all(|name| !name.to_string_lossy().starts_with("kept.db-")), "{beside:?}");
     let stat = waypost(&["store", "stat", "--store", &store]);
     assert!(stat.status == 0 && stat.out.contains("conversations  1, 1 of which may go on"), "{}{}", stat.out, stat.err);
     let stat = waypost(&["store", "stat", "--store", &store, "--format", "json"]);
     let stat: Value = serde_json::from_str(&stat.out).expect("JSON");
-    assert_eq!((&stat["kind"], &stat["schema"], &stat["conversations"]), (&"sqlite".into(), &1.into(), &1.into()));
+    assert_eq!((&stat["kind"], &stat["schema"], &stat["conversations"]), (&"sqlite".into(), &2.into(), &1.into()));
 
     let copied = waypost(&["store", "backup", &copy, "--store", &store]);
     assert_eq!(copied.status, 0, "{}", copied.err);

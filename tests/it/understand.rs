@@ -163,6 +163,7 @@ fn field(name: &str, kind: DatapointType) -> Datapoint {
         slug: Slug::from_title(name),
         description: None,
         kind,
+        unread: false,
         required: true,
         min_length: None,
         max_length: None,

@@ -156,13 +156,7 @@ pub(in crate::engine) fn change(turn: &mut Turn<'_>, step: &Step, confirm: &Conf
     if let Some(next) = confirm.on_change {
         return Go::via(next, "change");
     }
-    turn.emit(EventBody::Missed);
-    if turn.state.top().map_or(0, |r| r.stand.missed) > REPEATS {
-        return no(turn, confirm);
-    }
-    turn.say("What should it be instead?");
-    put(turn, step, confirm);
-    Go::Wait
+    again(turn, step, confirm, "What should it be instead?")
 }
 
 /// A yes: a grant, and on.
@@ -197,11 +191,16 @@ pub(in crate::engine) fn no(turn: &mut Turn<'_>, confirm: &Confirm) -> Go {
 }
 
 pub(in crate::engine) fn miss(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm) -> Go {
+    again(turn, step, confirm, "Please answer with yes or no.")
+}
+
+/// Says so and puts the question once more, until what is no answer counts as a no.
+fn again(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm, say: &str) -> Go {
     turn.emit(EventBody::Missed);
     if turn.state.top().map_or(0, |r| r.stand.missed) > REPEATS {
         return no(turn, confirm);
     }
-    turn.say("Please answer with yes or no.");
+    turn.say(say);
     put(turn, step, confirm);
     Go::Wait
 }

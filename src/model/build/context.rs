@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use crate::expr::{Fault, Program};
 use crate::model::action::Action;
 use crate::model::step::{Input, Inputs, Operand};
@@ -20,6 +22,8 @@ const MAX_GUESSES: usize = 1_000_000;
 pub struct Context<'s> {
     texts: Vec<&'s str>,
     pub diagnostics: Diagnostics,
+    /// Where times are shown as they are there.
+    pub zone: TimeZone,
     /// How many more names may be compared to guess what was meant.
     guesses: usize,
 }
@@ -58,7 +62,7 @@ fn names_a_root(text: &str) -> bool {
 
 impl<'s> Context<'s> {
     pub fn new(texts: Vec<&'s str>) -> Self {
-        Self { texts, diagnostics: Diagnostics::default(), guesses: MAX_GUESSES }
+        Self { texts, diagnostics: Diagnostics::default(), zone: TimeZone::UTC, guesses: MAX_GUESSES }
     }
 
     pub fn push(&mut self, d: Diagnostic) {
@@ -122,7 +126,7 @@ impl<'s> Context<'s> {
     }
 
     pub fn parse_template(&mut self, text: Text) -> Template {
-        let (template, faults) = Template::parse(text);
+        let (template, faults) = Template::parse_in(text, self.zone.clone());
         if !faults.is_empty() {
             self.faults(&template.text().clone(), faults);
         }

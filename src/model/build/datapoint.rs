@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use regex::{Regex, RegexBuilder};
-
 use super::context::Context;
 use crate::model::datapoint::{Datapoint, DatapointType, Pattern};
 use crate::source::{Code, Diagnostic, Span};
-use crate::syntax::Node;
+use crate::syntax::{Node, keys};
 use crate::value::{Name, Slug};
 
 /// The declared datapoints, with the text of each for digests.
@@ -38,13 +36,21 @@ impl<'s> Datapoints<'s> {
     }
 }
 
+impl Datapoints<'_> {
+    /// What a field is that no file declares: a plain string, unless the file that does could not be read.
+    pub fn undeclared(&self, written: &str, span: Span) -> Datapoint {
+        Datapoint { unread: self.poisoned, ..undeclared(written, span) }
+    }
+}
+
 /// The plain string that an undeclared field is.
-pub fn undeclared(written: &str, span: Span) -> Datapoint {
+fn undeclared(written: &str, span: Span) -> Datapoint {
     Datapoint {
         name: written.replace(['-', '_'], " ").into(),
         slug: Slug::new(written),
         description: None,
         kind: DatapointType::String,
+        unread: false,
         required: false,
         min_length: None,
         max_length: None,
@@ -68,7 +74,11 @@ fn declared(cx: &mut Context<'_>, node: &Node<'_>) -> Option<Datapoint> {
     out.name = Context::str_at(node, "name").unwrap_or_else(|| Arc::clone(&slug.shown));
     out.slug = slug;
     out.description = Context::str_at(node, "description");
-    out.kind = kind(cx, node, node.get("type").and_then(Node::str).unwrap_or("string"));
+    if let Some(written) = node.get("type") {
+        let name = written.str().unwrap_or_default();
+        out.unread = !keys::datapoint::TYPES.contains(&name) || (name == "enum" && node.lacks("values"));
+        out.kind = kind(cx, node, name);
+    }
     out.sensitive = node.get("sensitive").and_then(Node::bool).unwrap_or(false);
     if let Some(v) = node.get("validation") {
         out.required = v.get("required").and_then(Node::bool).unwrap_or(false);
@@ -154,17 +164,7 @@ fn missing(cx: &mut Context<'_>, node: &Node<'_>, key: &str, what: &str, help: &
 }
 
 fn pattern(cx: &mut Context<'_>, node: &Node<'_>) -> Option<Pattern> {
-    let source = node.str()?;
-    let compile = |text: String| RegexBuilder::new(&text).size_limit(1 << 20).build();
-    let bare = source.strip_prefix('^').unwrap_or(source);
-    let bare = bare.strip_suffix('$').filter(|b| !b.ends_with('\\')).unwrap_or(bare);
-    // A half boundary asks only what stands outside the match, so that `#W12` counts as a word too.
-    let built: Result<(Regex, Regex), regex::Error> =
-        compile(format!("^(?:{source})$")).and_then(|whole| Ok((whole, compile(format!(r"\b{{start-half}}(?:{bare})\b{{end-half}}"))?)));
-    if let Ok((whole, inside)) = built {
-        return Some(Pattern { source: source.into(), whole, inside });
-    }
-    let d = Diagnostic::new(Code::WP0104, node.span, format!("`{source}` is no regular expression"));
-    cx.push(d.help("look-around and back-references are not supported; a literal `.` is `\\.`"));
-    None
+    let compiled = Pattern::new(node.str()?);
+    let help = "look-around and back-references are not supported; a literal `.` is `\\.`";
+    compiled.map_err(|why| cx.push(Diagnostic::new(Code::WP0104, node.span, why).help(help))).ok()
 }

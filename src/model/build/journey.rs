@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::SettingsText;
 use super::context::{Context, Seen};
-use super::datapoint::{Datapoints, undeclared};
+use super::datapoint::Datapoints;
 use super::hash::Hasher;
 use super::integration::Integrations;
 use super::runs::{self, RunsTo};
@@ -191,7 +191,7 @@ impl Journeys<'_, '_> {
                 None => d.help(format!("declare it in `datapoints/`: `name: {written}` and `type: string`")),
             });
         }
-        Arc::new(undeclared(written, span))
+        Arc::new(self.datapoints.undeclared(written, span))
     }
 
     fn journey(&mut self, cx: &mut Context<'_>, declared: &Declared<'_, '_>, slug: Slug, span: Span) -> Journey {

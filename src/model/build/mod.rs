@@ -54,6 +54,7 @@ pub fn build_with(mut files: Vec<(String, Arc<str>)>, options: Options) -> (Work
     let mut cx = Context::new(files.iter().map(|(_, text)| &**text).collect());
 
     let (settings, settings_text) = read_settings(&mut cx, &sources, options);
+    cx.zone = settings.time_zone();
     let mut documents = Documents::default();
     let mut allows = Vec::new();
     for (id, file) in sources.files() {
@@ -76,7 +77,8 @@ pub fn build_with(mut files: Vec<(String, Arc<str>)>, options: Options) -> (Work
     let mut assignable: BTreeSet<Name> = declared.iter().flat_map(|d| d.assigned.iter().cloned()).collect();
     let actions = documents.integrations.iter().flat_map(|n| n.get("actions").map(Node::items).unwrap_or_default());
     assignable.extend(actions.filter_map(|a| a.get("output_datapoint").and_then(Context::name)));
-    let mut datapoints = Datapoints { poisoned: documents.broken(Kind::Datapoint), ..Datapoints::default() };
+    let mut datapoints =
+        Datapoints { poisoned: documents.broken(Kind::Datapoint) || documents.broken(Kind::Integration), ..Datapoints::default() };
     for node in &documents.datapoints {
         datapoints.add(&mut cx, node);
     }

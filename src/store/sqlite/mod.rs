@@ -42,8 +42,9 @@ struct Inner {
     path: PathBuf,
     busy: Duration,
     seals: Seals,
-    writer: Writer,
+    /// Gone before the writer: whoever closes the file last tidies up its log, and a reader may not.
     readers: Mutex<Vec<Connection>>,
+    writer: Writer,
 }
 
 impl SqliteStore {
