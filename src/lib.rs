@@ -72,4 +72,8 @@ pub mod driver;
 
 pub mod transcript;
 
+pub mod service;
+
+pub mod api;
+
 pub mod cli;

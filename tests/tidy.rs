@@ -23,6 +23,8 @@ const LAYERS: &[(&str, u32, &[&str])] = &[
     ("outbound", 5, &[]),
     ("driver", 6, &[]),
     ("transcript", 7, &[]),
+    ("service", 7, &[]),
+    ("api", 8, &[]),
     ("cli", 8, &["api", "mcp"]),
 ];
 

@@ -138,7 +138,7 @@ pub fn play(text: &str) {
             }
             _ => {}
         }
-        std::hint::black_box(MACHINE.expects(&talk.state, Actor::Agent));
+        std::hint::black_box(MACHINE.expects(&talk.state, Actor::Agent, &Principal::default()));
     }
     assert_eq!(talk.state, talk.folded, "the live state is the fold of its stored events");
 }

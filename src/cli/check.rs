@@ -124,7 +124,7 @@ fn watch(args: &Args, terminal: &mut Terminal) -> Outcome {
 }
 
 /// Whether a change of that file can change what is found.
-fn matters(path: &Path) -> bool {
+pub(super) fn matters(path: &Path) -> bool {
     let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
     !hidden && path.extension().is_none_or(|e| ["yaml", "yml", "json", "cedar"].iter().any(|known| e.eq_ignore_ascii_case(known)))
 }

@@ -12,6 +12,7 @@ mod explain;
 mod graph;
 mod new;
 mod schema;
+mod serve;
 mod storage;
 mod store;
 mod terminal;
@@ -32,6 +33,7 @@ Examples:
   waypost check shop                    say what is wrong in it, and what to type instead
   waypost chat shop                     talk to its journeys
   waypost test shop                     run its transcripts
+  waypost serve shop                    let agents call them over HTTP
 
 Exit status: 0 fine, 1 findings or failed tests, 2 usage or input and output.";
 
@@ -59,6 +61,7 @@ enum Command {
     Explain(explain::Args),
     Chat(chat::Args),
     Test(test::Args),
+    Serve(serve::Args),
     Audit(audit::Args),
     Store(store::Args),
     Graph(graph::Args),
@@ -125,6 +128,7 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(&args, &mut terminal),
         Command::Chat(args) => chat::run(&args, &mut terminal),
         Command::Test(args) => test::run(&args, &mut terminal),
+        Command::Serve(args) => serve::run(&args, &mut terminal),
         Command::Audit(args) => audit::run(&args, &mut terminal),
         Command::Store(args) => store::run(&args, &mut terminal),
         Command::Graph(args) => graph::run(&args, &mut terminal),

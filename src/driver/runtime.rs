@@ -1,7 +1,7 @@
 //! Runs conversations: every input is loaded, handled and committed, then what it allowed is performed, and each result is an input again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,13 +14,15 @@ use super::clock::{Clock, Entropy, later, new_id, until};
 use super::locks::{Held, Locks};
 use super::perform::Perform;
 use super::texts;
-use super::turn::{DriverError, Turn, TurnResult};
+use super::turn::{DriverError, Sent, Turn, TurnResult};
+use super::versions::Versions;
+use super::watchers::{Watch, Watchers};
 use crate::check::Loaded;
 use crate::engine::effect::{EffectId, Refused};
 use crate::engine::input::Open;
 use crate::engine::{
-    Actor, Answer, CallEffect, CallFailure, CallResult, Claim, Effect, Event, Expects, Input, InputBody, Keys, Machine, Phase, Principal,
-    State, Status, holds,
+    Actor, Answer, CallEffect, CallFailure, CallResult, Claim, Effect, Event, Input, InputBody, Keys, Machine, Phase, Principal, State,
+    Status, holds,
 };
 use crate::model::Workspace;
 use crate::model::action::ErrorKind;
@@ -43,7 +45,7 @@ const STARTED: &str = "started";
 const WAKES: usize = 10_000;
 
 /// Runs conversations over a store and a performer. Clones share everything.
-pub struct Runtime<S, P>(Arc<Inner<S, P>>);
+pub struct Runtime<S, P>(pub(super) Arc<Inner<S, P>>);
 
 impl<S, P> Clone for Runtime<S, P> {
     fn clone(&self) -> Self {
@@ -57,15 +59,14 @@ impl<S, P> std::fmt::Debug for Runtime<S, P> {
     }
 }
 
-struct Inner<S, P> {
-    store: S,
+pub(super) struct Inner<S, P> {
+    pub(super) store: S,
     performer: P,
-    clock: Clock,
+    pub(super) clock: Clock,
     entropy: Entropy,
     keys: Keys,
     audit: Chain,
-    workspace: Arc<Workspace>,
-    versions: RwLock<Versions>,
+    versions: Versions,
     saved: AsyncMutex<Option<Timestamp>>,
     // A turn holds the first until it is answered; each input holds the second from its load to its commit.
     turns: Locks,
@@ -75,13 +76,7 @@ struct Inner<S, P> {
     background: Mutex<BTreeMap<ConversationKey, usize>>,
     landed: Notify,
     timer_set: Notify,
-}
-
-/// The machine, and the versions of the workspace that it knows.
-struct Versions {
-    machine: Arc<Machine>,
-    present: Loaded,
-    older: Vec<Loaded>,
+    watchers: Watchers,
 }
 
 /// A turn under way: whose it is, and where it stands. What follows from its input is told to the same caller, so it has the same actor.
@@ -93,6 +88,7 @@ struct Turning {
     message: Option<(Arc<str>, Arc<str>)>,
     // The name under which it is opened once.
     started: Option<Arc<str>>,
+    at: Option<u64>,
     began: Timestamp,
     standing: Arc<Mutex<TurnResult>>,
 }
@@ -114,17 +110,14 @@ impl<S: Store, P: Perform> Runtime<S, P> {
 
     /// The same, with its randomness and keys from outside: both the same, and the same inputs give the same events.
     pub fn with(loaded: Loaded, store: S, performer: P, clock: Clock, entropy: Entropy, keys: Keys) -> Result<Self, DriverError> {
-        let workspace = loaded.workspace().clone();
-        let machine = Arc::new(Machine::new(loaded.clone(), keys.clone()));
         Ok(Self(Arc::new(Inner {
             store,
             performer,
             clock,
             entropy,
             audit: Chain::new(keys.clone()),
+            versions: Versions::new(loaded, keys.clone()),
             keys,
-            workspace,
-            versions: RwLock::new(Versions { machine, present: loaded, older: Vec::new() }),
             saved: AsyncMutex::default(),
             turns: Locks::default(),
             inputs: Locks::default(),
@@ -133,13 +126,37 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             background: Mutex::default(),
             landed: Notify::new(),
             timer_set: Notify::new(),
+            watchers: Watchers::default(),
         })))
     }
 
-    /// The workspace.
+    /// The workspace, as it is today.
     #[must_use]
-    pub fn workspace(&self) -> &Arc<Workspace> {
-        &self.0.workspace
+    pub fn workspace(&self) -> Arc<Workspace> {
+        self.0.versions.workspace()
+    }
+
+    /// Takes another version of the workspace from the next input on. Runs under way stay on the journeys that they began with; policies,
+    /// limits and settings are the new ones for all.
+    pub async fn reload(&self, loaded: Loaded) -> Result<(), DriverError> {
+        let now = self.0.clock.now();
+        let mut saved = self.0.saved.lock().await;
+        texts::save(&self.0.store, loaded.workspace(), now).await?;
+        self.0.versions.replace(loaded);
+        *saved = Some(now);
+        Ok(())
+    }
+
+    /// Tells of every commit to that conversation that this process makes.
+    #[must_use]
+    pub fn watch(&self, conversation: &ConversationKey) -> Watch {
+        self.0.watchers.watch(conversation)
+    }
+
+    /// The keys of the installation.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.0.keys
     }
 
     /// The store.
@@ -201,22 +218,31 @@ impl<S: Store, P: Perform> Runtime<S, P> {
         message_id: Option<Arc<str>>,
         turn: Turn,
     ) -> Result<TurnResult, DriverError> {
+        self.turn_as(conversation, actor, principal, Sent { id: message_id, ..Sent::default() }, turn).await
+    }
+
+    /// The same, with all that a caller may say of what it sends.
+    pub async fn turn_as(
+        &self,
+        conversation: &ConversationKey,
+        actor: Actor,
+        principal: Principal,
+        sent: Sent,
+        turn: Turn,
+    ) -> Result<TurnResult, DriverError> {
         let held = self.0.turns.lock(conversation).await;
         // The debug form of a turn holds all of it; only its keyed digest is kept.
-        let message = message_id.map(|id| (id, Arc::from(self.0.keys.digest(&[b"turn", format!("{actor:?} {turn:?}").as_bytes()]))));
+        let digest = || self.0.keys.digest(&[b"turn", format!("{actor:?} {turn:?}").as_bytes(), sent.with.as_bytes()]);
+        let message = sent.id.as_ref().map(|id| (id.clone(), Arc::from(digest())));
         if let Some((id, digest)) = &message
             && let Some(reply) = self.0.store.reply(conversation, id, self.0.clock.now()).await?
         {
             if reply.digest != *digest {
                 return Err(DriverError::MessageReused(id.clone()));
             }
-            return Ok(TurnResult { answer: reply.answer, events: Vec::new(), repeated: true });
+            return Ok(TurnResult { answer: reply.answer, repeated: true, ..TurnResult::default() });
         }
-        let body = match turn {
-            Turn::Message(text) => InputBody::Message(text),
-            Turn::Command(command) => InputBody::Command(command),
-        };
-        self.answered(Turning { actor, principal, message, ..self.turning(conversation) }, body, held).await
+        self.answered(Turning { actor, principal, message, at: sent.at, ..self.turning(conversation) }, turn.into(), held).await
     }
 
     /// Wakes the conversations that wanted to be woken by now, and those whose sender is gone; says what came of each.
@@ -269,23 +295,20 @@ impl<S: Store, P: Perform> Runtime<S, P> {
         }
     }
 
-    /// Where a conversation stands: the answer that the last turn would get again.
-    pub async fn present(&self, conversation: &ConversationKey, actor: Actor) -> Result<Answer, DriverError> {
-        let state = self.state(conversation).await?;
-        let machine = self.0.machine(&state).await?;
-        Ok(machine.present(&state, actor, self.0.clock.now()))
-    }
-
-    /// What may come next from that actor.
-    pub async fn expects(&self, conversation: &ConversationKey, actor: Actor) -> Result<Expects, DriverError> {
-        let state = self.state(conversation).await?;
-        Ok(self.0.machine(&state).await?.expects(&state, actor))
-    }
-
-    /// The state of a conversation.
-    pub async fn state(&self, conversation: &ConversationKey) -> Result<State, DriverError> {
-        let (state, ..) = self.0.load(conversation).await?;
-        state.ok_or_else(|| DriverError::NoConversation(conversation.id.clone()))
+    /// Waits until no turn is under way any more, at most so long.
+    pub async fn quiet(&self, limit: Duration) {
+        let all = async {
+            loop {
+                let landed = self.0.landed.notified();
+                if self.0.background().is_empty() {
+                    return;
+                }
+                landed.await;
+            }
+        };
+        if tokio::time::timeout(limit, all).await.is_err() {
+            tracing::warn!("turns are left under way: whoever comes next takes them up");
+        }
     }
 
     /// A turn of the driver's own.
@@ -296,6 +319,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             principal: Principal::default(),
             message: None,
             started: None,
+            at: None,
             began: self.0.clock.now(),
             standing: Arc::default(),
         }
@@ -315,7 +339,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             let _under_way = under_way;
             this.run(&turning, body).await
         });
-        let limit = Duration::from_millis(self.0.workspace.settings.limits.turn_ms);
+        let limit = Duration::from_millis(self.0.versions.workspace().settings.limits.turn_ms);
         match tokio::time::timeout(limit, task).await {
             Ok(Ok(Ok(()))) => Ok(lock(&standing).clone()),
             Ok(Ok(Err(error))) => Err(error),
@@ -368,7 +392,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
             let stepped = self.input(turning, InputBody::TakeOver(effect)).await?;
             self.perform(&turning.key, stepped.effects, &mut calls, &mut ids);
         }
-        let last = later(turning.began, Duration::from_millis(self.workspace.settings.limits.turn_ms));
+        let last = later(turning.began, Duration::from_millis(self.versions.workspace().settings.limits.turn_ms));
         let mut next = Some(body);
         for _ in 0..INPUTS {
             let Some(body) = next.take() else { return Ok(()) };
@@ -446,6 +470,9 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 None if opening.is_some() => State::default(),
                 None => return Err(DriverError::NoConversation(turning.key.id.clone())),
             };
+            if is_sent(&body) && turning.at.is_some_and(|at| at != state.moved()) {
+                return Err(DriverError::Stale);
+            }
             let machine = self.machine(&state).await?;
             let (now, entropy) = (self.clock.now(), self.draw()?);
             let mut refused = Vec::new();
@@ -462,7 +489,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 let progress = machine.handle(&state, input);
                 let after = progress.state;
                 let working = progress.answer.phase == Phase::Working;
-                let result = turning.with(&progress.answer, &progress.events);
+                let result = turning.with(&progress.answer, &progress.events, &after);
                 if progress.events.is_empty() && progress.claims.is_empty() {
                     *lock(&turning.standing) = result;
                     return Ok(Stepped { effects: progress.effects, wake_at: progress.wake_at, working });
@@ -505,6 +532,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
                     Committed::Done { .. } => {
                         self.states.put(&turning.key, after);
                         self.timer_set.notify_one();
+                        self.watchers.tell(&turning.key);
                         *lock(&turning.standing) = result;
                         return Ok(Stepped { effects: progress.effects, wake_at: progress.wake_at, working });
                     }
@@ -535,7 +563,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
         let now = self.clock.now();
         let mut saved = self.saved.lock().await;
         if saved.is_none_or(|at| later(at, SAVE_EVERY) <= now) {
-            texts::save(&self.store, &self.workspace, now).await?;
+            texts::save(&self.store, &self.versions.workspace(), now).await?;
             *saved = Some(now);
         }
         Ok(())
@@ -543,12 +571,12 @@ impl<S: Store, P: Perform> Inner<S, P> {
 
     async fn answered_elsewhere(&self, turning: &Turning, id: &str) -> Result<Stepped, DriverError> {
         let reply = self.store.reply(&turning.key, id, self.clock.now()).await?.ok_or(DriverError::Busy)?;
-        *lock(&turning.standing) = TurnResult { answer: reply.answer, events: Vec::new(), repeated: true };
+        *lock(&turning.standing) = TurnResult { answer: reply.answer, repeated: true, ..TurnResult::default() };
         Ok(Stepped { effects: Vec::new(), wake_at: None, working: false })
     }
 
     /// The state of a conversation, its version and the end of its audit; `None`, 0 and none if there is none.
-    async fn load(&self, key: &ConversationKey) -> Result<(Option<State>, u64, AuditHead), DriverError> {
+    pub(super) async fn load(&self, key: &ConversationKey) -> Result<(Option<State>, u64, AuditHead), DriverError> {
         let known = self.states.get(key);
         let Some(stored) = self.store.load(key, known.as_ref().map_or(0, |s| s.version)).await? else {
             return Ok((None, 0, AuditHead::default()));
@@ -565,8 +593,8 @@ impl<S: Store, P: Perform> Inner<S, P> {
     }
 
     /// The machine, with every version of the workspace that a state is pinned to.
-    async fn machine(&self, state: &State) -> Result<Arc<Machine>, DriverError> {
-        let machine = self.versions.read().unwrap_or_else(PoisonError::into_inner).machine.clone();
+    pub(super) async fn machine(&self, state: &State) -> Result<Arc<Machine>, DriverError> {
+        let machine = self.versions.machine();
         let missing: Vec<_> = state.pinned().filter(|h| !machine.holds(h)).cloned().collect();
         if missing.is_empty() {
             return Ok(machine);
@@ -575,14 +603,10 @@ impl<S: Store, P: Perform> Inner<S, P> {
         for hash in &missing {
             found.push(texts::load(&self.store, hash).await?);
         }
-        let mut versions = self.versions.write().unwrap_or_else(PoisonError::into_inner);
-        versions.older.extend(found);
-        let machine = Machine::new(versions.present.clone(), self.keys.clone());
-        versions.machine = Arc::new(versions.older.iter().fold(machine, Machine::with_older));
-        Ok(versions.machine.clone())
+        Ok(self.versions.add(found))
     }
 
-    fn draw(&self) -> Result<[u8; 32], DriverError> {
+    pub(super) fn draw(&self) -> Result<[u8; 32], DriverError> {
         self.entropy.draw().ok_or(DriverError::Broken("the machine has no randomness to give"))
     }
 
@@ -610,13 +634,14 @@ impl Turning {
     }
 
     /// Where the turn stands after one more input: all that was said, and the rest as it is now.
-    fn with(&self, answer: &Answer, events: &[Event]) -> TurnResult {
+    fn with(&self, answer: &Answer, events: &[Event], state: &State) -> TurnResult {
         let mut result = lock(&self.standing).clone();
         let mut messages = std::mem::take(&mut result.answer.messages);
         messages.extend(answer.messages.iter().cloned());
         let sensitive = result.answer.sensitive || answer.sensitive;
         result.answer = Answer { messages, sensitive, ..answer.clone() };
         result.events.extend(events.iter().cloned());
+        result.state = state.clone();
         result
     }
 }

@@ -1,8 +1,8 @@
-//! What a turn brings, and what comes of it.
+//! What a turn brings, what comes of it, and why it may come to nothing.
 
 use std::sync::Arc;
 
-use crate::engine::{Answer, Command, Event};
+use crate::engine::{Answer, Command, Event, InputBody, State};
 use crate::store::StoreError;
 
 /// What a turn brings.
@@ -14,6 +14,15 @@ pub enum Turn {
     Command(Command),
 }
 
+impl From<Turn> for InputBody {
+    fn from(turn: Turn) -> Self {
+        match turn {
+            Turn::Message(text) => Self::Message(text),
+            Turn::Command(command) => Self::Command(command),
+        }
+    }
+}
+
 /// What came of a turn.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TurnResult {
@@ -21,8 +30,21 @@ pub struct TurnResult {
     pub answer: Answer,
     /// What happened, in order.
     pub events: Vec<Event>,
+    /// Where the conversation stands after it; of a repeated one, nothing.
+    pub state: State,
     /// Whether this is the answer to an earlier turn with the same message id.
     pub repeated: bool,
+}
+
+/// What a caller says of what it sends, beside the thing itself.
+#[derive(Debug, Clone, Default)]
+pub struct Sent {
+    /// Its id: the same id is the same turn.
+    pub id: Option<Arc<str>>,
+    /// A digest of what else came with it: with another, the same id is no repetition.
+    pub with: Arc<str>,
+    /// The version that the caller knows: if it is not the conversation's, nothing is done.
+    pub at: Option<u64>,
 }
 
 /// Why a turn has no answer.
@@ -37,6 +59,9 @@ pub enum DriverError {
     /// The message's id was used for something else.
     #[error("the message id `{0}` was used for another message")]
     MessageReused(Arc<str>),
+    /// The conversation has moved on since the caller saw it.
+    #[error("the conversation has moved on")]
+    Stale,
     /// Others kept committing first.
     #[error("the conversation is busy: somebody else kept changing it")]
     Busy,

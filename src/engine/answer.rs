@@ -21,7 +21,7 @@ pub struct Answer {
     pub errors: Vec<FieldError>,
     /// Why the input was refused; nothing changed then.
     pub refused: Option<Refusal>,
-    /// The conversation's version after the turn.
+    /// The conversation's version after the turn: the one at which it last moved.
     pub at: u64,
     /// Its status.
     pub status: Status,

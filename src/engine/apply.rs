@@ -36,6 +36,11 @@ impl State {
     /// Folds one event in. Total: an event that makes no sense here changes nothing but the version.
     pub fn apply(&mut self, event: &Event) {
         self.version += 1;
+        match event.body.plain() {
+            EventBody::Turn(_) => self.moved_before = std::mem::replace(&mut self.moved, self.version),
+            EventBody::Refused { .. } => self.moved = self.moved_before,
+            _ => self.moved = self.version,
+        }
         self.sensitive |= event.is_sensitive();
         self.fold(&event.body, event.at, self.version);
     }

@@ -256,15 +256,21 @@ pub enum EventBody {
 }
 
 impl EventBody {
+    /// It, also where its sensitive parts are sealed.
+    #[must_use]
+    pub fn plain(&self) -> &Self {
+        match self {
+            Self::Sealed { body, .. } => body,
+            other => other,
+        }
+    }
+
     /// Whether it is part of the transcript: who said what, which journeys ran and how they ended. All that is kept of a conversation
     /// that has ended for good, beside its audit.
     #[must_use]
     pub fn is_transcript(&self) -> bool {
-        if let Self::Sealed { body, .. } = self {
-            return body.is_transcript();
-        }
         matches!(
-            self,
+            self.plain(),
             Self::Turn(_)
                 | Self::Offered { .. }
                 | Self::Began(_)

@@ -6,130 +6,188 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::answer::{Expects, Status};
+use super::event::Held;
 use super::handle::may_send;
-use super::input::Actor;
+use super::hold;
+use super::input::{Actor, Principal};
 use super::machine::{Machine, Plan};
 use super::scope::View;
 use super::state::{Run, State};
 use super::steps::choice;
 use crate::model::action::FieldType;
 use crate::model::step::{Choice, Investigate, StepKind};
-use crate::model::{Action, Datapoint, DatapointType};
+use crate::model::{Action, Datapoint, DatapointType, Journey};
 use crate::value::{Json, Name};
 
-/// The commands that may come next from that actor.
-pub(super) fn expects(machine: &Machine, state: &State, actor: Actor) -> Expects {
-    let mut list = List(Vec::new());
-    all(&mut list, machine, state);
-    list.0.retain(|(name, _)| may_send(actor, name));
-    Expects { commands: list.0 }
+/// Journeys whose fields are told with `start`; of more, only what must be passed in.
+const TOLD: usize = 20;
+
+/// The commands that may come next from that actor, whose credential says more of an operator.
+pub(super) fn expects(machine: &Machine, state: &State, actor: Actor, principal: &Principal) -> Expects {
+    let mut list = List { actor, commands: Vec::new() };
+    all(&mut list, machine, state, principal);
+    Expects { commands: list.commands }
 }
 
-fn all(list: &mut List, machine: &Machine, state: &State) {
-    match state.status {
-        Status::Abandoned => return,
-        Status::Escalated => {
-            list.add("say", &[("text", json!({"type": "string"}), true)]);
-            list.add("hand_back", &[]);
-            return;
-        }
-        Status::Active | Status::Paused | Status::Completed | Status::Cancelled => {}
-    }
-    if state.opened.is_none() || state.flight.is_some() {
+fn all(list: &mut List, machine: &Machine, state: &State, principal: &Principal) {
+    if state.opened.is_none() || state.status == Status::Abandoned {
         return;
     }
+    if state.status != Status::Escalated && state.flight.is_none() {
+        users(list, machine, state);
+    }
+    for (name, approves) in [("approve", true), ("refuse", false)] {
+        let may = |h: &&Held| hold::may_decide(h, list.actor, principal, approves);
+        let ids: Vec<Arc<str>> = state.holds().filter(may).map(|h| h.id.clone()).collect();
+        if !ids.is_empty() {
+            list.add(name, || vec![("hold", json!({"enum": ids}), true), ("note", text(), false)]);
+        }
+    }
+    if state.status == Status::Escalated {
+        list.add("say", || vec![("text", text(), true)]);
+        list.add("hand_back", Vec::new);
+    }
+    if !state.taken {
+        list.add("take_over", Vec::new);
+    }
+}
+
+/// What is for the user, or for whoever stands in for them.
+fn users(list: &mut List, machine: &Machine, state: &State) {
     if let Some((run, plan)) = state.top().and_then(|r| Some((r, machine.plan(r)?))) {
         if run.paused {
-            list.add("resume", &[]);
+            list.add("resume", Vec::new);
         } else if run.stand.waits {
             step(list, machine, state, run, plan);
         }
-        list.add("cancel", &[]);
+        list.add("cancel", Vec::new);
     } else if !state.offered.is_empty() {
-        let ids: Vec<&Arc<str>> = state.offered.iter().map(|o| &o.id).collect();
-        list.add("choose", &[("option", json!({"enum": ids}), true)]);
-    }
-    for hold in state.holds() {
-        for name in ["approve", "refuse"] {
-            list.add(name, &[("hold", json!({"const": hold.id}), true), ("note", json!({"type": "string"}), false)]);
-        }
+        let ids = || json!({"enum": state.offered.iter().map(|o| &o.id).collect::<Vec<_>>()});
+        list.add("choose", || vec![("option", ids(), true)]);
     }
     start(list, machine, state);
     let asked = state.top().filter(|r| r.stand.waits && r.stand.question.is_some());
-    let text = json!({"type": "string"});
-    list.add(
-        "said",
-        &[("text", text.clone(), true), ("message_id", text, true), ("question", asked.map_or(json!(null), |r| question(r)), false)],
-    );
-    list.add("handoff", &[("reason", json!({"type": "string"}), false)]);
-    list.add("take_over", &[]);
+    list.add("said", || {
+        let id = json!({"type": "string", "minLength": 1});
+        let question = asked.map(|r| ("question", question(r), false));
+        [("text", text(), true), ("message_id", id, true)].into_iter().chain(question).collect()
+    });
+    list.add("handoff", || vec![("reason", text(), false)]);
 }
 
-struct List(Vec<(Arc<str>, Json)>);
+fn text() -> Json {
+    json!({"type": "string"})
+}
+
+/// Keys of a body, each with its schema and whether it must be there.
+type Keys = Vec<(&'static str, Json, bool)>;
+
+struct List {
+    actor: Actor,
+    commands: Vec<(Arc<str>, Json)>,
+}
 
 impl List {
-    fn add(&mut self, name: &str, keys: &[(&str, Json, bool)]) {
-        let mut properties = serde_json::Map::new();
-        properties.insert("type".into(), json!({"const": name}));
-        let mut required = vec![json!("type")];
-        for (key, schema, must) in keys {
-            properties.insert((*key).into(), schema.clone());
-            if *must {
-                required.push(json!(key));
-            }
+    /// Adds a command, if this actor may send it at all.
+    fn add(&mut self, name: &str, keys: impl FnOnce() -> Keys) {
+        if may_send(self.actor, name) {
+            self.commands.push((name.into(), body(name, keys())));
         }
-        let schema = json!({
-            "type": "object",
-            "properties": properties,
-            "required": required,
-            "additionalProperties": false,
-        });
-        self.0.push((name.into(), schema));
     }
+}
+
+fn body(name: &str, keys: Keys) -> Json {
+    let mut properties = serde_json::Map::new();
+    properties.insert("type".into(), json!({"const": name}));
+    let mut required = vec![json!("type")];
+    for (key, schema, must) in keys {
+        properties.insert(key.into(), schema);
+        if must {
+            required.push(json!(key));
+        }
+    }
+    json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
 }
 
 fn start(list: &mut List, machine: &Machine, state: &State) {
-    let journeys = machine.workspace.journeys.values();
-    let open = |n: &Name| state.runs.iter().any(|r| r.journey == *n);
-    let slugs: Vec<&Arc<str>> =
-        journeys.filter(|j| j.trigger.is_some() && !j.callable && !open(&j.slug.name)).map(|j| &j.slug.shown).collect();
-    if !slugs.is_empty() {
-        list.add("start", &[("journey", json!({"enum": slugs}), true), ("variables", json!({"type": "object"}), false)]);
+    if !may_send(list.actor, "start") || state.runs.len() >= super::walk::DEPTH {
+        return;
     }
+    let view = View::new(state, None, state.last_at);
+    let open = |n: &Name| state.runs.iter().any(|r| r.journey == *n);
+    let is_for = |j: &Journey| j.trigger.as_ref().is_some_and(|t| t.requires.iter().all(|r| r.test(&view).unwrap_or(false)));
+    let journeys = machine.workspace.journeys.values().filter(|j| !j.callable && !open(&j.slug.name) && is_for(j));
+    let journeys: Vec<&Arc<Journey>> = journeys.collect();
+    let told = journeys.len() <= TOLD;
+    let mut bodies = Vec::new();
+    let mut plain: Vec<&Arc<str>> = Vec::new();
+    for journey in journeys {
+        let needs = journey.inputs.iter().any(|i| i.required);
+        match machine.plan_of(journey) {
+            Some(plan) if told || needs => bodies.push(starts(plan)),
+            _ => plain.push(&journey.slug.shown),
+        }
+    }
+    if !plain.is_empty() {
+        bodies.push(body("start", vec![("journey", json!({"enum": plain}), true)]));
+    }
+    match bodies.len() {
+        0 => {}
+        1 => list.commands.extend(bodies.pop().map(|b| ("start".into(), b))),
+        _ => list.commands.push(("start".into(), json!({"oneOf": bodies}))),
+    }
+}
+
+/// The start of one journey, with what may be said at once.
+fn starts(plan: &Plan) -> Json {
+    let journey = &plan.journey;
+    let mut properties = serde_json::Map::new();
+    let inputs = journey.inputs.iter().filter(|i| i.from_caller).map(|i| (&i.name, &i.datapoint));
+    for (name, datapoint) in plan.fields.iter().map(|(n, d, _)| (n, d)).chain(inputs) {
+        properties.entry(name.to_string()).or_insert_with(|| field_schema(datapoint));
+    }
+    let required: Vec<String> = journey.inputs.iter().filter(|i| i.required).map(|i| i.name.to_string()).collect();
+    let must = !required.is_empty();
+    let variables = json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
+    body(
+        "start",
+        vec![("journey", json!({"const": journey.slug.shown, "description": journey.name}), true), ("variables", variables, must)],
+    )
 }
 
 fn step(list: &mut List, machine: &Machine, state: &State, run: &Run, plan: &Plan) {
     let Some((_, step)) = run.at.as_ref().and_then(|at| plan.journey.step_by_key(at)) else { return };
-    match &step.kind {
-        StepKind::Collect(step) => {
-            let open = fields(machine, state, |run, name| !run.variables.set.contains_key(name));
-            if let Some(mut schema) = open {
-                // What may be left out is left out by `null`.
-                for field in &step.optional {
-                    if let Some(of) = schema.pointer_mut(&format!("/properties/{}", field.name)) {
-                        *of = json!({"anyOf": [of.take(), {"type": "null"}]});
-                    }
+    // Where nothing is missing, values are given anew.
+    let open = fields(machine, state, |run, name| !run.variables.set.contains_key(name));
+    if let Some(mut schema) = open.or_else(|| fields(machine, state, is_correctable)) {
+        if let StepKind::Collect(step) = &step.kind {
+            // What may be left out is left out by `null`.
+            for field in &step.optional {
+                if let Some(of) = schema.pointer_mut(&format!("/properties/{}", field.name)) {
+                    *of = json!({"anyOf": [of.take(), {"type": "null"}]});
                 }
-                list.add("fill", &[("values", schema, true)]);
             }
         }
+        list.add("fill", || vec![("values", schema, true)]);
+    }
+    match &step.kind {
         StepKind::Choice(step) => choose(list, step, run, &View::new(state, Some(run), state.last_at)),
         StepKind::Confirm(_) => {
-            list.add("confirm", &[("question", question(run), false)]);
-            list.add("reject", &[("question", question(run), false)]);
-            let values = fields(machine, state, is_correctable).unwrap_or_else(|| json!({"type": "object", "maxProperties": 0}));
-            list.add("change", &[("values", values, false)]);
+            list.add("confirm", || vec![("question", question(run), false)]);
+            list.add("reject", || vec![("question", question(run), false)]);
+            let values = || fields(machine, state, is_correctable).unwrap_or_else(|| json!({"type": "object", "maxProperties": 0}));
+            list.add("change", || vec![("values", values(), false)]);
         }
         StepKind::Guide(_) => {
             for name in ["next", "back", "stuck"] {
-                list.add(name, &[]);
+                list.add(name, Vec::new);
             }
         }
-        StepKind::Investigate(search) => investigate(list, search, run),
+        StepKind::Investigate(search) => investigate(list, search),
         _ => {}
     }
     if let Some(schema) = fields(machine, state, is_correctable) {
-        list.add("correct", &[("values", schema, true)]);
+        list.add("correct", || vec![("values", schema, true)]);
     }
 }
 
@@ -144,17 +202,17 @@ fn question(run: &Run) -> Json {
 fn choose(list: &mut List, step: &Choice, run: &Run, view: &View<'_>) {
     let options = choice::options(step, &run.stand.options, view);
     let ids: Vec<Arc<str>> = options.into_iter().map(|o| o.id).collect();
-    list.add("choose", &[("option", json!({"enum": ids}), true)]);
+    list.add("choose", || vec![("option", json!({"enum": ids}), true)]);
 }
 
-fn investigate(list: &mut List, search: &Investigate, run: &Run) {
-    if run.stand.calls < search.max_calls {
+fn investigate(list: &mut List, search: &Investigate) {
+    if may_send(list.actor, "read") {
+        // Past `max_calls` a read is still heard: it leads to the fallback.
         let reads: Vec<Json> = search.using.iter().filter_map(|(a, _)| a.as_ref()).map(|a| read(a)).collect();
-        let body = json!({"oneOf": reads});
-        list.0.push(("read".into(), body));
+        list.commands.push(("read".into(), json!({"oneOf": reads})));
     }
     let names: Vec<&Arc<str>> = search.findings.iter().map(|b| &b.name.shown).collect();
-    list.add("finding", &[("name", json!({"enum": names, "description": search.goal}), true)]);
+    list.add("finding", || vec![("name", json!({"enum": names, "description": search.goal}), true)]);
 }
 
 fn read(action: &Action) -> Json {
@@ -162,16 +220,10 @@ fn read(action: &Action) -> Json {
     for field in &action.inputs {
         properties.insert(field.shown.to_string(), input_schema(field.kind, field.description.as_ref()));
     }
-    json!({
-        "type": "object",
-        "properties": {
-            "type": {"const": "read"},
-            "action": {"const": action.id.to_string()},
-            "inputs": {"type": "object", "properties": properties, "additionalProperties": false},
-        },
-        "required": ["type", "action"],
-        "additionalProperties": false,
-    })
+    let required: Vec<&Arc<str>> = action.inputs.iter().filter(|f| f.required).map(|f| &f.shown).collect();
+    let must = !required.is_empty();
+    let inputs = json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
+    body("read", vec![("action", json!({"const": action.id.to_string()}), true), ("inputs", inputs, must)])
 }
 
 fn input_schema(kind: FieldType, description: Option<&Arc<str>>) -> Json {

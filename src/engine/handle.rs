@@ -299,7 +299,7 @@ impl Turn<'_> {
         if !self.is_open() || self.is_repeated() {
             return;
         }
-        let name = command_name(&command);
+        let name = command.name();
         if !may_send(self.actor, name) {
             self.begin(&format!("command:{name}"), None);
             return self.refuse("forbidden", format!("`{name}` is not for this caller"));
@@ -342,7 +342,12 @@ impl Turn<'_> {
             }
             Command::Said(said) => self.said(said),
             Command::Context(user) => self.context(user),
-            Command::TakeOver => self.emit(EventBody::TakenOver),
+            Command::TakeOver => {
+                if self.state.taken {
+                    return self.not_now("somebody has taken the conversation over already");
+                }
+                self.emit(EventBody::TakenOver);
+            }
             Command::Say(text) => {
                 if self.state.status != Status::Escalated {
                     return self.not_now("take the conversation over first");
@@ -423,6 +428,9 @@ impl Turn<'_> {
         let missing = journey.inputs.iter().find(|i| i.required && !with.iter().any(|(n, ..)| *n == i.name));
         if let Some(input) = missing {
             self.report(&problems);
+            if problems.iter().any(|(n, _)| *n == input.name) {
+                return;
+            }
             return self.refuse("missing_input", format!("`{}` needs `{}`", journey.slug, input.name));
         }
         if let Err(reason) = self.begin_run(&journey, false, with) {
@@ -597,7 +605,8 @@ fn flatten(user: &mut Arc<Json>) {
 }
 
 /// Who may send which command (supervision, 1).
-pub(super) fn may_send(actor: Actor, command: &str) -> bool {
+#[must_use]
+pub fn may_send(actor: Actor, command: &str) -> bool {
     match command {
         "start" | "fill" | "choose" | "change" | "next" | "back" | "stuck" | "correct" | "cancel" | "handoff" | "resume" => {
             matches!(actor, Actor::User | Actor::Agent | Actor::Runtime | Actor::Operator)
@@ -613,30 +622,34 @@ pub(super) fn may_send(actor: Actor, command: &str) -> bool {
     }
 }
 
-fn command_name(command: &Command) -> &'static str {
-    match command {
-        Command::Start { .. } => "start",
-        Command::Fill(_) => "fill",
-        Command::Choose(_) => "choose",
-        Command::Confirm { .. } => "confirm",
-        Command::Reject { .. } => "reject",
-        Command::Change(_) => "change",
-        Command::Next => "next",
-        Command::Back => "back",
-        Command::Stuck => "stuck",
-        Command::Read { .. } => "read",
-        Command::Finding(_) => "finding",
-        Command::Correct(_) => "correct",
-        Command::Cancel => "cancel",
-        Command::Handoff(_) => "handoff",
-        Command::Resume => "resume",
-        Command::Said(_) => "said",
-        Command::Context(_) => "context",
-        Command::TakeOver => "take_over",
-        Command::Say(_) => "say",
-        Command::HandBack => "hand_back",
-        Command::Approve { .. } => "approve",
-        Command::Refuse { .. } => "refuse",
+impl Command {
+    /// Its name, as surfaces have it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Start { .. } => "start",
+            Self::Fill(_) => "fill",
+            Self::Choose(_) => "choose",
+            Self::Confirm { .. } => "confirm",
+            Self::Reject { .. } => "reject",
+            Self::Change(_) => "change",
+            Self::Next => "next",
+            Self::Back => "back",
+            Self::Stuck => "stuck",
+            Self::Read { .. } => "read",
+            Self::Finding(_) => "finding",
+            Self::Correct(_) => "correct",
+            Self::Cancel => "cancel",
+            Self::Handoff(_) => "handoff",
+            Self::Resume => "resume",
+            Self::Said(_) => "said",
+            Self::Context(_) => "context",
+            Self::TakeOver => "take_over",
+            Self::Say(_) => "say",
+            Self::HandBack => "hand_back",
+            Self::Approve { .. } => "approve",
+            Self::Refuse { .. } => "refuse",
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::answer::Status;
 use super::call::Trouble;
 use super::event::{Draft, Event, EventBody, Held, HoldEnd, HoldEnded, Purpose, who};
+use super::input::{Actor, Principal};
 use super::state::Hold;
 use super::turn::{Go, Turn, later};
 use crate::model::Next;
@@ -204,6 +205,11 @@ impl Turn<'_> {
             Err(trouble) => self.not_sent(purpose, &id, trouble),
         }
     }
+}
+
+/// Whether somebody may approve a hold, or refuse it.
+pub(super) fn may_decide(held: &Held, actor: Actor, principal: &Principal, approves: bool) -> bool {
+    held.roles.iter().all(|r| principal.roles.contains(r)) && !(approves && held.barred.contains(&who(actor, &principal.id)))
 }
 
 /// Whether something that it was asked for with has been assigned since.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::answer::{Answer, Expects};
 use super::effect::Progress;
 use super::expects;
-use super::input::{Actor, Input};
+use super::input::{Actor, Input, Principal};
 use super::keys::Keys;
 use super::present;
 use super::state::{Run, State};
@@ -99,10 +99,10 @@ impl Machine {
         Turn::new(self, state.clone(), input).run()
     }
 
-    /// What may come next from that actor.
+    /// What may come next from that actor, by that credential.
     #[must_use]
-    pub fn expects(&self, state: &State, actor: Actor) -> Expects {
-        expects::expects(self, state, actor)
+    pub fn expects(&self, state: &State, actor: Actor, principal: &Principal) -> Expects {
+        expects::expects(self, state, actor, principal)
     }
 
     /// Whether it has that version of a journey.

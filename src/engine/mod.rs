@@ -41,6 +41,7 @@ pub use answer::{Answer, Expects, Phase, Status, TraceLine};
 pub use audit::{AuditEntry, AuditLine, audit};
 pub use effect::{CallEffect, CallFailure, CallResult, Claim, Effect, HttpAnswer, Progress, Recorded, Refused, Request};
 pub use event::{Event, EventBody};
+pub use handle::may_send;
 pub use hold::{HoldChange, HoldRow, holds};
 pub use input::{Actor, Command, Input, InputBody, Principal};
 pub use keys::{Keys, derived, key_id};

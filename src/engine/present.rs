@@ -18,7 +18,7 @@ use crate::template::Undefined;
 /// The answer that says how things stand; without `said`, it says again what is asked.
 pub(super) fn standing(machine: &Machine, state: &State, actor: Actor, now: Timestamp, said: Option<&[Saying]>) -> Answer {
     let plan = state.top().and_then(|run| machine.plan(run));
-    let mut answer = Answer { at: state.version, status: state.status, phase: phase(state, plan), ..Answer::default() };
+    let mut answer = Answer { at: state.moved(), status: state.status, phase: phase(state, plan), ..Answer::default() };
     answer.journey = match (state.top(), &state.last) {
         (Some(run), _) => Some(plan.map_or_else(|| run.journey.shared(), |p| p.journey.slug.shown.clone())),
         (None, Some((journey, ..))) => {

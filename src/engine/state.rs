@@ -22,6 +22,11 @@ pub struct State {
     pub version: u64,
     /// How many turns it had.
     pub turn: u64,
+    /// The version at which it last moved, and the one before the present turn: what is refused moves nothing.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) moved: u64,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) moved_before: u64,
     /// The version at which the present turn began.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) turn_began: u64,
@@ -292,6 +297,12 @@ pub struct Pending {
 }
 
 impl State {
+    /// The version at which it last moved: later ones only record what was refused.
+    #[must_use]
+    pub fn moved(&self) -> u64 {
+        self.moved
+    }
+
     /// Its status.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -338,6 +349,7 @@ impl State {
         Self {
             version: self.version,
             turn: self.turn,
+            moved: self.moved,
             last_at: self.last_at,
             opened: self.opened.as_ref().map(|o| Arc::new(Open { user: Arc::default(), ..(**o).clone() })),
             status: self.status,

@@ -72,14 +72,14 @@ fn help_goes_to_standard_output_and_usage_errors_end_with_2() {
         assert_eq!((help.status, help.err.as_str()), (0, ""), "{command}");
         assert!(help.out.contains("Examples:"), "{command} has no examples");
     }
-    for wrong in [&["serve"][..], &["check", "--format", "yaml"], &["graph"], &[]] {
+    for wrong in [&["server"][..], &["check", "--format", "yaml"], &["graph"], &[]] {
         let ran = waypost(wrong);
         assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{wrong:?}");
         assert!(!ran.err.is_empty(), "{wrong:?} says nothing");
     }
 }
 
-const COMMANDS: &[&str] = &["demo", "new", "check", "explain", "chat", "test", "audit", "store", "graph", "schema", "completions"];
+const COMMANDS: &[&str] = &["demo", "new", "check", "explain", "chat", "test", "serve", "audit", "store", "graph", "schema", "completions"];
 
 #[test]
 fn a_directory_that_is_no_workspace_is_told_so() {

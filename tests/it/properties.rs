@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use waypost::check;
-use waypost::engine::{Actor, Command, InputBody, Keys, Machine, Phase, Status};
+use waypost::engine::{Actor, Command, InputBody, Keys, Machine, Phase, Principal, Status};
 use waypost::model::ErrorKind;
 use waypost::value::Name;
 
@@ -154,8 +154,8 @@ proptest! {
             let before = talk.events.len();
             play(&mut talk, step);
             prop_assert!(talk.events.len() - before < 500, "{step:?} made {} events", talk.events.len() - before);
-            let expects = talk.machine.expects(&talk.state, Actor::Agent);
-            prop_assert_eq!(&expects, &talk.machine.expects(&talk.state, Actor::Agent));
+            let expects = talk.machine.expects(&talk.state, Actor::Agent, &Principal::default());
+            prop_assert_eq!(&expects, &talk.machine.expects(&talk.state, Actor::Agent, &Principal::default()));
             let answer = &talk.answer;
             prop_assert_eq!(answer.phase == Phase::Escalated, answer.status == Status::Escalated);
             if answer.phase == Phase::Collect {

@@ -213,13 +213,13 @@ impl Session {
         };
         if self.shared {
             // Before this turn, or during it, others may have gone on with the conversation.
-            let mut events = self.executor.block_on(self.news(result.answer.at)).map_err(|e| cannot(&e))?;
+            let mut events = self.executor.block_on(self.news(result.state.version)).map_err(|e| cannot(&e))?;
             events.retain(|e| !result.events.contains(e));
             for text in said(&events) {
                 say(terminal, "agent", text)?;
             }
         }
-        self.seen = result.answer.at;
+        self.seen = result.state.version;
         if result.answer.phase == Phase::Working {
             let later = self.later(actor, terminal)?;
             let messages = result.answer.messages.into_iter().chain(later.answer.messages).collect();
@@ -239,7 +239,7 @@ impl Session {
         let (answer, events) = later.map_err(|e: DriverError| cannot(&e))?;
         self.seen += events.len() as u64;
         let messages = said(&events).cloned().collect();
-        Ok(TurnResult { answer: Answer { messages, ..answer }, events, repeated: false })
+        Ok(TurnResult { answer: Answer { messages, ..answer }, events, ..TurnResult::default() })
     }
 
     /// Lets timers that have run out do their work, and shows what happened without anybody typing.
@@ -313,9 +313,9 @@ impl Session {
                 ))
             })
             .map_err(|e: DriverError| cannot(&e))?;
-        let place = state
-            .place()
-            .map(|(journey, step)| (self.runtime.workspace().journey(journey.as_str()).map_or(journey.as_str(), |j| &*j.slug.shown), step));
+        let workspace = self.runtime.workspace();
+        let place =
+            state.place().map(|(journey, step)| (workspace.journey(journey.as_str()).map_or(journey.as_str(), |j| &*j.slug.shown), step));
         match place {
             Some((journey, Some(step))) => writeln!(terminal.err, "at {BOLD}{journey}{BOLD:#}, step {BOLD}{step}{BOLD:#}")?,
             Some((journey, None)) => writeln!(terminal.err, "at {BOLD}{journey}{BOLD:#}")?,

@@ -130,7 +130,7 @@ impl Talk {
         let read: State = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
         assert_eq!(read, self.state, "{text}");
         assert_eq!(progress.state, self.state, "the live state is not the fold of its events");
-        assert_eq!(progress.answer.at, self.state.version);
+        assert_eq!(progress.answer.at, self.state.moved());
         let present = self.machine.present(&self.state, actor, self.now);
         assert_eq!((present.phase, present.status), (progress.answer.phase, progress.answer.status));
         self.events.extend(progress.events);

@@ -1,7 +1,7 @@
 //! Step kinds and runs.
 
 use serde_json::json;
-use waypost::engine::{Actor, Command, InputBody, Phase, Status};
+use waypost::engine::{Actor, Command, InputBody, Phase, Principal, Status};
 use waypost::value::Name;
 
 use super::harness::{Talk, answered, machine, start, values};
@@ -422,14 +422,14 @@ fn what_may_come_next_is_narrowed_to_the_step() {
         talk("  - collect: [order_id, email]\n  - choice: {prompt: 'Which?', options: {One: continue, Two: continue}}\n  - done: Fine.\n");
     talk.agent(start("go"));
     talk.user("A1");
-    let expects = talk.machine.expects(&talk.state, Actor::Agent);
+    let expects = talk.machine.expects(&talk.state, Actor::Agent, &Principal::default());
     let of = |name: &str, e: &waypost::engine::Expects| e.commands.iter().find(|(n, _)| &**n == name).map(|(_, s)| s.clone());
     let fill = of("fill", &expects).unwrap();
     let keys: Vec<&String> = fill["properties"]["values"]["properties"].as_object().unwrap().keys().collect();
     assert_eq!(keys, ["email"]);
     assert!(of("confirm", &expects).is_none());
     talk.user("a@b.de");
-    let choose = of("choose", &talk.machine.expects(&talk.state, Actor::Agent)).unwrap();
+    let choose = of("choose", &talk.machine.expects(&talk.state, Actor::Agent, &Principal::default())).unwrap();
     assert_eq!(choose["properties"]["option"]["enum"], json!(["one", "two"]));
 }
 

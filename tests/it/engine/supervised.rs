@@ -190,8 +190,10 @@ fn each_actor_is_told_only_what_it_may_send() {
     talk.user("I want a refund");
     talk.user("A1");
     let question = talk.answer.question.clone().unwrap().id;
-    let names = |actor| -> Vec<String> { talk.machine.expects(&talk.state, actor).commands.iter().map(|(n, _)| n.to_string()).collect() };
-    let agents = talk.machine.expects(&talk.state, Actor::Agent);
+    let names = |actor| -> Vec<String> {
+        talk.machine.expects(&talk.state, actor, &Principal::default()).commands.iter().map(|(n, _)| n.to_string()).collect()
+    };
+    let agents = talk.machine.expects(&talk.state, Actor::Agent, &Principal::default());
     assert!(!serde_json::to_string(&agents).unwrap().contains(&*question));
     for (command, actors) in [
         ("confirm", &[Actor::User, Actor::Operator][..]),

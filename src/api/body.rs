@@ -1,0 +1,189 @@
+//! Reads bodies, headers and queries: bounded in size and time, and every mistake in words.
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::App;
+use super::problem::Problem;
+use crate::service::{Asked, Caller};
+
+/// Characters that an id, a tenant or a user may have.
+const ID_MAX: usize = 200;
+/// Items of a page if nobody says how many.
+const PAGE: usize = 50;
+
+/// A JSON body, and its bytes.
+pub(super) struct JsonBody<T>(pub(super) T, pub(super) Bytes);
+
+impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let bytes = read(request, app).await?;
+        let value = parse(&bytes)?;
+        Ok(Self(value, bytes))
+    }
+}
+
+/// Reads a body to its end.
+async fn read(request: Request, app: &App) -> Result<Bytes, Problem> {
+    if !is_json(request.headers()) {
+        let detail = "send the body as JSON, with `content-type: application/json`";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", detail));
+    }
+    let limit = usize::try_from(app.service.workspace().settings.limits.body).unwrap_or(usize::MAX);
+    let within = app.admission.limits().body;
+    match tokio::time::timeout(within, collect(request.into_body(), limit)).await {
+        Ok(read) => read,
+        Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "slow", "the body did not come in time")),
+    }
+}
+
+async fn collect(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    let mut stream = body.into_data_stream();
+    let mut all = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| Problem::bad_request("cut", "the body broke off"))?;
+        if all.len().saturating_add(chunk.len()) > limit {
+            let detail = format!("a body has at most {limit} bytes");
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail));
+        }
+        all.extend_from_slice(&chunk);
+    }
+    Ok(all.into())
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        if error.is_data() {
+            Problem::unprocessable("body", in_words(&error))
+        } else {
+            Problem::bad_request("json", format!("the body is not JSON: {}", in_words(&error)))
+        }
+    })
+}
+
+/// A value of a body, of the type that it should have.
+pub(super) fn typed<T: DeserializeOwned>(value: serde_json::Value, what: &str) -> Result<T, Problem> {
+    serde_json::from_value(value).map_err(|error| Problem::unprocessable("body", format!("`{what}`: {}", in_words(&error))))
+}
+
+fn in_words(error: &serde_json::Error) -> String {
+    error.to_string()
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || kind.starts_with("application/") && kind.ends_with("+json")
+}
+
+/// A header that names something: short, plain text.
+pub(super) fn named(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::bad_request("header", format!("the header `{name}` stands there twice")));
+    }
+    let text = std::str::from_utf8(value.as_bytes()).unwrap_or("\u{0}").trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if !is_id(text) {
+        return Err(Problem::bad_request("header", format!("the header `{name}` is not plain text of at most {ID_MAX} characters")));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+/// Whether a text may name something: it is kept and shown as it is.
+pub(super) fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.chars().count() <= ID_MAX && !text.chars().any(char::is_control)
+}
+
+/// Who calls: put there by the guard.
+pub(super) struct Who(pub(super) Caller);
+
+impl FromRequestParts<App> for Who {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let caller = parts.extensions.get::<Caller>().cloned();
+        caller.map(Self).ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "nobody asked who calls"))
+    }
+}
+
+/// Which page of a list: `limit` and `cursor`.
+pub(super) struct Pages(pub(super) Asked);
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PageQuery {
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+impl FromRequestParts<App> for Pages {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Params(query) = Params::<PageQuery>::from_request_parts(parts, app).await?;
+        let limit = query.limit.map_or(PAGE, |n| n as usize);
+        if !(1..=crate::service::PAGE_MAX).contains(&limit) {
+            return Err(Problem::bad_request("query", format!("`limit` is from 1 to {}", crate::service::PAGE_MAX)));
+        }
+        if query.cursor.as_deref().is_some_and(|c| !is_id(c)) {
+            return Err(Problem::bad_request("cursor", "that is no cursor of this list"));
+        }
+        Ok(Self(Asked { after: query.cursor, limit }))
+    }
+}
+
+/// A query, of the type that it should have.
+pub(super) struct Params<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<App> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        match Query::<T>::from_request_parts(parts, app).await {
+            Ok(Query(query)) => Ok(Self(query)),
+            Err(error) => Err(Problem::bad_request("query", error.body_text())),
+        }
+    }
+}
+
+/// The parts of a path, each of which names something.
+pub(super) struct Named<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<App> for Named<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        match axum::extract::Path::<T>::from_request_parts(parts, app).await {
+            Ok(axum::extract::Path(path)) => Ok(Self(path)),
+            Err(error) => Err(Problem::new(StatusCode::NOT_FOUND, "not_found", error.body_text())),
+        }
+    }
+}
+
+/// An answer as JSON.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(body) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
+            Err(error) => {
+                tracing::error!(%error, "an answer could not be written");
+                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the answer could not be written").into_response()
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Who is let in: keys, tenants, and, where there are no keys, only programs on this machine.
+
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::App;
+use super::body::named;
+use super::problem::Problem;
+use crate::service::Caller;
+
+/// The header by which a request is found again in logs.
+const REQUEST_ID: &str = "x-request-id";
+
+/// Lets in who may come in, and says who it is.
+pub(super) async fn known(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    match caller(&app, request.headers()) {
+        Ok(caller) => request.extensions_mut().insert(caller),
+        Err(problem) => return problem.into_response(),
+    };
+    let _permit = match app.admission.enter().await {
+        Ok(permit) => permit,
+        Err(problem) => return problem.into_response(),
+    };
+    next.run(request).await
+}
+
+/// Checks where a request comes from, and gives every answer the id of its request.
+pub(super) async fn local(State(app): State<App>, request: Request, next: Next) -> Response {
+    let id = match named(request.headers(), REQUEST_ID) {
+        Ok(id) => id,
+        Err(problem) => return problem.into_response(),
+    };
+    let mut response = match from_here(&app, request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    };
+    if let Some(id) = id.and_then(|id| HeaderValue::from_str(&id).ok()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let presented = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(bearer);
+    let tenant = named(headers, "tenant-id")?;
+    let user = named(headers, "user-id")?;
+    Ok(app.service.live().access.caller(presented, tenant.as_deref(), user.map(Into::into))?)
+}
+
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, key) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}
+
+/// Without keys anybody who reaches the port is let in, so it must be a program on this machine: a page in a browser is none, however its
+/// name was resolved.
+fn from_here(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+    if !app.service.is_open() || app.service.is_insecure() {
+        return Ok(());
+    }
+    let host = headers.get(HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+    if !is_loopback(host) {
+        let detail = "without keys only this machine is served: the `Host` has to be `localhost` or a loopback address";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "host", detail));
+    }
+    let foreign = headers.get(ORIGIN).is_some_and(|o| o.to_str().ok().and_then(|o| o.split_once("://")).is_none_or(|(_, o)| o != host));
+    if foreign {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "origin", "without keys no page of another origin is served"));
+    }
+    Ok(())
+}
+
+/// Whether a `Host` names this machine.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}

@@ -1,0 +1,32 @@
+//! Whether the service lives, and whether it can do its work.
+
+use axum::extract::State;
+
+use super::App;
+use super::body::Json;
+use super::openapi;
+use super::problem::Problem;
+use super::wire::Health;
+use crate::service::ServiceError;
+use crate::store::Store;
+
+pub(super) async fn live() -> Json<Health> {
+    Json(Health { status: "ok" })
+}
+
+/// Ready is who may be sent turns: the store answers, and nobody asked the process to stop.
+pub(super) async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
+    if app.closing.is_cancelled() {
+        return Err(ServiceError::Unavailable("the service is stopping".into()).into());
+    }
+    let looked = app.service.runtime().store().due(jiff::Timestamp::MIN, 1);
+    match tokio::time::timeout(app.admission.limits().wait, looked).await {
+        Ok(Ok(_)) => Ok(Json(Health { status: "ok" })),
+        Ok(Err(error)) => Err(ServiceError::from(error).into()),
+        Err(_) => Err(ServiceError::Unavailable("the store does not answer".into()).into()),
+    }
+}
+
+pub(super) async fn described() -> Json<serde_json::Value> {
+    Json(openapi::document())
+}

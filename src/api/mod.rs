@@ -1,0 +1,42 @@
+//! The HTTP surface: routes, wire types, problem documents, streams of events, and the document that describes them.
+//!
+//! Knows how things are written on the wire and what a status means; what they mean is `service`'s. The routes stand in one table
+//! (`routes`), of which the router and the document are both made.
+
+mod admission;
+mod body;
+mod conversations;
+mod converse;
+mod guard;
+mod health;
+mod listen;
+mod openapi;
+mod problem;
+mod routes;
+mod stream;
+mod wire;
+
+use std::sync::Arc;
+
+use axum::Router;
+use tokio_util::sync::CancellationToken;
+
+use crate::service::Service;
+use admission::Admission;
+
+pub use listen::{Limits, serve};
+pub use openapi::document;
+
+/// What every request is handled with.
+#[derive(Debug, Clone)]
+struct App {
+    service: Service,
+    admission: Arc<Admission>,
+    closing: CancellationToken,
+}
+
+/// The service over HTTP; `beside`: what other surfaces add, behind the same guard. Streams end when `closing` is cancelled.
+pub fn router(service: Service, limits: Limits, beside: Router, closing: CancellationToken) -> Router {
+    let app = App { service, admission: Arc::new(Admission::new(limits)), closing };
+    routes::router(app, beside)
+}

@@ -1,0 +1,254 @@
+//! The table of routes: the router and the document that describes them are made of it, and of nothing else.
+
+use std::any::Any;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header::ALLOW;
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use schemars::{Schema, SchemaGenerator};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::problem::Problem;
+use super::{App, conversations, converse, guard, health, stream, wire};
+
+/// What everything but the health stands under.
+pub(super) const BASE: &str = "/api/v1";
+
+/// One operation.
+pub(super) struct Route {
+    pub(super) method: Method,
+    /// Under [`BASE`].
+    pub(super) path: &'static str,
+    /// Its name in the document.
+    pub(super) name: &'static str,
+    /// What it does, in a line.
+    pub(super) does: &'static str,
+    pub(super) access: Access,
+    pub(super) takes: &'static [Param],
+    /// Its body.
+    pub(super) body: Option<Form>,
+    /// What a success answers.
+    pub(super) gives: Gives,
+    /// Statuses of problems beside those that every route has.
+    pub(super) problems: &'static [u16],
+    handler: fn() -> MethodRouter<App>,
+}
+
+/// A method.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    Get,
+    Post,
+}
+
+/// Who may call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Anybody, also outside of the base.
+    Anybody,
+    /// Whoever has a key.
+    Keys,
+}
+
+/// Something that a route takes beside its path and body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Param {
+    Limit,
+    Cursor,
+    Trace,
+    After,
+    LastEventId,
+    IdempotencyKey,
+}
+
+/// A form, for the document.
+pub(super) type Form = fn(&mut SchemaGenerator) -> Schema;
+
+/// What a success answers.
+pub(super) enum Gives {
+    Json(Form),
+    Events(Form),
+    Any,
+}
+
+fn form<T: schemars::JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+const PAGES: &[Param] = &[Param::Limit, Param::Cursor];
+
+/// All operations.
+pub(super) const ROUTES: &[Route] = &[
+    Route {
+        method: Method::Post,
+        path: "/agents/{agent}/converse",
+        name: "converse",
+        does: "One turn: what the user says, or a command; begins a conversation where none is named",
+        access: Access::Keys,
+        takes: &[Param::IdempotencyKey, Param::Trace],
+        body: Some(form::<wire::Converse>),
+        gives: Gives::Json(form::<wire::Answer>),
+        problems: &[404, 408, 409, 413, 415, 422],
+        handler: || post(converse::converse),
+    },
+    Route {
+        method: Method::Get,
+        path: "/agents/{agent}/conversations",
+        name: "list_conversations",
+        does: "Conversations that the caller may see",
+        access: Access::Keys,
+        takes: PAGES,
+        body: None,
+        gives: Gives::Json(form::<wire::Page<wire::Conversation>>),
+        problems: &[404],
+        handler: || get(conversations::list),
+    },
+    Route {
+        method: Method::Get,
+        path: "/agents/{agent}/conversations/{conversation}",
+        name: "get_conversation",
+        does: "How a conversation stands",
+        access: Access::Keys,
+        takes: &[],
+        body: None,
+        gives: Gives::Json(form::<wire::Answer>),
+        problems: &[404],
+        handler: || get(conversations::one),
+    },
+    Route {
+        method: Method::Get,
+        path: "/agents/{agent}/conversations/{conversation}/history",
+        name: "get_history",
+        does: "Who said what, and what became of the journeys",
+        access: Access::Keys,
+        takes: PAGES,
+        body: None,
+        gives: Gives::Json(form::<wire::Page<wire::Line>>),
+        problems: &[404],
+        handler: || get(conversations::history),
+    },
+    Route {
+        method: Method::Get,
+        path: "/agents/{agent}/conversations/{conversation}/audit-logs",
+        name: "get_audit_logs",
+        does: "The audit: every turn, verdict, call and effect, for hosts and people of the company",
+        access: Access::Keys,
+        takes: PAGES,
+        body: None,
+        gives: Gives::Json(form::<wire::Page<wire::AuditRow>>),
+        problems: &[404],
+        handler: || get(conversations::audit),
+    },
+    Route {
+        method: Method::Get,
+        path: "/agents/{agent}/conversations/{conversation}/events",
+        name: "stream_events",
+        does: "What happens, as server-sent events: from the beginning, or after `Last-Event-ID`",
+        access: Access::Keys,
+        takes: &[Param::After, Param::LastEventId],
+        body: None,
+        gives: Gives::Events(form::<wire::Line>),
+        problems: &[404],
+        handler: || get(stream::events),
+    },
+    Route {
+        method: Method::Get,
+        path: "/agents/{agent}/holds",
+        name: "list_holds",
+        does: "Actions that wait for an approval, for hosts and people of the company",
+        access: Access::Keys,
+        takes: PAGES,
+        body: None,
+        gives: Gives::Json(form::<wire::Page<wire::Hold>>),
+        problems: &[404],
+        handler: || get(conversations::holds),
+    },
+    Route {
+        method: Method::Get,
+        path: "/agents/{agent}/holds/{hold}",
+        name: "get_hold",
+        does: "One action that waits for an approval, with its inputs",
+        access: Access::Keys,
+        takes: &[],
+        body: None,
+        gives: Gives::Json(form::<wire::Hold>),
+        problems: &[404],
+        handler: || get(conversations::hold),
+    },
+    Route {
+        method: Method::Get,
+        path: "/healthz",
+        name: "health",
+        does: "Whether the process lives",
+        access: Access::Anybody,
+        takes: &[],
+        body: None,
+        gives: Gives::Json(form::<wire::Health>),
+        problems: &[],
+        handler: || get(health::live),
+    },
+    Route {
+        method: Method::Get,
+        path: "/readyz",
+        name: "readiness",
+        does: "Whether it may be sent turns: the store answers, and it is not stopping",
+        access: Access::Anybody,
+        takes: &[],
+        body: None,
+        gives: Gives::Json(form::<wire::Health>),
+        problems: &[503],
+        handler: || get(health::ready),
+    },
+    Route {
+        method: Method::Get,
+        path: "/openapi.json",
+        name: "openapi",
+        does: "This document",
+        access: Access::Anybody,
+        takes: &[],
+        body: None,
+        gives: Gives::Any,
+        problems: &[],
+        handler: || get(health::described),
+    },
+];
+
+/// The router of the table; what stands beside it is behind the same guard.
+pub(super) fn router(app: App, beside: Router) -> Router {
+    let of = |access: Access| {
+        let chosen = ROUTES.iter().filter(move |r| r.access == access);
+        chosen.fold(Router::new(), |router, route| router.route(route.path, (route.handler)()))
+    };
+    let known = from_fn_with_state(app.clone(), guard::known);
+    let keyed = of(Access::Keys).layer(known.clone());
+    let open = of(Access::Anybody);
+    Router::new()
+        .nest(BASE, keyed.merge(open.clone()))
+        .merge(open)
+        .with_state(app.clone())
+        .merge(beside.layer(known))
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no_route", "there is nothing here") })
+        .layer(from_fn(in_form))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(app, guard::local))
+}
+
+/// Answers that the router makes itself have the form of all others.
+async fn in_form(request: Request, next: axum::middleware::Next) -> Response {
+    let response = next.run(request).await;
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+        return response;
+    }
+    let allow = response.headers().get(ALLOW).cloned().unwrap_or(HeaderValue::from_static("GET"));
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this route has another method");
+    ([(ALLOW, allow)], problem).into_response()
+}
+
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    tracing::error!("handling a request broke off");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "handling the request broke off").into_response()
+}

@@ -1,0 +1,189 @@
+//! `serve`: a workspace over HTTP, until it is told to stop.
+
+use std::io::Write;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use notify::{RecursiveMode, Watcher};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::terminal::{BAD, BOLD, CARE, DIM, Terminal};
+use super::{Failure, Outcome, Status, workspace};
+use crate::api;
+use crate::driver::{Clock, files};
+use crate::outbound::Secrets;
+use crate::service::{ReloadError, Service, Setup, storage};
+use crate::source::render::Format;
+use crate::store::Address;
+
+/// Where it listens if nobody says otherwise.
+const LISTEN: &str = "127.0.0.1:8700";
+/// How long the files must be left alone before they are taken.
+const QUIET: Duration = Duration::from_millis(150);
+
+/// Serve a workspace to agents over HTTP
+///
+/// Who may call stands under `server.keys` in `waypost.yaml`. Without keys it is for trying things: only this machine is served. The
+/// workspace is taken anew whenever its files change, if it checks.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  waypost serve shop
+  waypost serve shop --listen 127.0.0.1:0 --store memory
+  waypost serve shop --store postgres://waypost@db/waypost
+
+  curl localhost:8700/api/v1/agents/default/converse -H 'content-type: application/json' -d '{\"message\": \"hello\"}'")]
+pub(super) struct Args {
+    /// The workspace's directory
+    #[arg(default_value = ".")]
+    workspace: PathBuf,
+    /// The address to listen on; left out: `server.listen` of `waypost.yaml`, or 127.0.0.1:8700
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Where conversations are kept: `sqlite:FILE`, `postgres://…` or `memory`; left out: `store.url` of `waypost.yaml`, or
+    /// `sqlite:waypost.db`
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+    /// Without keys, also serve and call other machines
+    #[arg(long)]
+    insecure: bool,
+}
+
+pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
+    let Some(loaded) = workspace::load(&args.workspace, terminal)? else { return Ok(Status::Findings) };
+    let secrets = Secrets::environment(&args.workspace);
+    let settings = loaded.settings.clone();
+    let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let default = Address::Sqlite("waypost.db".into());
+    let address = storage::address(args.store.as_deref(), &settings, &args.workspace, &secrets, default)?;
+    let storage = executor.block_on(storage::open(&address, &settings, &secrets))?;
+    let (place, sealed) = (storage.place.clone(), storage.sealed);
+    let setup = Setup { insecure: args.insecure };
+    let service = {
+        // What the service starts, it starts on the executor.
+        let _inside = executor.enter();
+        Service::open(loaded, storage, secrets, Clock::System, setup).map_err(|e| Failure::new(e.to_string()))?
+    };
+    let at = listen_at(args.listen.as_deref().or(settings.listen.as_deref()).unwrap_or(LISTEN))?;
+    if service.is_open() && !at.ip().is_loopback() && !args.insecure {
+        return Err(Failure::new(format!("without keys only this machine is served, and `{at}` is open to others"))
+            .help("write keys under `server` in `waypost.yaml`, or say `--insecure`"));
+    }
+    for (integration, why) in service.problems() {
+        writeln!(terminal.err, "{CARE}warning{CARE:#}: `{integration}` cannot be called: {why}")?;
+    }
+    if place.is_some() && !sealed {
+        let why = "sensitive values that it keeps are lost when it ends: name a `seal_key` under `store` in `waypost.yaml`";
+        writeln!(terminal.err, "{CARE}warning{CARE:#}: {why}")?;
+    }
+    let listener = executor.block_on(TcpListener::bind(at)).map_err(|e| Failure::new(format!("cannot listen on `{at}`: {e}")))?;
+    let at = listener.local_addr()?;
+    match place {
+        Some(place) => writeln!(terminal.err, "{DIM}conversations are kept in {place}{DIM:#}")?,
+        None => writeln!(terminal.err, "{DIM}conversations are kept in memory, and end with the program{DIM:#}")?,
+    }
+    if service.is_open() {
+        let who = if args.insecure { "anybody who reaches it is let in" } else { "anybody on this machine is let in, and nobody else" };
+        writeln!(terminal.err, "{CARE}warning{CARE:#}: there are no keys in `waypost.yaml`: {who}")?;
+    }
+    let agent = &settings.agent_slug;
+    writeln!(terminal.err, "{BOLD}listening on http://{at}{BOLD:#} {DIM}· POST /api/v1/agents/{agent}/converse{DIM:#}")?;
+    terminal.flush()?;
+    let changes = watch(&args.workspace, terminal)?;
+    executor.block_on(serving(&service, listener, &args.workspace, changes, terminal))
+}
+
+fn listen_at(written: &str) -> Result<SocketAddr, Failure> {
+    let found = written.to_socket_addrs().ok().and_then(|mut all| all.next());
+    found.ok_or_else(|| {
+        Failure::new(format!("`{written}` is no address to listen on")).help("write an address and a port, as in `127.0.0.1:8700`")
+    })
+}
+
+/// Serves and takes the workspace anew, until a signal.
+async fn serving(
+    service: &Service,
+    listener: TcpListener,
+    root: &Path,
+    mut changes: tokio::sync::mpsc::Receiver<()>,
+    terminal: &mut Terminal,
+) -> Outcome {
+    let stop = CancellationToken::new();
+    let limits = api::Limits::default();
+    let router = api::router(service.clone(), limits, axum::Router::new(), stop.clone());
+    let server = api::serve(listener, router, limits, stop.clone());
+    let timers = service.runtime().run_timers();
+    let mut told = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let mut asked = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+    tokio::pin!(server, timers);
+    loop {
+        tokio::select! {
+            () = &mut server => break,
+            () = &mut timers => break,
+            _ = told.recv(), if !stop.is_cancelled() => stop.cancel(),
+            _ = tokio::signal::ctrl_c(), if !stop.is_cancelled() => stop.cancel(),
+            Some(()) = changes.recv() => reload(service, root, terminal).await?,
+            Some(()) = asked.recv() => reload(service, root, terminal).await?,
+        }
+    }
+    service.runtime().quiet(limits.grace).await;
+    writeln!(terminal.err, "{DIM}stopped{DIM:#}")?;
+    Ok(Status::Fine)
+}
+
+/// Takes the workspace anew, or says why not.
+async fn reload(service: &Service, root: &Path, terminal: &mut Terminal) -> Result<(), Failure> {
+    let files = match files::read_dir(root) {
+        Ok(files) => files,
+        Err(error) => {
+            writeln!(terminal.err, "{BAD}not taken{BAD:#}: the workspace cannot be read: {error}")?;
+            return Ok(());
+        }
+    };
+    match service.reload(files).await {
+        Ok(false) => return Ok(()),
+        Ok(true) => writeln!(terminal.err, "{DIM}the workspace was taken anew{DIM:#}")?,
+        Err(error) => {
+            tracing::warn!(%error, "the workspace was not taken anew");
+            if let ReloadError::Findings(checked) = &error {
+                let report = checked.report();
+                writeln!(terminal.err, "{}", report.render(Format::Full, terminal.colours_err()).trim_end())?;
+            }
+            writeln!(terminal.err, "{BAD}not taken{BAD:#}: {error}; the version before stays")?;
+        }
+    }
+    Ok(terminal.flush()?)
+}
+
+/// Tells when files of a workspace have changed and were left alone since.
+fn watch(root: &Path, terminal: &mut Terminal) -> Result<tokio::sync::mpsc::Receiver<()>, Failure> {
+    let (sender, changes) = mpsc::channel();
+    let (quiet, receiver) = tokio::sync::mpsc::channel(1);
+    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|e| !e.kind.is_access() && e.paths.iter().any(|p| super::check::matters(p))) {
+            // The other end is only gone when the program ends.
+            let _ = sender.send(());
+        }
+    });
+    let watched = watcher.and_then(|mut watcher| watcher.watch(root, RecursiveMode::Recursive).map(|()| watcher));
+    let watcher = match watched {
+        Ok(watcher) => watcher,
+        Err(error) => {
+            writeln!(terminal.err, "{CARE}warning{CARE:#}: changes of the workspace are not seen ({error}): send SIGHUP instead")?;
+            return Ok(receiver);
+        }
+    };
+    #[expect(clippy::disallowed_methods, reason = "the program's own thread: waits for changes of files")]
+    std::thread::spawn(move || {
+        let _watcher = watcher;
+        while changes.recv().is_ok() {
+            while changes.recv_timeout(QUIET).is_ok() {}
+            if quiet.blocking_send(()).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(receiver)
+}

@@ -1,0 +1,68 @@
+//! Where conversations stand, and what may come next in them. Looking changes nothing.
+
+use super::{DriverError, Perform, Runtime, Turn};
+use crate::engine::input::Open;
+use crate::engine::{Actor, Answer, Expects, Input, InputBody, Principal, State};
+use crate::store::{ConversationKey, Store};
+
+/// Events that are folded again to see how a conversation stood, at most, and how many are read at a time.
+const PAST: u64 = 100_000;
+const PAGE: usize = 1_000;
+
+impl<S: Store, P: Perform> Runtime<S, P> {
+    /// Where a conversation stands: the answer that the last turn would get again.
+    pub async fn present(&self, conversation: &ConversationKey, actor: Actor) -> Result<Answer, DriverError> {
+        let state = self.state(conversation).await?;
+        self.present_of(&state, actor).await
+    }
+
+    /// Where a conversation of that state stands.
+    pub async fn present_of(&self, state: &State, actor: Actor) -> Result<Answer, DriverError> {
+        Ok(self.0.machine(state).await?.present(state, actor, self.0.clock.now()))
+    }
+
+    /// What may come next from that actor.
+    pub async fn expects(&self, conversation: &ConversationKey, actor: Actor) -> Result<Expects, DriverError> {
+        let state = self.state(conversation).await?;
+        self.expects_of(&state, actor, &Principal::default()).await
+    }
+
+    /// What may come next from that actor, by that credential, in a conversation of that state.
+    pub async fn expects_of(&self, state: &State, actor: Actor, principal: &Principal) -> Result<Expects, DriverError> {
+        Ok(self.0.machine(state).await?.expects(state, actor, principal))
+    }
+
+    /// What the first turn of a conversation would come to: nothing is kept, and nothing is performed.
+    pub async fn preview(&self, open: &Open, actor: Actor, principal: Principal, turn: Turn) -> Result<(State, Answer), DriverError> {
+        let (at, entropy) = (self.0.clock.now(), self.0.draw()?);
+        let input = |actor, principal, body| Input { at, actor, principal, message_id: None, entropy, refused: Vec::new(), body };
+        let machine = self.0.machine(&State::default()).await?;
+        let opened = machine.handle(&State::default(), input(Actor::System, Principal::default(), InputBody::Open(open.clone()))).state;
+        let answer = machine.handle(&opened, input(actor, principal, turn.into())).answer;
+        Ok((opened, answer))
+    }
+
+    /// The state that a conversation had at a version; `None` where its events are gone.
+    pub async fn state_at(&self, conversation: &ConversationKey, moved: u64) -> Result<Option<State>, DriverError> {
+        let mut state = State::default();
+        while state.version < PAST {
+            let events = self.0.store.events(conversation, state.version, PAGE).await?;
+            if events.is_empty() {
+                break;
+            }
+            for (_, event) in &events {
+                state.apply(event);
+                if state.version == moved {
+                    return Ok(Some(state));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The state of a conversation.
+    pub async fn state(&self, conversation: &ConversationKey) -> Result<State, DriverError> {
+        let (state, ..) = self.0.load(conversation).await?;
+        state.ok_or_else(|| DriverError::NoConversation(conversation.id.clone()))
+    }
+}

@@ -1,0 +1,280 @@
+//! Turns: what a caller says or asks for, in a conversation that is theirs or a new one, and what they are told.
+
+use std::sync::Arc;
+
+use super::Service;
+use super::access::{Caller, Role};
+use super::error::ServiceError;
+use crate::driver::{DriverError, Sent, Turn};
+use crate::engine::answer::{Question, Refusal};
+use crate::engine::input::Open;
+use crate::engine::{Actor, Answer, Command, Expects, State, TraceLine, may_send, trace};
+use crate::store::ConversationKey;
+use crate::value::Json;
+
+/// A turn as a caller sends it.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The agent.
+    pub agent: Arc<str>,
+    /// The conversation; none: a new one.
+    pub conversation: Option<Arc<str>>,
+    /// What the host says of the user.
+    pub context: Option<Json>,
+    /// What is said or asked for; nothing only where a context comes.
+    pub turn: Option<Turn>,
+    /// For whom a host speaks.
+    pub speaks: Option<Actor>,
+    /// The caller's id of it: the same id is the same turn.
+    pub id: Option<Arc<str>>,
+    /// A digest of all that was sent, by which a repetition is told from something else under the same id.
+    pub digest: Arc<str>,
+    /// The version that the caller knows.
+    pub at: Option<u64>,
+}
+
+/// What a caller is told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// The conversation; `None` where a new one was refused, and nothing was kept.
+    pub conversation: Option<Arc<str>>,
+    /// What the turn came to.
+    pub answer: Answer,
+    /// What may come next.
+    pub expects: Expects,
+    /// The question that stands, for whoever may show it.
+    pub question: Option<Question>,
+    /// What happened, step by step; sensitive values hidden.
+    pub trace: Vec<TraceLine>,
+    /// Whether this is the answer to an earlier turn with the same id.
+    pub repeated: bool,
+}
+
+impl Service {
+    /// One turn.
+    pub async fn converse(&self, caller: &Caller, request: Request) -> Result<Told, ServiceError> {
+        self.agent(&request.agent)?;
+        let actor = speaks(caller, &request)?;
+        let named = request.context.as_ref().and_then(user_of);
+        let caller = &Caller { user: named.or_else(|| caller.user.clone()), ..caller.clone() };
+        let key = match &request.conversation {
+            Some(id) => {
+                let key = ConversationKey::new(caller.tenant.clone(), id.clone());
+                let state = self.seen(caller, &request.agent, &key).await?;
+                self.claim(caller, &key, &state, &request).await?;
+                key
+            }
+            None => match self.begin(caller, actor, &request).await? {
+                Begun::Conversation(key) => key,
+                Begun::Refused(told) => return Ok(*told),
+            },
+        };
+        let Some(turn) = request.turn else { return self.standing(caller, &key, actor).await };
+        let id = request.id.as_ref().map(|id| Arc::from(format!("{}:{id}", caller.key)));
+        let sent = Sent { id, with: request.digest.clone(), at: request.at };
+        match self.runtime().turn_as(&key, actor, caller.principal(), sent, turn).await {
+            Ok(result) => {
+                let state = if result.repeated {
+                    let past = self.runtime().state_at(&key, result.answer.at).await?;
+                    past.unwrap_or_default()
+                } else {
+                    result.state
+                };
+                let mut told = self.told(caller, &key, actor, result.answer, &state).await?;
+                told.trace = if caller.role.sees_all() { trace(&result.events) } else { Vec::new() };
+                told.repeated = result.repeated;
+                Ok(told)
+            }
+            Err(DriverError::Stale) => {
+                let mut told = self.standing(caller, &key, actor).await?;
+                let reason = "the conversation has moved on since: this is how it stands now".into();
+                told.answer.refused = Some(Refusal { code: "stale".into(), reason });
+                Ok(told)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How a conversation stands.
+    pub async fn present(&self, caller: &Caller, agent: &str, conversation: &Arc<str>) -> Result<Told, ServiceError> {
+        self.agent(agent)?;
+        let key = ConversationKey::new(caller.tenant.clone(), conversation.clone());
+        self.seen(caller, agent, &key).await?;
+        self.standing(caller, &key, own_actor(caller.role)).await
+    }
+
+    async fn standing(&self, caller: &Caller, key: &ConversationKey, actor: Actor) -> Result<Told, ServiceError> {
+        let state = self.runtime().state(key).await?;
+        let answer = self.runtime().present_of(&state, actor).await?;
+        self.told(caller, key, actor, answer, &state).await
+    }
+
+    async fn told(
+        &self,
+        caller: &Caller,
+        key: &ConversationKey,
+        actor: Actor,
+        answer: Answer,
+        state: &State,
+    ) -> Result<Told, ServiceError> {
+        let expects = self.runtime().expects_of(state, actor, &caller.principal()).await?;
+        // A host shows the question word for word, whoever it spoke for; a model never sees what names it.
+        let question = match (caller.role, actor) {
+            (Role::Runtime, Actor::Agent) => self.runtime().present_of(state, Actor::User).await?.question,
+            _ => answer.question.clone(),
+        };
+        let conversation = Some(key.id.clone());
+        Ok(Told { conversation, answer, expects, question, trace: Vec::new(), repeated: false })
+    }
+
+    /// The agent that the workspace is.
+    pub(super) fn agent(&self, agent: &str) -> Result<(), ServiceError> {
+        if *self.workspace().settings.agent_slug == *agent { Ok(()) } else { Err(ServiceError::NoAgent(agent.into())) }
+    }
+
+    /// The state of a conversation that the caller may know of; for anybody else there is none.
+    pub(super) async fn seen(&self, caller: &Caller, agent: &str, key: &ConversationKey) -> Result<State, ServiceError> {
+        let state = self.runtime().state(key).await?;
+        let theirs = state.opened().is_some_and(|open| {
+            let named = caller.user.as_ref();
+            let user = match caller.role {
+                Role::User => named.map_or("", |u| u) == &*open.user_id,
+                Role::Agent | Role::Operator | Role::Admin | Role::Runtime => named.is_none_or(|u| *u == open.user_id),
+            };
+            user && *open.agent == *agent
+        });
+        if theirs { Ok(state) } else { Err(ServiceError::NoConversation(key.id.clone())) }
+    }
+
+    /// A later claim of who the user is: the same one says nothing, another one needs the scope.
+    async fn claim(&self, caller: &Caller, key: &ConversationKey, state: &State, request: &Request) -> Result<(), ServiceError> {
+        let Some(context) = &request.context else { return Ok(()) };
+        let known = state.opened().is_some_and(|open| is_within(context, &open.user));
+        if known {
+            return Ok(());
+        }
+        if !caller.may("context") {
+            let why = "the context was fixed at the first turn, and this key has not the scope `context` to change it";
+            return Err(ServiceError::Forbidden(why.into()));
+        }
+        let id = request.id.as_ref().map(|id| Arc::from(format!("{}:{id}:context", caller.key)));
+        let sent = Sent { id, with: request.digest.clone(), at: None };
+        let command = Turn::Command(Command::Context(Arc::new(context.clone())));
+        let result = self.runtime().turn_as(key, caller.role.actor(), caller.principal(), sent, command).await?;
+        match result.answer.refused {
+            Some(refused) if &*refused.code == "forbidden" => Err(ServiceError::Forbidden(refused.reason.to_string())),
+            _ => Ok(()),
+        }
+    }
+
+    /// A new conversation; nothing is kept of one whose first command is refused.
+    async fn begin(&self, caller: &Caller, actor: Actor, request: &Request) -> Result<Begun, ServiceError> {
+        let user = caller.user.clone().unwrap_or_default();
+        let mut claim = request.context.clone().unwrap_or_else(|| serde_json::json!({}));
+        if let Some(map) = claim.as_object_mut()
+            && !user.is_empty()
+        {
+            let identity = map.entry("identity").or_insert_with(|| serde_json::json!({}));
+            if let Some(identity) = identity.as_object_mut() {
+                identity.insert("user_id".into(), Json::from(&*user));
+            }
+        }
+        let (tenant, agent) = (caller.tenant.clone(), request.agent.clone());
+        // The same id of another user, or of another key, begins another one.
+        let name = request.id.as_ref().map(|id| {
+            let parts: [&[u8]; 5] = [b"start", agent.as_bytes(), caller.key.as_bytes(), user.as_bytes(), id.as_bytes()];
+            self.runtime().keys().digest(&parts)
+        });
+        let open = Open { conversation: "".into(), tenant, agent, user_id: user, user: Arc::new(claim) };
+        if let Some(turn @ Turn::Command(_)) = &request.turn {
+            let (state, answer) = self.runtime().preview(&open, actor, caller.principal(), turn.clone()).await?;
+            if answer.refused.is_some() {
+                let expects = self.runtime().expects_of(&state, actor, &caller.principal()).await?;
+                let told = Told { conversation: None, answer, expects, question: None, trace: Vec::new(), repeated: false };
+                return Ok(Begun::Refused(Box::new(told)));
+            }
+        }
+        Ok(Begun::Conversation(match name {
+            Some(name) => self.runtime().open_once(open, &name).await?.0,
+            None => self.runtime().open(open).await?,
+        }))
+    }
+}
+
+enum Begun {
+    Conversation(ConversationKey),
+    Refused(Box<Told>),
+}
+
+/// Who speaks by a request, from the credential; only a host names somebody.
+fn speaks(caller: &Caller, request: &Request) -> Result<Actor, ServiceError> {
+    let forbidden = |what: &str| Err(ServiceError::Forbidden(format!("a key of the role `{}` may not send {what}", caller.role.as_str())));
+    let said = matches!(&request.turn, Some(Turn::Command(Command::Said(_))));
+    let actor = match caller.role {
+        Role::Runtime if said => Actor::Runtime,
+        Role::Runtime => match (request.speaks, &request.turn) {
+            (Some(actor @ (Actor::User | Actor::Agent)), _) => actor,
+            (Some(_), _) => return forbidden("an `actor` other than `user` and `agent`"),
+            (None, Some(Turn::Command(_))) => Actor::Agent,
+            (None, Some(Turn::Message(_)) | None) => Actor::User,
+        },
+        Role::User | Role::Agent | Role::Operator | Role::Admin if request.speaks.is_some() => return forbidden("`actor`"),
+        Role::User | Role::Agent | Role::Operator | Role::Admin => caller.role.actor(),
+    };
+    match &request.turn {
+        Some(Turn::Message(_)) if !matches!(actor, Actor::User | Actor::Operator) => return forbidden("`message`"),
+        Some(Turn::Command(Command::Said(_))) if actor != Actor::Runtime => return forbidden("`said`"),
+        // On a conversation that is there, the engine refuses it and keeps a record of it.
+        Some(Turn::Command(command)) if request.conversation.is_none() && !may_send(actor, command.name()) => {
+            return forbidden(&format!("`{}`", command.name()));
+        }
+        _ => {}
+    }
+    if request.context.is_some() && caller.role == Role::Agent {
+        return forbidden("`context`");
+    }
+    Ok(actor)
+}
+
+/// For whom somebody looks at a conversation.
+fn own_actor(role: Role) -> Actor {
+    match role {
+        // What a model that a host runs may send next is what its host wants to know; the question comes beside.
+        Role::Runtime => Actor::Agent,
+        Role::User | Role::Agent | Role::Operator | Role::Admin => role.actor(),
+    }
+}
+
+/// The user that a context names.
+fn user_of(context: &Json) -> Option<Arc<str>> {
+    context.pointer("/identity/user_id").and_then(Json::as_str).filter(|u| !u.is_empty()).map(Arc::from)
+}
+
+/// Whether everything that `claim` says is said by `known` already.
+fn is_within(claim: &Json, known: &Json) -> bool {
+    match (claim, known) {
+        (Json::Object(claim), Json::Object(known)) => {
+            claim.iter().all(|(k, v)| v.is_null() || known.get(k).is_some_and(|n| is_within(v, n)))
+        }
+        (claim, known) => claim == known,
+    }
+}
+
+impl Caller {
+    /// Whether it may look into how a conversation was decided.
+    pub(super) fn looks_into(&self, what: &str) -> Result<(), ServiceError> {
+        if self.role.sees_all() {
+            return Ok(());
+        }
+        Err(ServiceError::Forbidden(format!("a key of the role `{}` may not see {what}", self.role.as_str())))
+    }
+
+    /// Whose conversations it may list; `None`: everybody's.
+    pub(super) fn listed(&self) -> Option<Arc<str>> {
+        match (&self.user, self.role) {
+            (Some(user), _) => Some(user.clone()),
+            (None, Role::User | Role::Agent) => Some("".into()),
+            (None, Role::Operator | Role::Admin | Role::Runtime) => None,
+        }
+    }
+}

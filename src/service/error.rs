@@ -1,0 +1,98 @@
+//! Why a service does not do what it was asked.
+
+use std::sync::Arc;
+
+use super::access::AccessError;
+use crate::driver::DriverError;
+use crate::store::StoreError;
+
+/// Why a service does not do what it was asked. Says nothing of what the caller may not see.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ServiceError {
+    /// The workspace has no agent of that name.
+    #[error("there is no agent `{0}`")]
+    NoAgent(Arc<str>),
+    /// There is none, or it is somebody else's.
+    #[error("there is no conversation `{0}`")]
+    NoConversation(Arc<str>),
+    /// There is no such journey.
+    #[error("there is no journey `{0}`")]
+    NoJourney(Arc<str>),
+    /// There is no such hold.
+    #[error("there is no hold `{0}`")]
+    NoHold(Arc<str>),
+    /// The caller may not do that, whatever stands.
+    #[error("{0}")]
+    Forbidden(String),
+    /// What was sent means nothing: a stable code, and why.
+    #[error("{1}")]
+    Invalid(&'static str, String),
+    /// An id was used for something else.
+    #[error("the id `{0}` was used for something else")]
+    Reused(Arc<str>),
+    /// More than can be handled came at once.
+    #[error("too much is asked at once")]
+    Overloaded,
+    /// The store or another process keeps it from being done now.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A conversation cannot go on.
+    #[error("{0}")]
+    Unrunnable(String),
+    /// The keys cannot be used.
+    #[error(transparent)]
+    Setup(AccessError),
+    /// Something that should not be.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl ServiceError {
+    /// Its stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoAgent(_) => "no_agent",
+            Self::NoConversation(_) => "no_conversation",
+            Self::NoJourney(_) => "no_journey",
+            Self::NoHold(_) => "no_hold",
+            Self::Forbidden(_) => "forbidden",
+            Self::Invalid(code, _) => code,
+            Self::Reused(_) => "id_reused",
+            Self::Overloaded => "overloaded",
+            Self::Unavailable(_) => "unavailable",
+            Self::Unrunnable(_) => "unrunnable",
+            Self::Setup(_) => "setup",
+            Self::Internal(_) => "internal",
+        }
+    }
+}
+
+impl From<DriverError> for ServiceError {
+    fn from(error: DriverError) -> Self {
+        match error {
+            DriverError::NoConversation(id) | DriverError::NotYours(id) => Self::NoConversation(id),
+            DriverError::MessageReused(id) => Self::Reused(id),
+            DriverError::Busy | DriverError::Stale => Self::Unavailable("the conversation is busy: try again".into()),
+            DriverError::Unrunnable(why) => Self::Unrunnable(why),
+            DriverError::NotManual | DriverError::Broken(_) => Self::Internal(error.to_string()),
+            DriverError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Erased(id) => Self::NoConversation(id),
+            StoreError::Unavailable(_) | StoreError::Unwritable(_) => {
+                tracing::error!(%error, "the store does not do what it is asked");
+                Self::Unavailable("the store cannot be reached or written to: try again".into())
+            }
+            StoreError::Corrupt(_) | StoreError::Unsupported(_) => {
+                tracing::error!(%error, "the store does not do what it is asked");
+                Self::Internal("the store does not do what it is asked".into())
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! A workspace in service: who calls, what they may see and say, and the workspace taken anew while conversations go on.
+//!
+//! One implementation behind every surface. Knows no wire: no HTTP, no status codes, no Model Context Protocol.
+
+pub mod access;
+mod calls;
+mod converse;
+mod error;
+mod live;
+mod look;
+pub mod storage;
+
+use std::sync::Arc;
+
+use crate::driver::{Clock, Entropy, Runtime};
+use crate::model::Workspace;
+use crate::outbound::Secrets;
+use crate::store::AnyStore;
+
+pub use access::{Caller, Denied, Role};
+pub use calls::Calls;
+pub use converse::{Request, Told};
+pub use error::ServiceError;
+pub use live::{Live, ReloadError};
+pub use look::{Asked, Audited, Conversation, HeldAction, Line, Page};
+pub use storage::{Storage, StorageError};
+
+use live::Current;
+
+/// Pages that a list gives at most.
+pub const PAGE_MAX: usize = 200;
+
+/// A workspace in service. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Service(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    runtime: Runtime<AnyStore, Calls>,
+    calls: Calls,
+    secrets: Secrets,
+    current: Current,
+    insecure: bool,
+}
+
+/// How a service is set up.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Setup {
+    /// Without keys, also serve callers that are not on this machine.
+    pub insecure: bool,
+}
+
+impl Service {
+    /// Puts a workspace into service over a store.
+    pub fn open(
+        loaded: crate::check::Loaded,
+        storage: Storage,
+        secrets: Secrets,
+        clock: Clock,
+        setup: Setup,
+    ) -> Result<Self, ServiceError> {
+        let live = Live::new(&loaded, &secrets).map_err(ServiceError::Setup)?;
+        let calls = Calls::new(&loaded, &secrets, &clock);
+        let runtime = Runtime::with(loaded, storage.store, calls.clone(), clock, Entropy::System, storage.keys)?;
+        Ok(Self(Arc::new(Inner { runtime, calls, secrets, current: Current::new(live), insecure: setup.insecure })))
+    }
+
+    /// What runs the conversations.
+    #[must_use]
+    pub fn runtime(&self) -> &Runtime<AnyStore, Calls> {
+        &self.0.runtime
+    }
+
+    /// The workspace, as it is today.
+    #[must_use]
+    pub fn workspace(&self) -> Arc<Workspace> {
+        self.0.runtime.workspace()
+    }
+
+    /// What of the workspace's settings says who may call.
+    #[must_use]
+    pub fn live(&self) -> Arc<Live> {
+        self.0.current.get()
+    }
+
+    /// Whether there are no keys, and anybody on this machine may call.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.live().access.is_open()
+    }
+
+    /// Whether callers without keys need not be on this machine.
+    #[must_use]
+    pub fn is_insecure(&self) -> bool {
+        self.0.insecure
+    }
+
+    /// What of the integrations cannot be called, and why.
+    #[must_use]
+    pub fn problems(&self) -> Vec<(Arc<str>, String)> {
+        self.0.calls.problems()
+    }
+}
