@@ -36,8 +36,10 @@ impl Talk {
         let mut entropy = [3; 32];
         entropy[..8].copy_from_slice(&self.n.to_be_bytes());
         let principal = Principal { id: "fuzz".into(), roles: Vec::new(), scopes: Vec::new() };
-        let progress =
-            MACHINE.handle(&self.state, Input { at: self.now, actor, principal, message_id: None, entropy, refused: Vec::new(), body });
+        let progress = MACHINE.handle(
+            &self.state,
+            Input { at: self.now, actor, principal, message_id: None, entropy, refused: Vec::new(), unaware: false, body },
+        );
         for event in &progress.events {
             self.state.apply(event);
             let stored = serde_json::to_string(event).expect("an event is JSON");

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::chat::session;
 use super::terminal::{DIM, GOOD, Terminal};
 use super::{Failure, Outcome, Status, storage, workspace};
-use crate::driver::audit::Chain;
+use crate::driver::audit::Chains;
 use crate::driver::{Entropy, Vault};
 use crate::model::settings::Settings;
 use crate::outbound::Secrets;
@@ -94,8 +94,8 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
             Ok(Status::Fine)
         }
         Command::Erase { user, tenant } => {
-            let chain = chain(&settings, &secrets, &store, &executor).map_err(|e| cannot(&e))?;
-            let digest = Arc::new(move |text: &str| chain.digest(text));
+            let chains = chains(&settings, &secrets, &store, &executor).map_err(|e| cannot(&e))?;
+            let digest = Arc::new(move |text: &str| chains.digest(text));
             let erased = executor.block_on(store.erase_user(tenant, user, digest)).map_err(|e| cannot(&e))?;
             if pretty {
                 let (conversations, entries) = (counted(erased.conversations, "conversation"), counted(erased.audit, "audit entry"));
@@ -129,14 +129,14 @@ fn there(address: &Address) -> Result<(), Failure> {
     }
 }
 
-fn chain(
+fn chains(
     settings: &Settings,
     secrets: &Secrets,
     store: &AnyStore,
     executor: &tokio::runtime::Runtime,
-) -> Result<Chain, Box<dyn std::error::Error>> {
+) -> Result<Chains, Box<dyn std::error::Error>> {
     let vault = Vault::new(settings, secrets, Entropy::System)?;
-    Ok(Chain::new(executor.block_on(vault.keys(store))?))
+    Ok(executor.block_on(vault.chains(store))?)
 }
 
 fn show(stat: &Stat, address: &Address, pretty: bool, terminal: &mut Terminal) -> Outcome {

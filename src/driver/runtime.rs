@@ -89,6 +89,8 @@ struct Turning {
     // The name under which it is opened once.
     started: Option<Arc<str>>,
     at: Option<u64>,
+    // Whether something was asked in it before its own input was handled.
+    unaware: bool,
     began: Timestamp,
     standing: Arc<Mutex<TurnResult>>,
 }
@@ -320,6 +322,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             message: None,
             started: None,
             at: None,
+            unaware: false,
             began: self.0.clock.now(),
             standing: Arc::default(),
         }
@@ -337,7 +340,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
         #[expect(clippy::disallowed_methods, reason = "the driver starts the tasks of turns")]
         let task = tokio::spawn(async move {
             let _under_way = under_way;
-            this.run(&turning, body).await
+            this.run(turning, body).await
         });
         let limit = Duration::from_millis(self.0.versions.workspace().settings.limits.turn_ms);
         match tokio::time::timeout(limit, task).await {
@@ -381,13 +384,16 @@ impl<S: Store, P: Perform> Drop for UnderWay<S, P> {
 
 impl<S: Store, P: Perform> Inner<S, P> {
     /// An input and all that follows from it, until somebody is waited for.
-    async fn run(self: &Arc<Self>, turning: &Turning, body: InputBody) -> Result<(), DriverError> {
+    async fn run(self: &Arc<Self>, mut turning: Turning, body: InputBody) -> Result<(), DriverError> {
         let mut calls: JoinSet<(EffectId, CallResult)> = JoinSet::new();
         let mut ids = BTreeMap::new();
         if self.is_lost(&turning.key).await? {
-            let stepped = self.input(turning, InputBody::Unsealed).await?;
+            let stepped = self.input(&turning, InputBody::Unsealed).await?;
             self.perform(&turning.key, stepped.effects, &mut calls, &mut ids);
+            // What is asked for now, whoever sent this has not seen.
+            turning.unaware = true;
         }
+        let turning = &turning;
         for effect in self.take_overs(&turning.key).await? {
             let stepped = self.input(turning, InputBody::TakeOver(effect)).await?;
             self.perform(&turning.key, stepped.effects, &mut calls, &mut ids);
@@ -484,6 +490,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
                     message_id: turning.message.as_ref().filter(|_| is_sent(&body)).map(|(id, _)| id.clone()),
                     entropy,
                     refused: refused.clone(),
+                    unaware: turning.unaware && is_sent(&body),
                     body: body.clone(),
                 };
                 let progress = machine.handle(&state, input);

@@ -11,7 +11,7 @@ use super::recent::Recent;
 use super::state::{Flight, Hold, Run, Stand, State, cut};
 use crate::model::StepKey;
 use crate::supervise::{Grant, Origin, Variable, Variables};
-use crate::value::{Json, Name, Taint, Value};
+use crate::value::{Json, Name, Shared, Taint, Value};
 
 impl Run {
     /// When that collect last asked for something that no other has asked for since.
@@ -21,13 +21,13 @@ impl Run {
 
     /// Forgets what was asked later: it is asked anew on the way, and nothing goes back, or forward, to there before.
     fn forget_asked_after(&mut self, since: u64) {
-        Arc::make_mut(&mut self.asked).retain(|_, (_, n)| *n <= since);
+        self.asked.retain(|_, (_, n)| *n <= since);
     }
 
     fn note_asked(&mut self, fields: &[Name]) {
         if let Some(at) = self.at.clone() {
             let entered = self.stand.entered;
-            Arc::make_mut(&mut self.asked).extend(fields.iter().map(|f| (f.clone(), (at.clone(), entered))));
+            self.asked.extend(fields.iter().map(|f| (f.clone(), (at.clone(), entered))));
         }
     }
 }
@@ -90,6 +90,9 @@ impl State {
                     if let (Some("goto"), Some(since)) = (via.as_deref(), run.asked_at(step)) {
                         run.forget_asked_after(since);
                     }
+                    if via.as_deref() == Some("goto") && run.offered.values().any(|s| s == step) {
+                        Arc::make_mut(&mut run.offered).retain(|_, s| s != step);
+                    }
                     let identified = run.stand.identified && run.at.as_ref() == Some(step);
                     run.at = Some(step.clone());
                     run.stand = Stand { entered: seq, identified, ..Stand::default() };
@@ -101,6 +104,9 @@ impl State {
                     run.stand.asked.clone_from(fields);
                     if *optional {
                         run.stand.optional.extend(fields.iter().cloned());
+                        if let Some(at) = run.at.clone() {
+                            Arc::make_mut(&mut run.offered).extend(fields.iter().map(|f| (f.clone(), at.clone())));
+                        }
                     }
                     run.note_asked(fields);
                 }
@@ -344,7 +350,8 @@ impl State {
             let run = Arc::make_mut(run);
             run.grants.clear();
             run.variables = Arc::new(Variables { user: self.user, ..Variables::default() });
-            run.asked = Arc::default();
+            run.asked = Shared::default();
+            run.offered = Arc::default();
             // What was put there was put to somebody else: the step begins anew when the run comes on top again.
             run.stand = Stand { waits: run.stand.waits, ..Stand::default() };
         }
@@ -383,7 +390,8 @@ impl State {
             at: None,
             variables: Arc::default(),
             outcome: None,
-            asked: Arc::default(),
+            asked: Shared::default(),
+            offered: Arc::default(),
             grants: Vec::new(),
             locked: Arc::default(),
             wrote: false,
@@ -470,6 +478,9 @@ impl State {
                 let variables = Arc::make_mut(&mut run.variables);
                 variables.set.remove(name);
                 variables.gone.insert(name.clone(), seq);
+                if run.offered.contains_key(name) {
+                    Arc::make_mut(&mut run.offered).remove(name);
+                }
             }
         }
         if lost.flight {

@@ -136,6 +136,9 @@ impl Turn<'_> {
     }
 
     fn answer_or_wish(&mut self, heard: &Heard) {
+        if self.unaware {
+            return;
+        }
         let Some(here) = self.here() else { return };
         let Some(step) = here.step() else { return };
         if !self.state.top().is_some_and(|r| r.stand.waits) {

@@ -22,6 +22,8 @@ pub struct Input {
     pub entropy: [u8; 32],
     /// Claims that were refused when this input was handled before: nothing came of it then, and it is handled again.
     pub refused: Vec<Refused>,
+    /// Whether something was just asked of which its sender cannot know: what it says is noted, and answers nothing.
+    pub unaware: bool,
     /// What.
     pub body: InputBody,
 }

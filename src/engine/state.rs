@@ -12,7 +12,7 @@ use super::input::Open;
 use super::recent::Recent;
 use crate::model::{ActionId, ContentHash, StepKey};
 use crate::supervise::{Approved, Grant, Identity, Ownership, Question, Source, Variables};
-use crate::value::{Json, Name, Taint, Value};
+use crate::value::{Json, Name, Shared, Taint, Value};
 
 /// A conversation's state.
 #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -123,8 +123,11 @@ pub(super) struct Run {
     #[serde(default, skip_serializing_if = "is_default")]
     pub outcome: Option<Arc<str>>,
     /// Which collect last asked for a field, and when it was entered.
+    #[serde(default, skip_serializing_if = "Shared::is_empty")]
+    pub asked: Shared<Name, (StepKey, u64)>,
+    /// Optional fields that were asked for, and by which collect: once is enough, unless a `goto` comes there again.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub asked: Arc<BTreeMap<Name, (StepKey, u64)>>,
+    pub offered: Arc<BTreeMap<Name, StepKey>>,
     /// Yeses, the newest last.
     #[serde(default, skip_serializing_if = "is_default")]
     pub grants: Vec<Arc<Grant>>,
@@ -154,7 +157,7 @@ pub(super) struct Stand {
     /// The fields that are asked for.
     #[serde(skip_serializing_if = "is_default")]
     pub asked: Vec<Name>,
-    /// Optional fields that were asked for.
+    /// Optional fields that were asked for since.
     #[serde(skip_serializing_if = "is_default")]
     pub optional: Vec<Name>,
     /// Attempts that failed.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::value::{Name, Value};
+use crate::value::{Name, Shared, Value};
 
 /// How far staleness and cover are followed from one variable to those it was computed from.
 const DEPTH: usize = 64;
@@ -75,8 +75,8 @@ pub struct Variable {
 #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Variables {
     /// Those that are set.
-    #[serde(rename = "v", default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub set: BTreeMap<Name, Arc<Variable>>,
+    #[serde(rename = "v", default, skip_serializing_if = "Shared::is_empty")]
+    pub set: Shared<Name, Arc<Variable>>,
     /// Those that were, and when they were unset.
     #[serde(rename = "g", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub gone: BTreeMap<Name, u64>,

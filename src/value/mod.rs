@@ -5,6 +5,7 @@
 mod name;
 mod path;
 mod secrets;
+mod shared;
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ pub use name::{Name, Slug};
 pub use path::{Path, Segment, Taint};
 pub use secrets::Secrets;
 pub use serde_json::Value as Json;
+pub use shared::Shared;
 
 /// A value: JSON that is shared, never copied, and beside it what in it is sensitive.
 #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]

@@ -1,6 +1,6 @@
 //! The crash matrix: a process that dies at any point of any shipped conversation, and another that goes on from the store.
 //!
-//! Every transcript of the shipped workspace is run once whole, and then once for each point: at each commit before and after it, at
+//! Every transcript of the shipped workspace and of the retail one is run once whole, and then once for each point: at each commit before and after it, at
 //! each request before it is sent, after it, and when its answer was there and not committed. What comes of it in the end is compared.
 //! Once at a back end that tells repeated requests by their key, once at one that does not and would do everything again.
 
@@ -196,24 +196,38 @@ impl<'w> World<'w> {
                 _ => continue,
             };
             let principal = Principal { id: "test".into(), roles: Vec::new(), scopes: Vec::new() };
-            let id: Arc<str> = format!("m{n}").into();
-            // Who got no answer sends it again, under the same id.
-            let say = async |process: Runtime<Mortal, Client>| {
-                process.turn(&self.key, actor, principal.clone(), Some(id.clone()), turn.clone()).await.unwrap();
-            };
-            self.surviving(&mut life, say).await;
-            let settle = async |process: Runtime<Mortal, Client>| {
-                for _ in 0..200 {
-                    if process.present(&self.key, Actor::User).await.unwrap().phase != Phase::Working {
-                        return;
-                    }
-                    process.advance(Duration::from_secs(5)).await.unwrap();
+            // A question that came while nobody was there is put again to who answers it blindly, and answered once more.
+            for again in 0..2 {
+                let id: Arc<str> = format!("m{n}.{again}").into();
+                let stood = self.store.load(&self.key, u64::MAX).await.unwrap().map_or(0, |s| s.version);
+                // Who got no answer sends it again, under the same id.
+                let say = async |process: Runtime<Mortal, Client>| {
+                    process.turn(&self.key, actor, principal.clone(), Some(id.clone()), turn.clone()).await.unwrap();
+                };
+                self.surviving(&mut life, say).await;
+                self.settled(&mut life).await;
+                let since = self.store.events(&self.key, stood, usize::MAX).await.unwrap();
+                let unseen = |e: &EventBody| matches!(e, EventBody::Noted { text } if text.ends_with("it is put again"));
+                if !first.is_over() || !since.iter().any(|(_, e)| unseen(&e.body)) {
+                    break;
                 }
-                panic!("it works for ever");
-            };
-            self.surviving(&mut life, settle).await;
+            }
         }
         (self.outcome(&life.1).await, first)
+    }
+
+    /// Waits until nothing is under way.
+    async fn settled(&self, life: &mut Living) {
+        let settle = async |process: Runtime<Mortal, Client>| {
+            for _ in 0..200 {
+                if process.present(&self.key, Actor::User).await.unwrap().phase != Phase::Working {
+                    return;
+                }
+                process.advance(Duration::from_secs(5)).await.unwrap();
+            }
+            panic!("it works for ever");
+        };
+        self.surviving(life, settle).await;
     }
 
     async fn outcome(&self, process: &Runtime<Mortal, Client>) -> Outcome {
@@ -227,11 +241,14 @@ impl<'w> World<'w> {
             EventBody::Question(question) => Some(question.text.to_string()),
             _ => None,
         });
+        // What is put again is the same.
+        let mut said: Vec<String> = said.collect();
+        said.dedup();
         Outcome {
             stands: format!("{:?} {:?} {:?} {:?} {options:?} {question:?}", answer.phase, answer.status, answer.journey, answer.outcome),
             variables: state.variables().map(|(n, v)| (n.to_string(), (*v.json).clone())).collect(),
             identity: state.identity().map(|i| (i.subject.to_string(), i.level)),
-            said: said.collect(),
+            said,
             done: self.backend.0.seen.lock().unwrap().done.clone(),
             in_doubt: events.iter().any(|(_, e)| matches!(&e.body, EventBody::Failed { kind: ErrorKind::InDoubt, .. })),
         }
@@ -266,8 +283,11 @@ fn judge(whole: &Outcome, crashed: &Outcome) -> Result<Came, String> {
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-fn shipped(knows_keys: bool) -> Loaded {
-    let mut files = files::read_dir(Path::new(ROOT)).unwrap();
+/// The workspaces that the repository ships, each with its transcripts.
+const WORKSPACES: [(&str, &str); 2] = [("", "tests/journeys"), ("examples/retail", "examples/retail/tests")];
+
+fn shipped(workspace: &str, knows_keys: bool) -> Loaded {
+    let mut files = files::read_dir(&Path::new(ROOT).join(workspace)).unwrap();
     if !knows_keys {
         // Nobody promises for a service that does everything again.
         for (name, text) in &mut files {
@@ -279,31 +299,37 @@ fn shipped(knows_keys: bool) -> Loaded {
     check::load(files).loaded().unwrap()
 }
 
-fn scripts(loaded: &Loaded) -> Vec<(String, Script)> {
+fn scripts(loaded: &Loaded, directory: &str) -> Vec<(String, Script)> {
     let mut scripts = Vec::new();
-    for (name, text) in files::read_yaml(&Path::new(ROOT).join("tests/journeys")).unwrap().files {
+    for (name, text) in files::read_yaml(&Path::new(ROOT).join(directory)).unwrap().files {
+        let name = if directory.starts_with("examples") { format!("retail {name}") } else { name };
         for document in read(FileId(0), &text, Some(loaded)) {
             scripts.push((name.clone(), document.script.unwrap()));
         }
     }
+    assert!(!scripts.is_empty(), "{directory} has no transcripts");
     scripts
 }
 
 /// Runs every `step`th point of every transcript, and draws the matrix.
 async fn matrix(knows_keys: bool, step: usize) -> String {
-    let loaded = shipped(knows_keys);
+    let all = WORKSPACES.map(|(workspace, directory)| {
+        let loaded = shipped(workspace, knows_keys);
+        let scripts = scripts(&loaded, directory);
+        (loaded, scripts)
+    });
     let mut rows: BTreeMap<String, BTreeMap<&'static str, BTreeMap<Came, usize>>> = BTreeMap::new();
     let mut columns = BTreeSet::new();
     let (mut wrong, mut runs, mut turn) = (Vec::new(), 0, 0);
-    for (file, script) in scripts(&loaded) {
-        let (whole, life) = World::new(&loaded, &script, knows_keys).run(None).await;
+    for (loaded, (file, script)) in all.iter().flat_map(|(loaded, scripts)| scripts.iter().map(move |s| (loaded, s))) {
+        let (whole, life) = World::new(loaded, script, knows_keys).run(None).await;
         for point in life.points() {
             turn += 1;
             if turn % step != 0 {
                 continue;
             }
             runs += 1;
-            let (crashed, life) = World::new(&loaded, &script, knows_keys).run(Some(point)).await;
+            let (crashed, life) = World::new(loaded, script, knows_keys).run(Some(point)).await;
             if !life.is_over() {
                 wrong.push(format!("{file}: {}: {point:?} never came", script.name));
             }
@@ -315,12 +341,12 @@ async fn matrix(knows_keys: bool, step: usize) -> String {
             }
         }
     }
-    let mut drawn = format!("{:<24}", "journey");
+    let mut drawn = format!("{:<40}", "journey");
     for column in &columns {
         let _ = write!(drawn, "{column:>22}");
     }
     for (file, row) in &rows {
-        let _ = write!(drawn, "\n{file:<24}");
+        let _ = write!(drawn, "\n{file:<40}");
         for column in &columns {
             let came = row.get(column).cloned().unwrap_or_default();
             let cell = format!("{} same, {} in doubt", came.get(&Came::Same).unwrap_or(&0), came.get(&Came::InDoubt).unwrap_or(&0));
@@ -331,10 +357,10 @@ async fn matrix(knows_keys: bool, step: usize) -> String {
     format!("{drawn}\n{runs} crashes\n")
 }
 
-/// Which points are tried: every 29th, or as `CRASH_EVERY` says.
+/// Which points are tried: every 53rd, or as `CRASH_EVERY` says.
 #[expect(clippy::disallowed_methods, reason = "a test is told by its environment how much to do")]
 fn every() -> usize {
-    std::env::var("CRASH_EVERY").ok().and_then(|n| n.parse().ok()).unwrap_or(29).max(1)
+    std::env::var("CRASH_EVERY").ok().and_then(|n| n.parse().ok()).unwrap_or(53).max(1)
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_mins(1);
@@ -312,19 +312,34 @@ fn a_conversation_goes_on_with_the_texts_that_it_began_with() {
     });
 }
 
-/// Kills it at some moment, lets the next one go on, and compares what that says with what the back end knows.
-fn kill(conversation: &str, moment: Duration, workspace: &Path, store: &str, back_end: &BackEnd) {
+/// Kills it at some moment, lets the next one go on, and compares what that says with what the back end knows; gives what came of it.
+#[expect(clippy::disallowed_methods, reason = "how long it has lived tells when it dies")]
+fn kill(conversation: &str, moment: Duration, workspace: &Path, store: &str, back_end: &BackEnd) -> &'static str {
     let mut first = Chat::of(conversation, workspace, store, back_end);
     first.types("buy");
-    // Whatever it prints until then.
-    while first.lines.recv_timeout(moment).is_ok_and(|line| !line.contains("ended:")) {}
+    let mut before = Vec::new();
+    let began = Instant::now();
+    while let Some(left) = moment.checked_sub(began.elapsed())
+        && let Ok(line) = first.lines.recv_timeout(left)
+    {
+        before.push(line);
+    }
     first.signal("-KILL");
+    let ended = before.iter().any(|line| line.contains("ended:"));
     let mut second = Chat::of(conversation, workspace, store, back_end);
+    if ended {
+        second.prints("ended:");
+        second.ends();
+        assert_eq!(back_end.orders(conversation), 1);
+        return "killed after its end";
+    }
     let mut printed = Vec::new();
+    let mut began = "ordered, by the one that was killed";
     let said = loop {
         let line = second.lines.recv_timeout(LONG).unwrap_or_else(|e| panic!("killed after {moment:?}: {e} after {printed:#?}"));
         printed.push(line.clone());
         if line.contains("a new conversation") {
+            began = "killed before its message was taken: ordered by the next";
             second.types("buy");
         } else if line.contains("ended:") || line.contains("with a person") {
             break line;
@@ -334,28 +349,48 @@ fn kill(conversation: &str, moment: Duration, workspace: &Path, store: &str, bac
     let expected = if orders == 0 { "ended: not_ordered" } else { "ended: done" };
     assert!(orders <= 1 && said.contains(expected), "killed after {moment:?}: {orders} orders, and it says {said}");
     second.ends();
+    if orders == 0 { "killed before its order arrived: not ordered, and said so" } else { began }
 }
 
-/// `KILLS=200 cargo test --test it recovery::`
-#[test]
+/// A number of the process's environment.
 #[expect(clippy::disallowed_methods, reason = "a test is told by its environment how much to do")]
+fn told(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(otherwise)
+}
+
+/// `KILLS=200 cargo test --test it recovery:: -- --nocapture`; `KILL_SEED` for other moments.
+#[test]
 fn a_process_that_is_killed_at_any_moment_orders_once_and_says_so() {
-    const AT_ONCE: usize = 4;
-    let kills: usize = std::env::var("KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(8);
+    const AT_ONCE: u64 = 4;
+    let (kills, seed) = (told("KILLS", 8), told("KILL_SEED", 1));
     over_each_store(|store| {
         let (back_end, workspace) = (BackEnd::start(), workspace(500, "It is ordered."));
         back_end.answer();
+        let came = Mutex::new(BTreeMap::<&str, usize>::new());
         std::thread::scope(|scope| {
             for worker in 0..AT_ONCE {
-                let (back_end, workspace) = (&back_end, workspace.path());
+                let (back_end, workspace, came) = (&back_end, workspace.path(), &came);
                 scope.spawn(move || {
-                    for n in (worker..kills).step_by(AT_ONCE) {
-                        // Spread over all that it does, from its start on.
-                        let moment = Duration::from_micros(n as u64 * 7_919 % 400_000);
-                        kill(&format!("k-{n}"), moment, workspace, store, back_end);
+                    for n in (worker..kills).step_by(usize::try_from(AT_ONCE).unwrap()) {
+                        let moment = Duration::from_micros(random(seed, n) % 300_000);
+                        let what = kill(&format!("k-{n}"), moment, workspace, store, back_end);
+                        *came.lock().unwrap().entry(what).or_default() += 1;
                     }
                 });
             }
         });
+        let kind = store.split(':').next().unwrap_or_default();
+        println!("{kind}: {kills} kills at random moments of seed {seed}");
+        for (what, n) in came.into_inner().unwrap() {
+            println!("  {n:>4} {what}");
+        }
     });
+}
+
+/// The n-th random number of a seed.
+fn random(seed: u64, n: u64) -> u64 {
+    let mut z = seed.wrapping_add((n + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
 }

@@ -1,5 +1,6 @@
 //! What every store must do, written once for all of them.
 
+mod agree;
 pub mod cluster;
 mod faults;
 

@@ -38,8 +38,8 @@ fn onward(turn: &mut Turn<'_>, step: &Step, collect: &Collect, problem: Option<A
         ask(turn, collect, missing, false, problem);
         return Go::Wait;
     }
-    let asked = turn.state.top().map(|r| r.stand.optional.clone()).unwrap_or_default();
-    let optional = collect.optional.iter().find(|f| !is_set(turn, &f.name) && !asked.contains(&f.name));
+    let offered = turn.state.top().map(|r| r.offered.clone()).unwrap_or_default();
+    let optional = collect.optional.iter().find(|f| !is_set(turn, &f.name) && offered.get(&f.name) != Some(&step.key));
     if let Some(field) = optional {
         ask(turn, collect, vec![field.name.clone()], true, problem);
         return Go::Wait;

@@ -104,8 +104,16 @@ impl Talk {
         self.n += 1;
         let mut entropy = [0; 32];
         entropy[..8].copy_from_slice(&self.n.to_be_bytes());
-        let input =
-            Input { at: self.now, actor, principal: principal.clone(), message_id: id.map(Into::into), entropy, refused: Vec::new(), body };
+        let input = Input {
+            at: self.now,
+            actor,
+            principal: principal.clone(),
+            message_id: id.map(Into::into),
+            entropy,
+            refused: Vec::new(),
+            unaware: false,
+            body,
+        };
         let progress = self.machine.handle(&self.state, input);
         let mut allowed = self.events.iter().rev().find_map(decision);
         for event in &progress.events {

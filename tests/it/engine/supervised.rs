@@ -152,6 +152,7 @@ fn a_message_id_that_the_store_knows_is_not_taken_again() {
         message_id: None,
         entropy: [1; 32],
         refused,
+        unaware: false,
         body: InputBody::Command(Command::Said(said.clone())),
     };
     assert!(talk.machine.handle(&talk.state, input(Vec::new())).claims.contains(&claim));

@@ -174,7 +174,8 @@ impl<'f> Play<'f> {
         let mut entropy = [0; 32];
         entropy[..8].copy_from_slice(&self.inputs.to_be_bytes());
         let principal = Principal { id: principal.into(), roles: Vec::new(), scopes: Vec::new() };
-        let input = Input { at: self.now, actor, principal, message_id: id.map(Into::into), entropy, refused: Vec::new(), body };
+        let input =
+            Input { at: self.now, actor, principal, message_id: id.map(Into::into), entropy, refused: Vec::new(), unaware: false, body };
         self.machine.handle(&self.state, input)
     }
 

@@ -223,10 +223,18 @@ async fn rows_of_one_conversation_are_none_of_another() {
 #[tokio::test]
 async fn it_holds_after_its_texts_are_erased() {
     let (store, key) = talked("key").await;
-    let made = chain("key");
-    let erased = store.erase_user("acme", "u", Arc::new(move |text: &str| made.digest(text))).await.unwrap();
-    assert_eq!(erased.audit, 6);
-    let verified = verify(&store, &chains(), &[]).await.unwrap();
-    assert_eq!((verified.erased, found(&verified)), (6, Vec::new()));
-    assert!(rows(&store, &key).await.iter().all(|r| r.erased && serde_json::from_str::<Json>(&r.text).is_err()));
+    // By the key that made it, and by one that came after: whoever erases has both.
+    let rotated = || Chains { configured: vec![chain("newer"), chain("key")], stored: chain("stored") };
+    let before = talked("key").await.0;
+    for (store, made) in [(&store, chains()), (&before, rotated())] {
+        let digests = made.clone();
+        let erased = store.erase_user("acme", "u", Arc::new(move |text: &str| digests.digest(text))).await.unwrap();
+        assert_eq!(erased.audit, 6);
+        let verified = verify(store, &made, &[]).await.unwrap();
+        assert_eq!((verified.erased, found(&verified)), (6, Vec::new()));
+        assert!(rows(store, &key).await.iter().all(|r| r.erased && serde_json::from_str::<Json>(&r.text).is_err()));
+    }
+    assert_eq!(found(&verify(&store, &rotated(), &[]).await.unwrap()), Vec::new(), "a key that comes later changes nothing");
+    let without = Chains { configured: vec![chain("newer")], stored: chain("stored") };
+    assert!(!verify(&before, &without, &[]).await.unwrap().findings.is_empty());
 }
