@@ -304,7 +304,6 @@ impl State {
             EventBody::HandedBack => {
                 self.taken = false;
                 self.escalation = None;
-                self.hold_grants();
                 self.restate();
             }
             EventBody::Abandoned => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::claims::{AuthorsKey, Taking};
+use super::claims::Taking;
 use super::effect::{CallEffect, CallResult, Claim, Effect, EffectId};
 use super::event::{Class, Decided, Draft, EventBody, Finished, Purpose};
 use super::hold;
@@ -21,7 +21,7 @@ use crate::model::step::{Call, Input, StepKind};
 use crate::model::{Action, Operand};
 use crate::policy::{Scene, Speaker, Who};
 use crate::source::Span;
-use crate::supervise::{Approval, Approved, Decision, Intent, KeyStanding, Ledger, Ownership, Permit, Source, Today, Verdict, decide};
+use crate::supervise::{Approval, Approved, Decision, Intent, Ledger, Ownership, Permit, Source, Today, Verdict, decide};
 use crate::value::{Json, Name, Taint, Value};
 
 /// The root of what an agent proposed in an investigation, among the sources of a request.
@@ -65,6 +65,9 @@ pub(super) struct Wanted<'a> {
     pub purpose: Purpose,
 }
 
+/// The inputs of a call, its request, what that reads, and the idempotency key that its author wrote.
+type Built = (Value, super::effect::Request, Vec<Source>, Option<Arc<str>>);
+
 /// What a verdict on a draft is made from.
 struct Case<'a> {
     action: &'a Arc<Action>,
@@ -93,15 +96,8 @@ impl Turn<'_> {
         let (inputs, mut request, sources, key) =
             self.build(wanted, action, run).map_err(|detail| Trouble::new(ErrorKind::InvalidInput, detail))?;
         let digest = (action.effects == Effects::Write).then(|| self.write_digest(action, &request::canonical(&request)));
-        let (mut reserves, mut incomplete) = (false, None);
-        match key {
-            AuthorsKey::Unwritten => {}
-            AuthorsKey::Made(key) => {
-                request.idempotency_key = Some(key);
-                reserves = true;
-            }
-            AuthorsKey::Incomplete(path) => incomplete = Some(path),
-        }
+        let reserves = key.is_some();
+        request.idempotency_key = key;
         Ok(Draft {
             action: action.id.clone(),
             purpose: wanted.purpose,
@@ -110,7 +106,6 @@ impl Turn<'_> {
             sources: sources.into(),
             digest,
             reserves,
-            incomplete,
             owners: Vec::new(),
             approved: None,
         })
@@ -123,10 +118,7 @@ impl Turn<'_> {
             Arc::make_mut(&mut draft.request).idempotency_key = Some(self.idempotency_key(action, digest));
         }
         let key = draft.digest.clone().zip(draft.request.idempotency_key.clone()).filter(|_| draft.reserves);
-        let mut taking = self.taking(action, key.map(|(digest, key)| Claim::Key { key, digest }));
-        if let Some(path) = &draft.incomplete {
-            taking.key_stands = KeyStanding::Incomplete(path.clone());
-        }
+        let taking = self.taking(action, key.map(|(digest, key)| Claim::Key { key, digest }));
         let until = later(self.at, action.settings.timeout_ms.saturating_add(MARGIN_MS));
         let case = Case {
             action,
@@ -146,7 +138,6 @@ impl Turn<'_> {
         }
         let trouble = denied(&verdict);
         let rules = (verdict.decision == Decision::Hold).then(|| self.approvals(action, &draft.inputs));
-        let grant = verdict.question.clone();
         // What waits for its key stays as it was decided.
         let frozen = permit.is_some() || trouble.kind == ErrorKind::Busy;
         let asking = self.asking.take();
@@ -169,7 +160,7 @@ impl Turn<'_> {
             (Some(permit), _) => Ok(self.proceed(action, permit, taking, until)),
             (None, Some(rules)) => {
                 draft.owners.clear();
-                self.hold(draft, &rules, grant.as_ref());
+                self.hold(draft, &rules);
                 Ok(Go::Wait)
             }
             (None, None) if trouble.kind == ErrorKind::Busy => self.wait_for_key(action, trouble),
@@ -201,18 +192,13 @@ impl Turn<'_> {
         Ok(Go::Wait)
     }
 
-    fn build(
-        &self,
-        wanted: &Wanted<'_>,
-        action: &Action,
-        run: &Run,
-    ) -> Result<(Value, super::effect::Request, Vec<Source>, AuthorsKey), String> {
+    fn build(&self, wanted: &Wanted<'_>, action: &Action, run: &Run) -> Result<Built, String> {
         let view = View::new(&self.state, Some(run), self.at).each(wanted.each);
         let view = if let Some(about) = wanted.about { view.inputs(about) } else { view };
         let resolved = inputs::resolve(action, wanted.inputs, &view, &self.state, run)?;
         let view = View::new(&self.state, Some(run), self.at).each(wanted.each).inputs(&resolved.value);
         let request = request::build(action, &resolved.value, &view)?;
-        let key = self.authors_key(action, &view);
+        let key = self.authors_key(action, &view)?;
         let Resolved { value, mut sources } = resolved;
         let listed = if wanted.each.is_some() { self.list_of_each(run) } else { Vec::new() };
         let proposed = if wanted.purpose == Purpose::Read { self.proposed(wanted.inputs) } else { Vec::new() };
@@ -269,7 +255,7 @@ impl Turn<'_> {
             grant_ttl_s: self.machine.workspace.settings.limits.grant_ttl_s,
             version: self.version(),
             rate: case.taking.rate_stands,
-            key: case.taking.key_stands.clone(),
+            key: case.taking.key_stands,
         };
         let (verdict, permit) = decide(&intent, &ledger, self.at);
         Ok((verdict, permit, asks))

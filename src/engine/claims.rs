@@ -29,16 +29,6 @@ pub(super) struct Taking {
     pub recorded: Option<Recorded>,
 }
 
-/// The idempotency key that an author wrote for an action.
-pub(super) enum AuthorsKey {
-    /// None.
-    Unwritten,
-    /// It.
-    Made(Arc<str>),
-    /// Something that it is made of has no value: its path.
-    Incomplete(Arc<str>),
-}
-
 impl Turn<'_> {
     /// What a call takes. `key` is what it must reserve: nothing, if it has it already.
     pub fn taking(&self, action: &Action, key: Option<Claim>) -> Taking {
@@ -83,24 +73,25 @@ impl Turn<'_> {
         self.machine.keys.digest(&parts).into()
     }
 
-    /// The key that the author wrote for a write: HMAC over tenant, action, subject and what the template comes to.
-    pub fn authors_key(&self, action: &Action, view: &View<'_>) -> AuthorsKey {
+    /// The key that the author wrote for a write, if there is one: HMAC over tenant, action, subject and what the template comes to.
+    /// `Err`: something that it is made of has no value.
+    pub fn authors_key(&self, action: &Action, view: &View<'_>) -> Result<Option<Arc<str>>, String> {
         let Some(template) = action.safety.idempotency_key.as_ref().filter(|_| action.effects == Effects::Write) else {
-            return AuthorsKey::Unwritten;
+            return Ok(None);
         };
         if let Some(read) = template.reads().iter().find(|r| is_vacant(r, view)) {
             let path = std::iter::once(read.root.dollar()).chain(read.keys.iter().map(|k| &**k));
-            return AuthorsKey::Incomplete(path.collect::<Vec<_>>().join(".").into());
+            let path = path.collect::<Vec<_>>().join(".");
+            return Err(format!("`{path}` has no value, and the idempotency key is made of it"));
         }
-        let text = match template.render(view, Undefined::Error) {
-            Ok(rendered) if !rendered.text.trim().is_empty() => rendered.text,
-            Ok(_) => return AuthorsKey::Incomplete("idempotency_key".into()),
-            Err(e) => return AuthorsKey::Incomplete(e.message.into()),
-        };
+        let text = template.render(view, Undefined::Error).map_err(|e| format!("the idempotency key failed: {}", e.message))?.text;
+        if text.trim().is_empty() {
+            return Err("the idempotency key is empty".into());
+        }
         let tenant = self.state.opened.as_ref().map_or("", |o| &*o.tenant);
         let subject = self.state.identity.as_ref().map_or("", |i| &*i.subject);
         let parts = [tenant, &action.id.to_string(), subject, "key", &text];
-        AuthorsKey::Made(self.machine.keys.idempotency_key(&parts.map(str::as_bytes)).into())
+        Ok(Some(self.machine.keys.idempotency_key(&parts.map(str::as_bytes)).into()))
     }
 
     /// The request of a key was done: from now on its answer is given to whoever asks for the same.

@@ -511,9 +511,6 @@ pub struct Draft {
     /// Whether its author wrote its idempotency key, which has to be reserved.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reserves: bool,
-    /// What that key is made of and has no value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub incomplete: Option<Arc<str>>,
     /// What the reads told whose it is, in the order of the rules.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owners: Vec<Ownership>,

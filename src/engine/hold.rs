@@ -73,12 +73,12 @@ pub fn holds(agent: &Arc<str>, events: &[Event]) -> Vec<HoldChange> {
 
 impl Turn<'_> {
     /// Holds what was decided on, and tells the user.
-    pub fn hold(&mut self, draft: Draft, rules: &[ApprovalRule], grant: Option<&Arc<str>>) {
+    pub fn hold(&mut self, draft: Draft, rules: &[ApprovalRule]) {
         let ttl_s = rules.iter().map(|r| r.ttl_s).min().unwrap_or(0);
+        // Who confirmed for the user is among those who helped.
         let mut barred = self.state.top().map(|r| r.helpers.clone()).unwrap_or_default();
-        let confirmed = self.state.top().and_then(|r| r.grants.iter().find(|g| Some(&g.question) == grant)).map(|g| g.by.clone());
         let asked_by = who(self.actor, &self.principal.id);
-        barred.extend(confirmed.into_iter().chain([asked_by.clone()]));
+        barred.push(asked_by.clone());
         barred.sort_unstable();
         barred.dedup();
         let held = Held {
@@ -157,8 +157,12 @@ impl Turn<'_> {
         if self.state.status == Status::Escalated || self.state.flight.is_some() {
             return Go::Wait;
         }
-        let Some(run) = self.state.top().filter(|r| !r.paused && r.stand.waits).cloned() else { return Go::Wait };
+        let Some(run) = self.state.top().filter(|r| !r.paused).cloned() else { return Go::Wait };
         let Some(here) = self.here() else { return Go::Wait };
+        if !run.stand.waits {
+            // It was kept from going on while somebody had the conversation.
+            return Go::via(Next::Step(here.id), "again");
+        }
         if let Some(hold) = &run.stand.hold {
             return match &hold.decided {
                 None => {

@@ -61,6 +61,10 @@ impl Turn<'_> {
         if asks_again {
             self.clear_collected(id, step);
         }
+        if self.state.taken {
+            // Whoever took it over hands it back first: then the step begins.
+            return Go::Wait;
+        }
         self.act(&plan.journey, step)
     }
 
@@ -174,6 +178,7 @@ impl Turn<'_> {
             Some(Step { kind: StepKind::Run(call), next, .. }) => {
                 steps::run::returned(self, call, *next, outcome, result.map(|r| (r, word)))
             }
+            Some(Step { kind: StepKind::Action(_), .. }) if self.state.taken => Go::Wait,
             Some(step @ Step { kind: StepKind::Action(call), .. }) => steps::action::enter(self, step, call),
             // Its time begins anew: it stood still for the one who had to be verified.
             Some(Step { kind: StepKind::Investigate(search), .. }) => steps::investigate::enter(self, search),

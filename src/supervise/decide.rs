@@ -93,12 +93,10 @@ pub enum RateStanding {
 }
 
 /// How the idempotency key that an author wrote for an action stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyStanding {
     /// There is none, or it can be had.
     Free,
-    /// Something that it is made of has no value.
-    Incomplete(Arc<str>),
     /// The same request is in flight under it elsewhere.
     Busy,
     /// It was used for another request.
@@ -258,10 +256,7 @@ impl Docket {
         if ledger.in_doubt {
             return self.deny(rule, "in_doubt", "the same write was sent before, and nobody knows what came of it");
         }
-        match &ledger.key {
-            KeyStanding::Incomplete(path) => {
-                self.deny(rule, "incomplete_key", &format!("`{path}` has no value, and the idempotency key is made of it"));
-            }
+        match ledger.key {
             KeyStanding::Busy => self.deny(rule, "busy", "the same request is under way elsewhere"),
             KeyStanding::OtherInputs => self.deny(rule, "other_inputs", "the idempotency key was used with other inputs"),
             KeyStanding::Free | KeyStanding::Applied => {}

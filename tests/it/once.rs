@@ -258,12 +258,11 @@ async fn a_key_of_half_a_template_is_no_key() {
         let world = World::new(&format!("{WRITE}safety: {safety}\n"));
         let key = open(&world.process(), "c1", "u1").await;
         let result = agent(&world.process(), &key, start(reference, 1)).await;
-        assert_eq!(outcome(&result), "denied");
-        let code = result.events.iter().find_map(|e| match &e.body {
-            EventBody::Decided(d) => d.verdict.code().cloned(),
+        let kind = result.events.iter().find_map(|e| match &e.body {
+            EventBody::Failed { kind, .. } => Some(*kind),
             _ => None,
         });
-        assert_eq!(code.as_deref(), Some("incomplete_key"));
+        assert_eq!(kind, Some(ErrorKind::InvalidInput));
         assert!(world.api.calls().is_empty());
     }
 }

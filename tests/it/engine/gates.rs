@@ -396,6 +396,31 @@ fn a_doubtful_write_is_never_sent_blindly_again() {
 }
 
 #[test]
+fn what_is_under_way_when_somebody_takes_over_is_finished_and_nothing_after_it() {
+    let journey = r"
+name: Two
+trigger: {goal: g, examples: [e]}
+journey:
+  - collect: [order_id]
+  - action: shop.look -> order
+    outcomes: {found: continue}
+  - action: {call: shop.check-code, inputs: {code: '123456'}}
+    outcomes: {right: continue, wrong: continue}
+";
+    let mut talk = shop(&[journey]);
+    talk.agent(start("two"));
+    talk.held = true;
+    talk.user("A1");
+    talk.command(Actor::Operator, Command::TakeOver);
+    assert_eq!(talk.land(answered(200, json!({"v": 7}))).status, Status::Escalated);
+    assert_eq!((talk.calls.len(), talk.variable("order")), (1, json!({"v": 7})), "{}", talk.trace());
+    talk.held = false;
+    talk.stub(200, json!({}));
+    assert_eq!(talk.command(Actor::Operator, Command::HandBack).outcome.as_deref(), Some("done"), "{}", talk.trace());
+    assert_eq!(talk.calls.len(), 2);
+}
+
+#[test]
 fn a_person_has_an_escalated_conversation_until_it_is_handed_back() {
     let mut talk = at_the_question();
     assert_eq!(talk.user("I want to talk to a person").status, Status::Escalated);
