@@ -5,6 +5,7 @@
 
 mod journeys;
 mod oracle;
+mod plans;
 mod talk;
 
 use std::cell::{Cell, RefCell};
@@ -13,12 +14,13 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestCaseError, TestError, TestRunner};
-use waypost::check::{self, Checked};
+use waypost::check::{self, Checked, Loaded};
 use waypost::engine::{Keys, Machine};
 use waypost::source::{CODES, Severity};
 
-use journeys::{Made, Plan, plan, write};
-use talk::{Move, Play, calm, moves, slow};
+use journeys::{Files, Made, Plan, write};
+use plans::plan;
+use talk::{Move, Play, calm, moves, slow, tempting};
 
 /// What the checker says of gates. Where it says nothing else of a workspace, the engine has to keep them alone.
 const PROOFS: [&str; 5] = ["WP0501", "WP0502", "WP0503", "WP0504", "WP0506"];
@@ -53,8 +55,16 @@ fn findings(checked: &Checked) -> BTreeMap<&str, BTreeSet<&str>> {
     found
 }
 
-/// The machine of a workspace in which only proofs are wanting, with the journeys that lack none.
-fn machine(made: &Made, counts: &Counts) -> Option<(Machine, BTreeSet<String>)> {
+/// A workspace without its proofs.
+fn unproved(files: &Files, settings: &str) -> Option<Loaded> {
+    let mut files: Files = files.iter().filter(|(name, _)| name != "waypost.yaml").cloned().collect();
+    let allowed: Vec<String> = PROOFS.iter().map(|code| format!("{code}: allow")).collect();
+    files.push(("waypost.yaml".to_owned(), format!("lints: {{{}}}\n{settings}", allowed.join(", ")).into()));
+    check::load(files).loaded()
+}
+
+/// The machine of a workspace in which only proofs are wanting, what it is later, and the journeys that lack none.
+fn machines(made: &Made, counts: &Counts) -> Option<(Machine, Option<Machine>, BTreeSet<String>)> {
     let checked = check::load(made.files.clone());
     let found = findings(&checked);
     let taken: BTreeSet<String> = found.iter().filter(|(_, codes)| codes.is_empty()).map(|(name, _)| (*name).to_owned()).collect();
@@ -63,26 +73,31 @@ fn machine(made: &Made, counts: &Counts) -> Option<(Machine, BTreeSet<String>)> 
     for code in found.values().flatten() {
         *counts.refused.borrow_mut().entry((*code).to_owned()).or_default() += 1;
     }
-    let mut files: Vec<_> = made.files.iter().filter(|(name, _)| name != "waypost.yaml").cloned().collect();
-    let allowed: Vec<String> = PROOFS.iter().map(|code| format!("{code}: allow")).collect();
-    files.push(("waypost.yaml".to_owned(), format!("lints: {{{}}}\n{}", allowed.join(", "), made.settings).into()));
-    let loaded = checked.loaded().or_else(|| check::load(files).loaded())?;
-    Some((Machine::new(loaded, Keys::derive(b"a key for tests")), taken))
+    let loaded = checked.loaded().or_else(|| unproved(&made.files, &made.settings))?;
+    let machine = |loaded| Machine::new(loaded, Keys::derive(b"a key for tests"));
+    let newer = made.newer.as_ref().and_then(|files| unproved(files, &made.settings)).map(|newer| machine(newer).with_older(&loaded));
+    Some((machine(loaded), newer, taken))
 }
 
 /// Plays talks over a workspace. Says what should not have been, with all that led to it.
 fn judged(plan: &Plan, talks: &[Vec<Move>], vip: bool, counts: &Counts) -> Result<(), TestCaseError> {
     let made = write(plan);
-    let Some((machine, taken)) = machine(&made, counts) else { return Ok(()) };
-    let machine = Arc::new(machine);
+    let Some((machine, newer, taken)) = machines(&made, counts) else { return Ok(()) };
+    let (machine, newer) = (Arc::new(machine), newer.map(Arc::new));
     let mut reached = BTreeSet::new();
+    let reported = |journey: &str, code: &str| !taken.contains(journey) || !CODES.iter().any(|c| c.code.as_str() == code);
     for talk in talks {
-        let mut play = Play::new(&machine, &made, plan.proves, vip);
-        let unsound = talk.iter().find_map(|step| play.play(step).err());
+        let played = |told: bool| {
+            let mut play = Play::new(&machine, newer.as_ref(), &made, vip, told);
+            let unsound = talk.iter().find_map(|step| play.play(step).err());
+            let unproved = play.tally().unproved.iter().find(|(journey, code, _)| !reported(journey, code));
+            let unproved = unproved.map(|(.., why)| format!("the checker had not reported it: {why}"));
+            (unsound.or(unproved), play)
+        };
+        let (why, play) = played(false);
         let tally = play.tally();
-        let reported = |journey: &str, code: &str| !taken.contains(journey) || !CODES.iter().any(|c| c.code.as_str() == code);
-        let unproved = tally.unproved.iter().find(|(journey, code, _)| !reported(journey, code));
-        if let Some(why) = unsound.or(unproved.map(|(.., why)| format!("the checker had not reported it: {why}"))) {
+        if let Some(why) = why {
+            let (_, play) = played(true);
             let journeys = made.files.iter().filter(|(n, _)| n.starts_with("journeys/"));
             let journeys: Vec<String> = journeys.map(|(n, t)| format!("{n}: {t}")).collect();
             return Err(TestCaseError::fail(format!("{why}\n{}\n{}", journeys.join("\n"), play.log.join("\n"))));
@@ -102,7 +117,8 @@ fn nothing_gated_is_sent_without_its_gate() {
     if matches!(config.rng_seed, RngSeed::Random) {
         config.rng_seed = RngSeed::Fixed(3);
     }
-    let talks = (calm(), slow(), moves(), moves()).prop_map(|(calm, slow, one, other)| vec![calm, slow, one, other]);
+    let talks =
+        (calm(), slow(), tempting(), tempting(), moves()).prop_map(|(calm, slow, one, other, any)| vec![calm, slow, one, other, any]);
     let result = TestRunner::new(config).run(&(plan(), talks, any::<bool>()), |(plan, talks, vip)| judged(&plan, &talks, vip, &counts));
     if let Err(TestError::Fail(why, _)) = result {
         panic!("{why}");

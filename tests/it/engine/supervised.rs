@@ -243,6 +243,29 @@ fn of_two_versions_the_stricter_holds() {
 }
 
 #[test]
+fn a_further_attempt_is_not_made_before_it_is_told_whose_it_is_by_now() {
+    let reads = "settings: {retries: 1}
+    safety: {}
+  - {name: Check, type: read, invocation: {method: POST, endpoint: /check}, input_schema: {order_id: {type: string}}}
+  - {name: Whose, type: read, invocation: {method: GET, endpoint: '/whose/{order_id}'}, input_schema: {order_id: {type: string}}}";
+    let before = SHOP.replace("safety: {}", reads);
+    let owner = "owner: {call: shop.whose, inputs: {order_id: $inputs.order_id}, is: response.body.who}";
+    let now = before.replace("safety: {}", &format!("safety: {{{owner}}}"));
+    let verify = "verify: {call: shop.check, verified: [success], subject: response.body.who, on_failed: escalate}";
+    let journey = LOOK.replace("  - action", &format!("  - {verify}\n  - action"));
+    for (newer, sent) in [(&before, 3), (&now, 2)] {
+        let mut talk = talk_of(&before, &journey);
+        talk.agent(start("look-up"));
+        talk.stub(200, json!({"who": "c-1"})).stub(503, json!({}));
+        talk.user("A1");
+        renew(&mut talk, (&before, &journey), (newer, &journey));
+        talk.stub(200, json!({}));
+        talk.wait(60);
+        assert_eq!(talk.calls.len(), sent, "{}", talk.trace());
+    }
+}
+
+#[test]
 fn todays_paths_are_hidden_in_an_older_runs_answers() {
     let now = SHOP.replace("safety: {}", "safety: {redact_fields: [response.iban]}");
     let journey = LOOK.replace("{outcome: looked}", "'{{ variables.order.iban }}'");

@@ -7,20 +7,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use proptest::prelude::*;
-use proptest::sample::subsequence;
 use serde_json::{Value as Json, json};
 
 /// Fields that collects ask for. The marks of each begin with a letter of its own.
 pub const FIELDS: [&str; 3] = ["f0", "f1", "f2"];
 /// Actions that need a yes.
-pub const CONFIRMED: [&str; 5] = ["pay", "ship", "peek", "tip", "vault"];
+pub const CONFIRMED: [&str; 6] = ["pay", "ship", "peek", "tip", "vault", "grand"];
 /// Actions that need a verified subject: of which level, and how many seconds ago at most.
-pub const IDENTIFIED: [(&str, u32, i64); 2] = [("open", 1, 300), ("vault", 2, 600)];
+pub const IDENTIFIED: [(&str, u32, i64); 4] = [("open", 1, 300), ("vault", 2, 600), ("mine", 1, 900), ("deed", 1, 900)];
+/// The actions that need an approval, and the seconds that it is waited for.
+pub const APPROVED: ([&str; 2], i64) = (["grand", "gift"], 600);
+/// The role of those who approve, and who has it.
+pub const ROLE: (&str, [&str; 2]) = ("boss", ["op-1", "op-2"]);
 /// Verifications that a conversation may try.
 pub const TRIES: u32 = 3;
 /// Actions that change nothing.
-pub const READS: [&str; 3] = ["look", "peek", "check"];
+pub const READS: [&str; 5] = ["look", "peek", "check", "whose", "mail"];
+/// Yeses to anything of these policies are told by what is sent, who asks, and what was said before.
+pub const POLICIES: [&str; 4] = [
+    r#"forbid(principal is Agent, action == Action::"svc.note", resource);"#,
+    r#"forbid(principal, action == Action::"svc.note", resource) unless { context.confirmed };"#,
+    r#"forbid(principal, action == Action::"svc.pay", resource) when { context.inputs.x like "a*" };"#,
+    r#"forbid(principal, action == Action::"svc.note", resource) unless { context.identity.verified };"#,
+];
 
 pub const SERVICE: &str = r"
 name: Svc
@@ -43,6 +52,19 @@ actions:
   - {name: Vault, type: write, invocation: {method: POST, endpoint: /vault}, outcomes: *ends, settings: {idempotency: key, retries: 1},
      input_schema: {x: {type: string}, y: {type: string, required: false}},
      safety: {requires_confirmation: true, requires_identity_verification: {level: 2, max_age: 600}}}
+  - {name: Grand, type: write, invocation: {method: POST, endpoint: /grand}, outcomes: *ends,
+     input_schema: {x: {type: string}, y: {type: string, required: false}},
+     safety: {requires_confirmation: true, requires_approval: {role: boss, ttl: 10m}}}
+  - {name: Gift, type: write, invocation: {method: POST, endpoint: /gift}, outcomes: *ends, input_schema: {x: {type: string}},
+     safety: {requires_approval: {role: boss, ttl: 10m}}}
+  - {name: Mine, type: write, invocation: {method: POST, endpoint: /mine}, outcomes: *ends, input_schema: {x: {type: string}},
+     safety: {requires_identity_verification: {level: 1, max_age: 900}, owner: inputs.x}}
+  - {name: Deed, type: write, invocation: {method: POST, endpoint: /deed}, outcomes: *ends, input_schema: {x: {type: string}},
+     safety: {requires_identity_verification: {level: 1, max_age: 900},
+       owner: {call: svc.whose, inputs: {x: $inputs.x}, is: response.body.who}}}
+  - {name: Whose, type: read, invocation: {method: GET, endpoint: '/whose/{x}'}, input_schema: {x: {type: string}}, outcomes: *ends}
+  - {name: Mail, type: read, invocation: {method: GET, endpoint: '/mail/{x}'}, input_schema: {x: {type: string}}, outcomes: *ends,
+     safety: {result_owner: {is: response.body.who, else: t0409}}}
   - {name: Check, type: read, invocation: {method: POST, endpoint: /check}, input_schema: {code: {type: string}}, outcomes: *ends}
 ";
 
@@ -62,6 +84,12 @@ pub enum Value {
     Variable(usize),
     Template(usize),
     Joined(usize, usize),
+    /// That variable, if it is set where the value stands.
+    Named(&'static str),
+    /// That variable, set or not.
+    Perhaps(&'static str),
+    /// That variable with something after it.
+    Longer(&'static str),
     Outcome,
     Tag,
     Subject,
@@ -71,22 +99,34 @@ pub enum Value {
 pub enum Shown {
     Fields,
     Message,
+    /// With what the caller says of the user.
+    Tagged,
     /// The last only in a branch that is never taken.
     Hidden,
     /// Of the last only how long it is.
     Counted,
 }
 
+/// Where somebody gets to who wants it otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The first step that waits.
+    First,
+    On,
+}
+
 #[derive(Debug, Clone)]
 pub enum Stmt {
     Collect(Vec<usize>),
+    /// The first field, or the two others.
+    AnyOf(Block, Block),
     Set(&'static str, Value),
     Unset(&'static str),
     Confirm {
         shows: Option<Vec<usize>>,
         how: Shown,
         only: Option<usize>,
-        change: bool,
+        change: Option<Change>,
         no: Option<Block>,
     },
     Call {
@@ -101,10 +141,12 @@ pub enum Stmt {
         keep: bool,
         one: Block,
         other: Block,
+        /// What comes of anything else that is said.
+        free: Option<Block>,
     },
     If(usize, Block, Block),
     Verify {
-        field: usize,
+        code: Value,
         level: u32,
         ttl: u32,
         anybody: bool,
@@ -117,7 +159,7 @@ pub enum Stmt {
     Each(usize, usize),
     Investigate,
     Say(usize),
-    Guide,
+    Guide(Option<Block>),
     Goto(usize),
     /// To a step that waits and was written not long before.
     Back(usize),
@@ -152,11 +194,40 @@ pub enum Fact {
     Other,
 }
 
+/// Files by name.
+pub type Files = Vec<(String, Arc<str>)>;
+
 /// A workspace, and what is known of its steps by journey and name.
 pub struct Made {
-    pub files: Vec<(String, Arc<str>)>,
-    pub settings: &'static str,
+    pub files: Files,
+    pub settings: String,
     pub facts: BTreeMap<String, BTreeMap<String, Fact>>,
+    /// What it is later.
+    pub newer: Option<Files>,
+    pub rules: Rules,
+}
+
+/// What of a workspace the judge has to know beside its steps.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Whether whoever is not verified is sent to a journey for that.
+    pub proves: bool,
+    /// Whether another subject may be verified after one.
+    pub switch: bool,
+    /// Which of the policies it has.
+    pub policy: Option<usize>,
+    pub newer: Option<Newer>,
+}
+
+/// How a workspace changes while somebody talks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Newer {
+    /// The journey `alpha` has another text.
+    Text,
+    /// A note needs a yes.
+    Stricter,
+    /// It did.
+    Looser,
 }
 
 #[derive(Debug, Clone)]
@@ -164,181 +235,13 @@ pub struct Plan {
     pub alpha: Block,
     pub beta: Block,
     pub gamma: Block,
-    /// Whether whoever is not verified is sent to a journey for that.
-    pub proves: bool,
-}
-
-fn value() -> impl Strategy<Value = Value> + Clone {
-    prop_oneof![
-        2 => Just(Value::Constant),
-        8 => (0..8_usize).prop_map(Value::Variable),
-        2 => (0..8_usize).prop_map(Value::Template),
-        2 => (0..8_usize, 0..8_usize).prop_map(|(a, b)| Value::Joined(a, b)),
-        1 => prop_oneof![Just(Value::Outcome), Just(Value::Tag), Just(Value::Subject)],
-    ]
-}
-
-fn fields() -> impl Strategy<Value = Vec<usize>> + Clone {
-    subsequence(vec![0, 1, 2], 1..3)
-}
-
-fn confirm(no: impl Strategy<Value = Option<Block>>) -> impl Strategy<Value = Stmt> {
-    let shows = prop_oneof![3 => Just(None), 2 => prop::collection::vec(0..8_usize, 1..3).prop_map(Some)];
-    let how = prop_oneof![3 => Just(Shown::Fields), 3 => Just(Shown::Message), 1 => Just(Shown::Hidden), 1 => Just(Shown::Counted)];
-    let only = prop::option::weighted(0.15, 0..CONFIRMED.len());
-    (shows, how, only, prop::bool::weighted(0.15), no).prop_map(|(shows, how, only, change, no)| Stmt::Confirm {
-        shows,
-        how,
-        only,
-        change,
-        no,
-    })
-}
-
-fn call(
-    actions: &'static [&'static str],
-    refused: impl Strategy<Value = Option<Block>>,
-    error: impl Strategy<Value = Option<Block>>,
-) -> impl Strategy<Value = Stmt> {
-    let action = prop::sample::select(actions);
-    (action, value(), prop::option::weighted(0.4, value()), any::<bool>(), refused, error)
-        .prop_map(|(action, x, y, keep, refused, error)| Stmt::Call { action, x, y, keep, refused, error })
-}
-
-fn verify(failed: impl Strategy<Value = Block>) -> impl Strategy<Value = Stmt> {
-    (0..8_usize, 1..3_u32, prop::sample::select(vec![60_u32, 900]), prop::bool::weighted(0.3), failed)
-        .prop_map(|(field, level, ttl, anybody, failed)| Stmt::Verify { field, level, ttl, anybody, failed })
-}
-
-fn leaf() -> impl Strategy<Value = Stmt> + Clone {
-    let none = || Just(None::<Block>);
-    let free = prop_oneof![
-        3 => fields().prop_map(Stmt::Collect),
-        2 => (prop::sample::select(vec!["m0", "m1", "m0", "m1", "f1"]), value()).prop_map(|(name, value)| Stmt::Set(name, value)),
-        1 => prop::sample::select(vec!["m0", "f0"]).prop_map(Stmt::Unset),
-        2 => confirm(none()),
-        2 => call(&["look", "look", "note"], none(), none()),
-        2 => call(&CONFIRMED, none(), none()),
-        1 => call(&["open"], none(), none()),
-        1 => verify(Just(vec![Stmt::Escalate])),
-        1 => (0..8_usize).prop_map(Stmt::Say),
-        1 => Just(Stmt::Guide),
-        1 => Just(Stmt::Choice { keep: false, one: Vec::new(), other: Vec::new() }),
-    ];
-    let way = prop_oneof![
-        2 => (value(), prop::option::of(Just(Vec::new()))).prop_map(|(with, ended)| Stmt::Run { with, ended }),
-        1 => (0..8_usize, 0..8_usize).prop_map(|(a, b)| Stmt::Each(a, b)),
-        1 => Just(Stmt::Investigate),
-        2 => (0..16_usize).prop_map(Stmt::Goto),
-        1 => (0..16_usize).prop_map(Stmt::Pause),
-        1 => Just(Stmt::Done),
-    ];
-    prop_oneof![6 => free, 1 => way].boxed()
-}
-
-/// What may stand between a gate and what it is for; most of it ends the gate.
-fn between() -> impl Strategy<Value = Block> + Clone {
-    let none = || Just(None::<Block>);
-    let variables = || prop::sample::select(vec!["m0", "f0", "f1", "f2"]);
-    let one = prop_oneof![
-        6 => Just(Stmt::Choice { keep: false, one: Vec::new(), other: Vec::new() }),
-        2 => (variables(), value()).prop_map(|(name, value)| Stmt::Set(name, value)),
-        1 => variables().prop_map(Stmt::Unset),
-        1 => fields().prop_map(Stmt::Collect),
-        1 => confirm(Just(Some(Vec::new()))),
-        1 => call(&["look", "note", "pay"], none(), none()),
-        1 => (0..16_usize).prop_map(Stmt::Pause),
-        1 => (value(), prop::option::of(Just(Vec::new()))).prop_map(|(with, ended)| Stmt::Run { with, ended }),
-        1 => (0..8_usize, 0..8_usize).prop_map(|(a, b)| Stmt::Each(a, b)),
-        1 => Just(Stmt::Investigate),
-    ];
-    prop_oneof![3 => Just(Vec::new()), 3 => one.clone().prop_map(|s| vec![s]), 2 => prop::collection::vec(one, 2)].boxed()
-}
-
-/// A confirm and what it is for, as a careful author has them.
-fn careful() -> impl Strategy<Value = Block> + Clone {
-    let how = prop_oneof![Just(Shown::Fields), Just(Shown::Message)];
-    let waits = prop::option::weighted(0.3, Just(Stmt::Choice { keep: false, one: Vec::new(), other: Vec::new() }));
-    let on_error = prop::option::of(Just(vec![Stmt::Done]));
-    (fields(), how, waits, call(&["pay", "ship", "tip", "peek", "pay", "ship"], Just(None), on_error))
-        .prop_map(|(fields, how, waits, call)| {
-            let confirm = Stmt::Confirm { shows: None, how, only: None, change: false, no: None };
-            [Stmt::Collect(fields), confirm].into_iter().chain(waits).chain([call]).collect()
-        })
-        .boxed()
-}
-
-/// A confirm and what it is for, perhaps over and over.
-fn gated() -> impl Strategy<Value = Block> + Clone {
-    let none = || Just(None::<Block>);
-    let on_error = prop_oneof![2 => none(), 1 => Just(Some(vec![Stmt::Done]))];
-    let back = prop::option::weighted(0.2, (0..2_usize).prop_map(Stmt::Back));
-    let set = (prop::sample::select(vec!["m0", "f1"]), value()).prop_map(|(name, value)| Stmt::Set(name, value));
-    let before = prop::option::weighted(0.4, prop_oneof![set, call(&["look"], none(), none())]);
-    (fields(), prop::bool::weighted(0.8), before, confirm(none()), between(), call(&CONFIRMED, none(), on_error), back)
-        .prop_map(|(fields, asks, before, confirm, between, call, back)| {
-            let asks = asks.then_some(Stmt::Collect(fields));
-            asks.into_iter().chain(before).chain([confirm]).chain(between).chain([call]).chain(back).collect()
-        })
-        .boxed()
-}
-
-/// A verification and what it is for.
-fn verified() -> impl Strategy<Value = Block> + Clone {
-    let failed = prop_oneof![3 => Just(vec![Stmt::Escalate]), 1 => Just(Vec::new())];
-    let back = prop::option::weighted(0.2, (0..2_usize).prop_map(Stmt::Back));
-    (verify(failed), between(), call(&["open", "open", "vault"], Just(None), Just(None)), back)
-        .prop_map(|(verify, between, call, back)| {
-            [Stmt::Collect(vec![2]), verify].into_iter().chain(between).chain([call]).chain(back).collect()
-        })
-        .boxed()
-}
-
-/// A value, something computed from it, another value for it, and a call.
-fn outdated() -> impl Strategy<Value = Block> + Clone {
-    let renewed = prop_oneof![Just(Stmt::Set("f1", Value::Constant)), Just(Stmt::Collect(vec![0, 1])), Just(Stmt::Unset("f1"))];
-    (value(), renewed, call(&["note", "look"], Just(None), Just(None)))
-        .prop_map(|(value, renewed, call)| vec![Stmt::Collect(vec![1]), Stmt::Set("m0", value), renewed, call])
-        .boxed()
-}
-
-fn pieces(depth: u32, most: usize) -> impl Strategy<Value = Block> + Clone {
-    let one = prop_oneof![14 => careful(), 6 => gated(), 2 => verified(), 1 => outdated(), 3 => leaf().prop_map(|s| vec![s])];
-    let some = one.prop_recursive(depth, 12, 2, |inner| {
-        let list = || prop::collection::vec(inner.clone(), 0..3).prop_map(|b| tidy(b.concat()));
-        let maybe = move || prop::option::of(list());
-        let list = || prop::collection::vec(inner.clone(), 0..3).prop_map(|b| tidy(b.concat()));
-        prop_oneof![
-            (any::<bool>(), list(), list()).prop_map(|(keep, one, other)| Stmt::Choice { keep, one, other }),
-            (0..5_usize, list(), list()).prop_map(|(c, a, b)| Stmt::If(c, a, b)),
-            call(&["pay", "look", "note", "peek"], maybe(), maybe()),
-            confirm(maybe()),
-            verify(list()),
-            (value(), maybe()).prop_map(|(with, ended)| Stmt::Run { with, ended }),
-        ]
-        .prop_map(|s| vec![s])
-    });
-    prop::collection::vec(some, 1..most).prop_map(|b| tidy(b.concat()))
-}
-
-/// A workspace of three journeys: one to start, one to digress into, and one that both may run.
-pub fn plan() -> impl Strategy<Value = Plan> {
-    let note = Stmt::Call { action: "note", x: Value::Constant, y: None, keep: false, refused: None, error: None };
-    let note = prop::option::weighted(0.3, Just(vec![note]));
-    let first = || prop::option::weighted(0.5, careful());
-    let joined = |parts: [Option<Block>; 3]| parts.into_iter().flatten().flatten().collect();
-    let alpha = (first(), pieces(2, 4)).prop_map(move |(first, rest)| joined([first, Some(rest), None]));
-    let beta = (note, first(), pieces(1, 3)).prop_map(move |(note, first, rest)| joined([note, first, Some(rest)]));
-    (alpha, beta, pieces(1, 2), prop::bool::weighted(0.2)).prop_map(|(alpha, beta, gamma, proves)| Plan {
-        alpha,
-        beta,
-        gamma: gamma.into_iter().filter(|s| !matches!(s, Stmt::Run { .. })).collect(),
-        proves,
-    })
+    /// What `gamma` gives back, if it is set there; else what it was given.
+    pub returns: &'static str,
+    pub rules: Rules,
 }
 
 /// Cut after what never goes on, since nothing reaches the rest.
-fn tidy(block: Block) -> Block {
+pub fn tidy(block: Block) -> Block {
     let stop = block.iter().position(ends).map_or(block.len(), |i| i + 1);
     block.into_iter().take(stop).collect()
 }
@@ -346,8 +249,8 @@ fn tidy(block: Block) -> Block {
 fn ends(stmt: &Stmt) -> bool {
     let all = |b: &Block| b.last().is_some_and(ends);
     match stmt {
-        Stmt::Choice { one, other, .. } => all(one) && all(other),
-        Stmt::If(_, a, b) => all(a) && all(b),
+        Stmt::Choice { one, other, free, .. } => all(one) && all(other) && free.as_ref().is_none_or(all),
+        Stmt::AnyOf(a, b) | Stmt::If(_, a, b) => all(a) && all(b),
         Stmt::Goto(_) | Stmt::Back(_) | Stmt::Pause(_) | Stmt::Done | Stmt::Escalate => true,
         _ => false,
     }
@@ -357,8 +260,9 @@ fn branches(stmt: &Stmt) -> Vec<&Block> {
     match stmt {
         Stmt::Confirm { no, .. } => no.iter().collect(),
         Stmt::Call { refused, error, .. } => refused.iter().chain(error).collect(),
-        Stmt::Choice { one, other, .. } => vec![one, other],
-        Stmt::If(_, a, b) => vec![a, b],
+        Stmt::Choice { one, other, free, .. } => [one, other].into_iter().chain(free).collect(),
+        Stmt::If(_, a, b) | Stmt::AnyOf(a, b) => vec![a, b],
+        Stmt::Guide(stuck) => stuck.iter().collect(),
         Stmt::Verify { failed, .. } => vec![failed],
         Stmt::Run { ended, .. } => ended.iter().collect(),
         _ => Vec::new(),
@@ -368,7 +272,7 @@ fn branches(stmt: &Stmt) -> Vec<&Block> {
 /// The numbers of the steps that wait, in the order they are written.
 fn waiting(block: &[Stmt], number: &mut usize, found: &mut Vec<usize>) {
     for stmt in block {
-        if matches!(stmt, Stmt::Collect(_) | Stmt::Confirm { .. } | Stmt::Choice { .. } | Stmt::Investigate) {
+        if matches!(stmt, Stmt::Collect(_) | Stmt::AnyOf(..) | Stmt::Confirm { .. } | Stmt::Choice { .. } | Stmt::Investigate) {
             found.push(*number);
         }
         *number += 1;
@@ -388,14 +292,15 @@ struct Writer {
 }
 
 impl Writer {
-    fn journey(mut head: Json, block: &[Stmt], called: bool) -> (Json, BTreeMap<String, Fact>) {
+    fn journey(mut head: Json, block: &[Stmt], called: bool, returns: &str) -> (Json, BTreeMap<String, Fact>) {
         let mut waits = Vec::new();
         waiting(block, &mut 0, &mut waits);
         let mut writer = Self { number: 0, waits, called, facts: BTreeMap::new() };
         let mut env: Env = called.then(|| "x".to_owned()).into_iter().collect();
         let (mut steps, open) = writer.block(block, &mut env);
         if open && called {
-            steps.push(json!({"done": {"outcome": "out", "result": {"v": "$variables.x"}}}));
+            let found = if env.contains(returns) { returns } else { "x" };
+            steps.push(json!({"done": {"outcome": "out", "result": {"v": format!("$variables.{}", path(found))}}}));
         } else if steps.is_empty() {
             steps.push(json!({"say": "Nothing to do."}));
         }
@@ -434,8 +339,21 @@ impl Writer {
                 (Some(a), Some(b)) => format!("$variables.{a} + '-' + $variables.{b}").into(),
                 _ => constant(),
             },
+            Value::Named(name) if !env.contains(*name) => constant(),
+            Value::Named(name) | Value::Perhaps(name) | Value::Longer(name) => {
+                reads.insert((*name).to_owned());
+                let path = path(name);
+                match value {
+                    Value::Named(_) => format!("$variables.{path}").into(),
+                    Value::Perhaps(_) => format!("$variables.{path} == null ? 'none' : $variables.{path}").into(),
+                    _ => format!("$variables.{path} + '-x'").into(),
+                }
+            }
             Value::Outcome => json!("$outcome"),
-            Value::Tag => json!("$user.tag"),
+            Value::Tag => {
+                reads.insert("$user".to_owned());
+                json!("$user.tag")
+            }
             Value::Subject => json!("$conversation.identity.subject"),
         }
     }
@@ -453,6 +371,16 @@ impl Writer {
                 env.extend(names.iter().map(|n| (*n).to_owned()));
                 after = Some(env.clone());
                 json!({"collect": names})
+            }
+            Stmt::AnyOf(one, other) => {
+                let (mut joined, sets) = (None, [(vec!["f0"], one), (vec!["f1", "f2"], other)]);
+                let sets = sets.map(|(names, block)| {
+                    let mut env = env.clone();
+                    env.extend(names.iter().map(|n| (*n).to_owned()));
+                    json!({"fields": names, "then": self.branch(block, &env, &mut joined)})
+                });
+                after = joined;
+                json!({"collect": {"any_of": sets}})
             }
             Stmt::Set(name, value) => {
                 let value = Self::value(value, env, &mut reads);
@@ -472,6 +400,11 @@ impl Writer {
                 };
                 let mut shown: BTreeSet<String> = listed.iter().map(|n| (*n).clone()).collect();
                 let mut step = match (how, listed.split_last()) {
+                    (Shown::Tagged, _) => {
+                        let listed: String = shown.iter().map(|n| show(n)).collect();
+                        shown.insert("$user".to_owned());
+                        json!({"message": listed + " {{ user.tag }}?"})
+                    }
                     (_, None) => json!({"message": "Shall I?"}),
                     (Shown::Fields, _) => json!({"fields": shown}),
                     (Shown::Message, _) => json!({"message": shown.iter().map(|n| show(n)).collect::<String>() + "?"}),
@@ -487,8 +420,10 @@ impl Writer {
                 if let Some(only) = only {
                     step["for"] = json!([format!("svc.{}", CONFIRMED[*only])]);
                 }
-                if let (true, Some(first)) = (change, self.waits.first()) {
-                    step["on_change"] = json!({"goto": format!("s{first}")});
+                match (change, self.waits.first()) {
+                    (Some(Change::First), Some(first)) => step["on_change"] = json!({"goto": format!("s{first}")}),
+                    (Some(Change::On), _) => step["on_change"] = json!("continue"),
+                    (_, None) | (None, _) => {}
                 }
                 if let Some(no) = no {
                     step["on_reject"] = self.branch(no, env, &mut after);
@@ -504,7 +439,7 @@ impl Writer {
                     reads.insert("f0".to_owned());
                 } else {
                     inputs["x"] = Self::value(x, env, &mut reads);
-                    if let Some(y) = y.as_ref().filter(|_| !matches!(*action, "look" | "note")) {
+                    if let Some(y) = y.as_ref().filter(|_| !matches!(*action, "look" | "note" | "gift" | "mine" | "deed" | "mail")) {
                         inputs["y"] = Self::value(y, env, &mut reads);
                     }
                 }
@@ -525,7 +460,7 @@ impl Writer {
                 fact = Fact::Call { reads, keeps };
                 json!({"action": step})
             }
-            Stmt::Choice { keep, one, other } => {
+            Stmt::Choice { keep, one, other, free } => {
                 let (mut before, mut joined) = (env.clone(), None);
                 let labels = [format!("O{own:03}1"), format!("O{own:03}2")];
                 if *keep {
@@ -533,8 +468,14 @@ impl Writer {
                 }
                 let options =
                     json!({&labels[0]: self.branch(one, &before, &mut joined), &labels[1]: self.branch(other, &before, &mut joined)});
-                after = joined;
                 let mut step = json!({"prompt": "Which?", "options": options});
+                if let Some(free) = free {
+                    let mut env = env.clone();
+                    env.insert("freeform".to_owned());
+                    step["freeform"] = json!(true);
+                    step["freeform_handler"] = self.branch(free, &env, &mut joined);
+                }
+                after = joined;
                 if *keep {
                     step["as"] = json!("p0");
                 }
@@ -553,8 +494,8 @@ impl Writer {
                 after = joined;
                 step
             }
-            Stmt::Verify { field, level, ttl, anybody, failed } => {
-                let code = Self::value(&Value::Variable(*field), env, &mut reads);
+            Stmt::Verify { code, level, ttl, anybody, failed } => {
+                let code = Self::value(code, env, &mut reads);
                 fact = Fact::Verify { reads, level: *level, ttl: (*ttl).into(), anybody: *anybody };
                 let before = env.clone();
                 json!({"verify": {
@@ -596,7 +537,11 @@ impl Writer {
                 after.get_or_insert_default().insert("i0".to_owned());
                 json!({"investigate": {"goal": "Look", "using": ["svc.look", "svc.peek"], "as": "i0", "findings": {"found": "continue"}, "fallback": "escalate"}})
             }
-            Stmt::Guide => json!({"guide": ["Do this.", "Do that."]}),
+            Stmt::Guide(None) => json!({"guide": ["Do this.", "Do that."]}),
+            Stmt::Guide(Some(stuck)) => {
+                let before = env.clone();
+                json!({"guide": {"steps": ["Do this.", "Do that."], "on_stuck": self.branch(stuck, &before, &mut after)}})
+            }
             Stmt::Goto(n) => match self.waits.get(n % self.waits.len().max(1)) {
                 Some(target) => json!({"goto": format!("s{target}")}),
                 None => json!({"done": "Done."}),
@@ -637,26 +582,49 @@ fn show(name: &str) -> String {
 
 /// Writes a workspace.
 pub fn write(plan: &Plan) -> Made {
+    let rules = plan.rules;
     let trigger = |name: &str| json!({"name": name, "trigger": {"goal": format!("do {name}"), "examples": [format!("do {name}")], "requires": ["tag"]}});
     let mut journeys = vec![
         ("alpha", trigger("alpha"), plan.alpha.clone(), false),
         ("beta", trigger("beta"), plan.beta.clone(), false),
         ("gamma", json!({"name": "gamma", "callable": true, "inputs": {"x": {"required": true}}}), plan.gamma.clone(), true),
     ];
-    let mut files =
-        vec![("integrations/svc.yaml".to_owned(), Arc::from(SERVICE)), ("datapoints/all.yaml".to_owned(), Arc::from(DATAPOINTS))];
-    if plan.proves {
-        let verify = Stmt::Verify { field: 0, level: 2, ttl: 900, anybody: false, failed: vec![Stmt::Escalate] };
+    let mut settings = String::new();
+    if rules.proves {
+        let verify = Stmt::Verify { code: Value::Named("f2"), level: 2, ttl: 900, anybody: false, failed: vec![Stmt::Escalate] };
         journeys.push(("prove", json!({"name": "prove", "callable": true}), vec![Stmt::Collect(vec![2]), verify], false));
     }
-    let settings = if plan.proves { "identity: {journey: prove}" } else { "" };
-    files.push(("waypost.yaml".to_owned(), settings.into()));
+    match (rules.proves, rules.switch) {
+        (true, switch) => settings = format!("identity: {{journey: prove, allow_switch: {switch}}}"),
+        (false, true) => "identity: {allow_switch: true}".clone_into(&mut settings),
+        (false, false) => {}
+    }
+    let strict = SERVICE.replacen("outcomes: *ends}", "outcomes: *ends, safety: {requires_confirmation: true}}", 1);
+    let (service, later) = match rules.newer {
+        None | Some(Newer::Text) => (SERVICE, SERVICE),
+        Some(Newer::Stricter) => (SERVICE, &*strict),
+        Some(Newer::Looser) => (&*strict, SERVICE),
+    };
+    let mut files: Files =
+        vec![("integrations/svc.yaml".to_owned(), Arc::from(service)), ("datapoints/all.yaml".to_owned(), Arc::from(DATAPOINTS))];
+    files.push(("waypost.yaml".to_owned(), settings.as_str().into()));
+    files.extend(
+        rules.policy.map(|p| ("policies/all.cedar".to_owned(), format!("permit(principal, action, resource);\n{}", POLICIES[p]).into())),
+    );
     let mut facts = BTreeMap::new();
     for (name, head, block, called) in journeys {
-        let (json, known) = Writer::journey(head, &block, called);
+        let (json, known) = Writer::journey(head, &block, called, plan.returns);
         let text = serde_json::to_string_pretty(&json).unwrap_or_default();
         files.push((format!("journeys/{name}.yaml"), text.into()));
         facts.insert(name.to_owned(), known);
     }
-    Made { files, settings, facts }
+    let newer = rules.newer.map(|how| {
+        let mut files = files.clone();
+        files[0].1 = later.into();
+        for (_, text) in files.iter_mut().filter(|(n, _)| how == Newer::Text && n == "journeys/alpha.yaml") {
+            *text = text.replacen("do alpha", "do alpha now", 1).into();
+        }
+        files
+    });
+    Made { files, settings, facts, newer, rules }
 }

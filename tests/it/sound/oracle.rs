@@ -1,12 +1,14 @@
 //! The judge. It remembers what was put, what was said and by whom, and what happened to each variable, and judges every request
 //! that is sent from that alone. What the engine granted, or thinks of an identity, it does not look at.
 
+mod judge;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use waypost::engine::{Actor, Answer, CallEffect, CallResult, Command, Event, EventBody, InputBody};
 
-use super::journeys::{CONFIRMED, Fact, IDENTIFIED, READS, TRIES};
+use super::journeys::{APPROVED, Fact, Made, Newer, ROLE, Rules};
 
 type Facts = BTreeMap<String, BTreeMap<String, Fact>>;
 
@@ -42,6 +44,7 @@ struct Question {
 struct Yes {
     question: usize,
     at: Timestamp,
+    by: String,
     /// The steps that used it, each as it was entered: the elements of a list are one use.
     used: BTreeMap<String, u64>,
     /// Why it does not count any more, and whether that lies in the journey rather than in what somebody did.
@@ -54,6 +57,14 @@ struct Variable {
     reads: BTreeSet<String>,
     /// Whether a person or an agent gave it, rather than the journey.
     given: bool,
+    /// Whether it has no value any more.
+    gone: bool,
+}
+
+impl Variable {
+    fn given(moment: u64) -> Self {
+        Self { moment, reads: BTreeSet::new(), given: true, gone: false }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -64,11 +75,31 @@ struct Run {
     step: String,
     entered: u64,
     variables: BTreeMap<String, Variable>,
+    /// Whether it was begun after the workspace had changed.
+    late: bool,
+    /// The people of the company who said something in it.
+    helpers: BTreeSet<String>,
+}
+
+/// An action that waits for an approval.
+#[derive(Debug)]
+struct Hold {
+    id: String,
+    run: u32,
+    step: String,
+    entered: u64,
+    at: Timestamp,
+    moment: u64,
+    barred: BTreeSet<String>,
+    /// Who decided, and whether for it.
+    decided: Option<(String, bool)>,
 }
 
 #[derive(Debug)]
 struct Flight {
     effect: String,
+    action: String,
+    carried: BTreeSet<String>,
     run: u32,
     step: String,
     /// Whether it was asked with something that only an agent said.
@@ -82,6 +113,12 @@ struct Identity {
     level: u32,
     at: Timestamp,
     ttl: i64,
+}
+
+impl Identity {
+    fn is_valid(&self, now: Timestamp) -> bool {
+        now.as_second() - self.at.as_second() < self.ttl
+    }
 }
 
 #[derive(Debug, Default)]
@@ -98,8 +135,9 @@ pub struct Tally {
 
 pub struct Oracle<'f> {
     facts: &'f Facts,
-    /// Whether whoever is not verified is sent to a journey for that.
-    proves: bool,
+    rules: Rules,
+    /// Whether the workspace has changed.
+    renewed: bool,
     input: u64,
     moment: u64,
     runs: Vec<Run>,
@@ -110,7 +148,16 @@ pub struct Oracle<'f> {
     given: BTreeMap<String, Option<usize>>,
     yeses: Vec<Yes>,
     flight: Option<Flight>,
+    /// Since when somebody of the company has the conversation.
+    taken: Option<u64>,
+    holds: Vec<Hold>,
     identity: Option<Identity>,
+    /// Whose a read said that something is, in the input that brought its answer.
+    owner: Option<(BTreeSet<String>, String, u64)>,
+    /// Marks of answers that were somebody else's.
+    hidden: BTreeSet<String>,
+    /// Ids of messages that hosts forwarded.
+    forwarded: BTreeSet<String>,
     tries: u32,
     ids: BTreeSet<String>,
     said: BTreeSet<String>,
@@ -130,10 +177,11 @@ fn of_a_person(actor: Actor) -> bool {
 }
 
 impl<'f> Oracle<'f> {
-    pub fn new(facts: &'f Facts, proves: bool) -> Self {
+    pub fn new(made: &'f Made) -> Self {
         Self {
-            facts,
-            proves,
+            facts: &made.facts,
+            rules: made.rules,
+            renewed: false,
             input: 0,
             moment: 0,
             runs: Vec::new(),
@@ -142,7 +190,12 @@ impl<'f> Oracle<'f> {
             given: BTreeMap::new(),
             yeses: Vec::new(),
             flight: None,
+            taken: None,
+            holds: Vec::new(),
             identity: None,
+            owner: None,
+            hidden: BTreeSet::new(),
+            forwarded: BTreeSet::new(),
             tries: 0,
             ids: BTreeSet::new(),
             said: BTreeSet::new(),
@@ -161,6 +214,25 @@ impl<'f> Oracle<'f> {
         self.runs.last().map(|r| (r.journey.as_str(), r.step.as_str()))
     }
 
+    /// Whether a yes was said that may still count.
+    pub fn is_live(&self) -> bool {
+        self.yeses.iter().any(|y| y.over.is_none())
+    }
+
+    /// Whether somebody was verified.
+    pub fn is_known(&self) -> bool {
+        self.identity.is_some()
+    }
+
+    /// The workspace is another from now on.
+    pub fn renew(&mut self) {
+        self.renewed = true;
+        if self.rules.newer == Some(Newer::Text) {
+            let old: Vec<u32> = self.runs.iter().filter(|r| r.journey == "alpha").map(|r| r.id).collect();
+            self.over("another version", false, |q| old.contains(&q.run));
+        }
+    }
+
     /// Looks at an input and all that came of it. `Err` says what should not have been.
     pub fn watch(&mut self, put: &Put<'_>, events: &[Event], answer: &Answer, sent: &[CallEffect]) -> Result<(), String> {
         self.input += 1;
@@ -168,8 +240,16 @@ impl<'f> Oracle<'f> {
             self.hear(put);
         }
         if let InputBody::Result(effect, result) = put.body {
+            let awaited = self.flight.as_ref().is_some_and(|f| f.effect == *effect.0 && !f.done);
+            let moves = |e: &&Event| {
+                !matches!(e.body, EventBody::Turn(_) | EventBody::Noted { .. } | EventBody::Settled { .. } | EventBody::Refused { .. })
+            };
+            if let Some(moved) = events.iter().find(moves).filter(|_| !awaited) {
+                return Err(format!("an answer that nobody waited for came to {:?}", moved.body));
+            }
             self.result(&effect.0, result, put.at);
         }
+        let top = self.runs.last().map(|r| r.id);
         let cancels =
             matches!(put.body, InputBody::Command(Command::Cancel)) || matches!(put.body, InputBody::Message(m) if &**m == "cancel");
         for event in events {
@@ -177,11 +257,16 @@ impl<'f> Oracle<'f> {
             self.happened(event, put, cancels)?;
             if let EventBody::ActionStarted { effect, attempt, .. } = &event.body {
                 let call = sent.iter().find(|c| c.id == *effect).ok_or("a start without an effect")?;
-                self.judge(call, *attempt, put.at)?;
+                self.judge(call, *attempt, put)?;
             }
         }
         if answer.refused.is_none() {
             self.ids.extend(put.id.map(str::to_owned));
+            self.help(put, top);
+        }
+        let said = answer.messages.iter().map(|m| &**m).chain(answer.question.iter().map(|q| &*q.text));
+        if let Some(mark) = said.flat_map(marks).find(|m| self.hidden.contains(m)) {
+            return Err(format!("{mark} was shown, which is of an answer that is somebody else's"));
         }
         if let Some(asked) = &answer.question
             && put.actor == Actor::Agent
@@ -193,6 +278,22 @@ impl<'f> Oracle<'f> {
             self.given.insert(channel(put), shown);
         }
         Ok(())
+    }
+
+    /// Whoever of the company speaks for the user has a part in what the run comes to.
+    fn help(&mut self, put: &Put<'_>, top: Option<u32>) {
+        let own = match put.body {
+            InputBody::Command(command) => matches!(
+                command,
+                Command::TakeOver | Command::Say(_) | Command::HandBack | Command::Approve { .. } | Command::Refuse { .. }
+            ),
+            _ => false,
+        };
+        let spoke = matches!(put.body, InputBody::Command(_) | InputBody::Message(_));
+        let run = self.runs.iter_mut().find(|r| Some(r.id) == top);
+        if let (Actor::Operator, false, true, Some(run)) = (put.actor, own, spoke, run) {
+            run.helpers.insert(put.principal.to_owned());
+        }
     }
 
     /// What was said: a yes, a no, values.
@@ -209,8 +310,9 @@ impl<'f> Oracle<'f> {
             InputBody::Message(text) if person => {
                 self.said.extend(marks(text));
                 if YES.contains(&&**text) {
-                    if let Some(question) = asked.filter(|q| was_given == Some(*q)) {
-                        self.yes(question, put.at);
+                    // A host forwards the message with the question that it answers.
+                    if let Some(question) = asked.filter(|q| was_given == Some(*q) && put.actor != Actor::Runtime) {
+                        self.yes(question, put);
                     }
                 } else if NO.contains(&&**text)
                     && let Some(question) = asked
@@ -219,10 +321,22 @@ impl<'f> Oracle<'f> {
                 }
             }
             InputBody::Command(Command::Confirm { question }) if person => {
-                if let Some(question) = named(question, self) {
-                    self.yes(question, put.at);
+                if let Some(question) = named(question, self).filter(|_| put.actor != Actor::Runtime) {
+                    self.yes(question, put);
                 }
             }
+            InputBody::Command(Command::Said(said)) if put.actor == Actor::Runtime => {
+                let fresh = !said.message_id.is_empty() && self.forwarded.insert(said.message_id.to_string());
+                self.said.extend(marks(&said.text));
+                let question = asked.filter(|q| said.question.as_deref() == Some(&*self.questions[*q].id));
+                match question.filter(|_| fresh) {
+                    Some(question) if YES.contains(&&*said.text) => self.yes(question, put),
+                    Some(question) if NO.contains(&&*said.text) => self.no(question),
+                    _ => {}
+                }
+            }
+            InputBody::Command(Command::Approve { hold, .. }) => self.approve(put, hold, true),
+            InputBody::Command(Command::Refuse { hold, .. }) => self.approve(put, hold, false),
             InputBody::Command(Command::Reject { question }) if person => {
                 if let Some(question) = named(question, self) {
                     self.no(question);
@@ -239,9 +353,18 @@ impl<'f> Oracle<'f> {
         if put.actor == Actor::Agent { self.proposed.extend(marks) } else { self.said.extend(marks) }
     }
 
-    fn yes(&mut self, question: usize, at: Timestamp) {
+    fn yes(&mut self, question: usize, put: &Put<'_>) {
         if self.questions[question].input < self.input {
-            self.yeses.push(Yes { question, at, used: BTreeMap::new(), over: None });
+            self.yeses.push(Yes { question, at: put.at, by: channel(put), used: BTreeMap::new(), over: None });
+        }
+    }
+
+    fn approve(&mut self, put: &Put<'_>, id: &str, approved: bool) {
+        let Some(hold) = self.holds.iter_mut().find(|h| h.id == id && h.decided.is_none()) else { return };
+        let entitled = put.actor == Actor::Operator && ROLE.1.contains(&put.principal);
+        let late = put.at.as_second() - hold.at.as_second() >= APPROVED.1;
+        if entitled && !late && !(approved && hold.barred.contains(put.principal)) {
+            hold.decided = Some((put.principal.to_owned(), approved));
         }
     }
 
@@ -266,11 +389,27 @@ impl<'f> Oracle<'f> {
         if let (true, CallResult::Answered(answer)) = (flight.proposed, result) {
             self.proposed.extend(marks(&answer.body.to_string()));
         }
+        let (action, carried) = (flight.action.clone(), flight.carried.clone());
         let Some(run) = self.runs.last().filter(|r| r.id == flight.run && r.step == flight.step) else { return };
+        if let CallResult::Answered(answer) = result {
+            let who = answer.body.get("who").and_then(|w| w.as_str()).unwrap_or_default();
+            let known = self.identity.as_ref().filter(|i| i.is_valid(at)).map(|i| &*i.subject);
+            match &*action {
+                "whose" if answer.status == 200 || answer.status == 409 => self.owner = Some((carried, who.to_owned(), self.input)),
+                "mail" if known != Some(who) => self.hidden.extend(marks(&answer.body.to_string()).into_iter().filter(|m| m != who)),
+                _ => {}
+            }
+        }
         let fact = self.facts.get(&run.journey).and_then(|j| j.get(&run.step));
         let (Some(Fact::Verify { level, ttl, .. }), CallResult::Answered(answer)) = (fact, result) else { return };
         let Some(subject) = answer.body.get("who").and_then(|w| w.as_str()).filter(|_| answer.status == 200) else { return };
-        if self.identity.as_ref().is_none_or(|i| i.subject == subject) {
+        let other = self.identity.as_ref().is_some_and(|i| i.subject != subject);
+        if other && self.rules.switch {
+            self.over("another subject", false, |_| true);
+            self.runs.iter_mut().for_each(|r| r.variables.clear());
+            self.standing = None;
+        }
+        if !other || self.rules.switch {
             self.identity = Some(Identity { subject: subject.to_owned(), level: *level, at, ttl: *ttl });
         }
     }
@@ -279,11 +418,15 @@ impl<'f> Oracle<'f> {
         let moment = self.moment;
         match &event.body {
             EventBody::Began(began) => {
-                let given =
-                    began.with.iter().map(|(n, _)| (n.to_string(), Variable { moment, reads: BTreeSet::new(), given: !began.called }));
+                let given = began.with.iter().map(|(n, _)| (n.to_string(), Variable { given: !began.called, ..Variable::given(moment) }));
                 let variables = given.collect();
                 self.standing = None;
+                let below = self.runs.last().filter(|_| began.called);
+                let late = below.map_or(self.renewed, |r| r.late);
+                let helpers = below.map(|r| r.helpers.clone()).unwrap_or_default();
                 self.runs.push(Run {
+                    late,
+                    helpers,
                     id: began.run,
                     journey: began.journey.to_string(),
                     called: began.called,
@@ -300,6 +443,7 @@ impl<'f> Oracle<'f> {
                         self.over("it was called off", false, |q| line.contains(&q.run));
                     }
                     self.runs.remove(i);
+                    self.holds.retain(|h| h.run != ended.run);
                 }
                 if self.flight.as_ref().is_some_and(|f| f.run == ended.run) {
                     self.flight = None;
@@ -327,16 +471,47 @@ impl<'f> Oracle<'f> {
             EventBody::Filled(filled) => {
                 let id = filled.run.or(self.runs.last().map(|r| r.id));
                 let run = self.runs.iter_mut().find(|r| Some(r.id) == id).ok_or("a fill without a run")?;
-                run.variables.insert(filled.name.to_string(), Variable { moment, reads: BTreeSet::new(), given: true });
+                let before = run.variables.insert(filled.name.to_string(), Variable::given(moment));
+                if before.is_some_and(|v| !v.given && !v.gone) {
+                    return Err(format!("`{}` was filled, which the journey sets", filled.name));
+                }
             }
             EventBody::Set(assigned) => self.assign(assigned.name.as_str()),
             EventBody::Kept(kept) => self.assign(kept.name.as_str()),
-            EventBody::Unset { name } => self.assign(name.as_str()),
+            EventBody::Unset { name } => {
+                // What has no value is not changed by taking it away.
+                let variable = self.runs.last_mut().and_then(|r| r.variables.get_mut(name.as_str()));
+                if let Some(variable) = variable.filter(|v| !v.gone) {
+                    *variable = Variable { moment, reads: BTreeSet::new(), given: false, gone: true };
+                }
+            }
+            EventBody::Corrected { .. } => {
+                // What was computed since is as if it had never been.
+                let variables = self.runs.last_mut().into_iter().flat_map(|r| r.variables.values_mut());
+                variables.filter(|v| !v.given).for_each(|v| v.gone = true);
+            }
+            EventBody::Context { .. } => {
+                for run in &mut self.runs {
+                    run.variables.insert("$user".to_owned(), Variable::given(moment));
+                }
+            }
+            EventBody::Held(held) => {
+                let Some(run) = self.runs.last() else { return Err("a hold without a run".into()) };
+                let barred = run.helpers.iter().cloned().chain([put.principal.to_owned()]).collect();
+                let (run, step, entered) = (run.id, run.step.clone(), run.entered);
+                let id = held.id.to_string();
+                self.holds.push(Hold { id, run, step, entered, at: put.at, moment, barred, decided: None });
+            }
             EventBody::Paused => {
                 self.over("a pause", true, |_| true);
             }
             EventBody::Escalated(_) | EventBody::TakenOver | EventBody::HandedBack => {
                 self.standing = None;
+                match &event.body {
+                    EventBody::TakenOver => self.taken = Some(moment),
+                    EventBody::HandedBack => self.taken = None,
+                    _ => {}
+                }
                 self.over("a person had the conversation", false, |_| true);
             }
             EventBody::Decided(decided) => {
@@ -362,132 +537,8 @@ impl<'f> Oracle<'f> {
         };
         let moment = self.moment;
         if let Some(run) = self.runs.last_mut() {
-            run.variables.insert(name.to_owned(), Variable { moment, reads, given: false });
+            run.variables.insert(name.to_owned(), Variable { moment, reads, given: false, gone: false });
         }
-    }
-
-    /// A variable and all that it was computed from, with the moment when each was assigned. `Err`: one is outdated.
-    fn sources(run: &Run, reads: &BTreeSet<String>) -> Result<BTreeMap<String, Variable>, String> {
-        let mut found: BTreeMap<String, Variable> = BTreeMap::new();
-        let mut open: Vec<(String, u64)> = reads.iter().map(|r| (r.clone(), u64::MAX)).collect();
-        while let Some((name, computed)) = open.pop() {
-            let Some(variable) = run.variables.get(&name) else { continue };
-            if variable.moment > computed {
-                return Err(name);
-            }
-            if found.insert(name.clone(), variable.clone()).is_none() {
-                open.extend(variable.reads.iter().filter(|r| **r != name).map(|r| (r.clone(), variable.moment)));
-            }
-        }
-        Ok(found)
-    }
-
-    fn judge(&mut self, call: &CallEffect, attempt: u32, now: Timestamp) -> Result<(), String> {
-        let action = call.request.action.action.name.to_string();
-        let Some(run) = self.runs.last() else { return Err(format!("{action} was sent without a run")) };
-        let none = BTreeSet::new();
-        let reads = match self.fact() {
-            Some(Fact::Call { reads, .. } | Fact::Verify { reads, .. }) => reads,
-            Some(Fact::Investigate) => &none,
-            other => return Err(format!("{action} was sent from {}, which is {other:?}", run.step)),
-        };
-        let carried =
-            marks(&format!("{:?} {:?} {:?} {:?}", call.request.path, call.request.query, call.request.headers, call.request.body));
-        let (id, step, entered) = (run.id, run.step.clone(), run.entered);
-        if let Err(name) = Self::sources(run, reads) {
-            return Err(format!("{action} at {step} was sent with something computed from an older `{name}`"));
-        }
-        if let Some(Fact::Verify { anybody, .. }) = self.fact() {
-            self.tries += u32::from(attempt == 1);
-            if self.tries > TRIES {
-                return Err("a verification was tried too often".into());
-            }
-            if let Some(mark) = carried.iter().find(|m| !anybody && self.proposed.contains(*m) && !self.said.contains(*m)) {
-                return Err(format!("a verification was tried with {mark}, which only an agent said"));
-            }
-        }
-        if let Some((_, level, age)) = IDENTIFIED.iter().find(|(a, ..)| *a == action) {
-            self.tally.gated += 1;
-            let known = self.identity.as_ref().ok_or_else(|| format!("{action} was sent and nobody was verified"))?;
-            let since = now.as_second() - known.at.as_second();
-            if known.level < *level || since > *age || since >= known.ttl {
-                return Err(format!("{action} was sent with a verification of level {} after {since} seconds", known.level));
-            }
-        }
-        if CONFIRMED.contains(&&*action) {
-            self.tally.gated += 1;
-            let whys: Vec<_> = (0..self.yeses.len()).map(|y| self.lacks(y, &action, &carried, now)).collect();
-            if !whys.iter().any(Option::is_none) {
-                return Err(format!("{action} at {step} was sent with {carried:?} and no yes to it: {whys:?} of {:?}", self.yeses));
-            }
-        }
-        if !READS.contains(&&*action) {
-            if CONFIRMED.contains(&&*action) || IDENTIFIED.iter().any(|(a, ..)| *a == action) {
-                self.tally.wrote.extend(self.runs.last().map(|r| r.journey.clone()));
-            }
-            let base = self.runs.iter().rposition(|r| !r.called).unwrap_or(0);
-            let under: Vec<u32> = self.runs[..base].iter().map(|r| r.id).collect();
-            self.over("a write in another journey", false, |q| under.contains(&q.run));
-        }
-        for yes in self.yeses.iter_mut().filter(|y| self.questions[y.question].run == id) {
-            yes.used.entry(step.clone()).or_insert(entered);
-        }
-        let proposed =
-            matches!(self.fact(), Some(Fact::Investigate)) && carried.iter().any(|m| self.proposed.contains(m) && !self.said.contains(m));
-        self.flight = Some(Flight { effect: call.id.0.to_string(), run: id, step, proposed, done: false });
-        Ok(())
-    }
-
-    /// Why a yes does not stand for what an action carries, and whether that lies in the journey.
-    fn lacks(&self, yes: usize, action: &str, carried: &BTreeSet<String>, now: Timestamp) -> Option<(String, bool)> {
-        let yes = &self.yeses[yes];
-        let question = &self.questions[yes.question];
-        let run = self.runs.last().filter(|r| r.id == question.run);
-        let Some(run) = run else { return Some(("it was said to another run".into(), true)) };
-        if let Some((why, journey)) = yes.over {
-            return Some((why.into(), journey));
-        }
-        if now.as_second() - yes.at.as_second() >= GRANT_TTL {
-            return Some(("it is too old".into(), false));
-        }
-        if yes.used.get(&run.step).is_some_and(|entered| *entered != run.entered) {
-            return Some(("it was used there".into(), true));
-        }
-        let of = |step: &str| self.facts.get(&run.journey).and_then(|j| j.get(step));
-        let Some(Fact::Confirm { shows, only }) = of(&question.step) else { return Some(("it was no confirm's".into(), true)) };
-        if only.is_some_and(|o| o != action) {
-            return Some(("it was for another action".into(), true));
-        }
-        let sources = match of(&run.step) {
-            Some(Fact::Call { reads, .. } | Fact::Verify { reads, .. }) => Self::sources(run, reads).unwrap_or_default(),
-            _ => BTreeMap::new(),
-        };
-        let shown = shows.iter().filter_map(|n| run.variables.get(n).map(|v| (n, v)));
-        let late = sources.iter().chain(shown).find(|(_, v)| v.moment > question.moment);
-        if let Some((name, variable)) = late {
-            return Some((format!("`{name}` was assigned after the question"), !variable.given));
-        }
-        let shown = marks(&question.text);
-        carried.iter().find(|m| !m.starts_with('s') && !shown.contains(*m)).map(|m| (format!("{m} was not shown"), true))
-    }
-
-    /// A refusal for want of a yes or a subject: something that somebody did must be the cause, not the way that the journey leads.
-    fn denied(&mut self, action: &str, code: &str, now: Timestamp) {
-        let Some((journey, step)) = self.place().map(|(j, s)| (j.to_owned(), s.to_owned())) else { return };
-        let why = match code {
-            "no_grant" => {
-                let whys: Vec<_> = (0..self.yeses.len()).map(|y| self.lacks(y, action, &BTreeSet::new(), now)).collect();
-                let by_the_journey = whys.iter().flatten().all(|(_, journey)| *journey);
-                by_the_journey.then(|| ("WP0501", format!("{journey}.{step} was denied by the way that led there: {whys:?}")))
-            }
-            "identity" if !self.proves => {
-                let nobody = self.identity.is_none();
-                nobody.then(|| ("WP0503", format!("{journey}.{step} was denied: nobody was verified on the way there")))
-            }
-            _ => return,
-        };
-        self.tally.denied += 1;
-        self.tally.unproved.extend(why.map(|(code, why)| (journey, code, why)));
     }
 }
 

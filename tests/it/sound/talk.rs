@@ -5,14 +5,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
-use waypost::engine::input::Open;
+use waypost::engine::input::{Open, Said};
 use waypost::engine::{
     Actor, CallEffect, CallResult, Command, Effect, EventBody, Input, InputBody, Machine, Phase, Principal, Progress, State, Status,
 };
 use waypost::model::ErrorKind;
 use waypost::value::Name;
 
-use super::journeys::{FIELDS, Made};
+use super::journeys::{FIELDS, Made, ROLE};
 use super::oracle::{NO, Oracle, Put, Tally, YES};
 use crate::engine::harness::{answered, failed};
 
@@ -26,8 +26,16 @@ const NEARLY: [&str; 7] = ["yes no", "yes?", "yes, and also a0001", "not yes", "
 const WORDS: [&str; 4] = ["cancel", "talk to a person", "do beta", "change it"];
 
 /// Who does something, and by which channel.
-const WHO: [(Actor, &str); 5] =
-    [(Actor::User, ""), (Actor::User, "telephone"), (Actor::Operator, "op-1"), (Actor::Runtime, "host"), (Actor::Agent, "")];
+const WHO: [(Actor, &str); 7] = [
+    (Actor::User, ""),
+    (Actor::User, "telephone"),
+    (Actor::Operator, "op-1"),
+    (Actor::Runtime, "host"),
+    (Actor::Operator, "op-2"),
+    (Actor::Operator, "clerk"),
+    (Actor::Agent, ""),
+];
+const AGENT: usize = WHO.len() - 1;
 
 #[derive(Debug, Clone)]
 pub enum Move {
@@ -70,7 +78,23 @@ pub enum Move {
         result: usize,
     },
     Wait(i64),
+    /// Time passes, and who should wake the machine is late.
+    Late(i64),
     Gone,
+    /// What would slip past a rule here, if it were not there.
+    Tempt(usize),
+    /// Somebody decides on what waits for an approval.
+    Approve(usize),
+    /// A host forwards an answer, with a question and an id that may be old.
+    Forward {
+        word: usize,
+        question: usize,
+        old: bool,
+    },
+    /// The caller says something else of the user.
+    Context,
+    /// The workspace becomes another.
+    Renew,
     Command {
         by: usize,
         which: usize,
@@ -97,6 +121,13 @@ pub fn slow() -> impl Strategy<Value = Vec<Move>> {
     prop::collection::vec(prop_oneof![10 => go, 2 => wait, 1 => answer], 20..40)
 }
 
+/// Somebody who does what is asked, and whatever a rule alone keeps from succeeding.
+pub fn tempting() -> impl Strategy<Value = Vec<Move>> {
+    let go = (0..8_usize, prop::bool::weighted(0.15)).prop_map(|(pick, agent)| Move::Go { by: 0, pick, agent });
+    let tempt = (0..24_usize).prop_map(Move::Tempt);
+    prop::collection::vec(prop_oneof![5 => go, 3 => tempt, 1 => Just(Move::Renew)], 20..40)
+}
+
 /// Anybody who does anything.
 pub fn moves() -> impl Strategy<Value = Vec<Move>> {
     let by = || prop_oneof![6 => Just(0_usize), 1 => 1..WHO.len()];
@@ -112,7 +143,12 @@ pub fn moves() -> impl Strategy<Value = Vec<Move>> {
         1 => (anybody(), 0..3_usize, prop::option::of(0..FIELDS.len())).prop_map(|(by, journey, with)| Move::Start { by, journey, with }),
         1 => (0..3_usize, 0..8_usize).prop_map(|(back, result)| Move::Land { back, result }),
         3 => prop::sample::select(vec![1_i64, 20, 70, 400, 700, 950, 950]).prop_map(Move::Wait),
+        1 => prop::sample::select(vec![70_i64, 700]).prop_map(Move::Late),
         1 => Just(Move::Gone),
+        2 => (0..24_usize).prop_map(Move::Tempt),
+        1 => (0..8_usize).prop_map(Move::Approve),
+        1 => (0..4_usize, 0..3_usize, any::<bool>()).prop_map(|(word, question, old)| Move::Forward { word, question, old }),
+        1 => prop_oneof![Just(Move::Context), Just(Move::Renew)],
         1 => (anybody(), 0..8_usize).prop_map(|(by, which)| Move::Command { by, which }),
         1 => Just(Move::Again),
         1 => Just(Move::Interlude),
@@ -123,6 +159,8 @@ pub fn moves() -> impl Strategy<Value = Vec<Move>> {
 
 pub struct Play<'f> {
     machine: Arc<Machine>,
+    /// What the machine is later.
+    newer: Option<Arc<Machine>>,
     state: State,
     now: Timestamp,
     wake_at: Option<Timestamp>,
@@ -137,21 +175,24 @@ pub struct Play<'f> {
     repeatable: Option<(usize, String, InputBody)>,
     n: u32,
     inputs: u64,
+    /// Whether it writes down what happens.
+    told: bool,
     pub log: Vec<String>,
 }
 
 type Verdict = Result<(), String>;
 
 impl<'f> Play<'f> {
-    pub fn new(machine: &Arc<Machine>, made: &'f Made, proves: bool, vip: bool) -> Self {
+    pub fn new(machine: &Arc<Machine>, newer: Option<&Arc<Machine>>, made: &'f Made, vip: bool, told: bool) -> Self {
         let now = Timestamp::from_second(EPOCH).unwrap_or_default();
         let mut play = Self {
             machine: machine.clone(),
+            newer: newer.cloned(),
             state: State::default(),
             now,
             wake_at: None,
             calls: Vec::new(),
-            oracle: Oracle::new(&made.facts, proves),
+            oracle: Oracle::new(made),
             marks: 0,
             given: vec![["a0000".to_owned(), "b0000".to_owned(), "c0000".to_owned()]],
             asked: Vec::new(),
@@ -160,6 +201,7 @@ impl<'f> Play<'f> {
             repeatable: None,
             n: 0,
             inputs: 0,
+            told,
             log: Vec::new(),
         };
         let user = Arc::new(json!({"identity": {"user_id": "u-1"}, "tag": "u0001", "vip": vip}));
@@ -173,7 +215,8 @@ impl<'f> Play<'f> {
         self.inputs += 1;
         let mut entropy = [0; 32];
         entropy[..8].copy_from_slice(&self.inputs.to_be_bytes());
-        let principal = Principal { id: principal.into(), roles: Vec::new(), scopes: Vec::new() };
+        let roles = if ROLE.1.contains(&principal) { vec![ROLE.0.into()] } else { Vec::new() };
+        let principal = Principal { id: principal.into(), roles, scopes: vec!["context".into()] };
         let input =
             Input { at: self.now, actor, principal, message_id: id.map(Into::into), entropy, refused: Vec::new(), unaware: false, body };
         self.machine.handle(&self.state, input)
@@ -183,6 +226,12 @@ impl<'f> Play<'f> {
         &self.oracle.tally
     }
 
+    fn tell(&mut self, line: impl FnOnce() -> String) {
+        if self.told {
+            self.log.push(line());
+        }
+    }
+
     fn put(&mut self, actor: Actor, principal: &str, id: Option<&str>, body: InputBody) -> Verdict {
         let now = self.now;
         let follows = matches!(body, InputBody::Result(..));
@@ -190,13 +239,13 @@ impl<'f> Play<'f> {
             self.last = now;
             self.caller = (actor, principal.to_owned());
         }
-        self.log.push(format!("{:>6} {actor:?} {principal} {id:?} {body:?}", now.as_second() - EPOCH));
+        self.tell(|| format!("{:>6} {actor:?} {principal} {id:?} {body:?}", now.as_second() - EPOCH));
         let progress = self.handle(actor, principal, id, body.clone());
         self.state = progress.state;
         self.wake_at = progress.wake_at;
         for event in &progress.events {
             if !matches!(event.body, EventBody::Turn(_) | EventBody::Said { .. }) {
-                self.log.push(format!("         {}", short(&serde_json::to_string(&event.body).unwrap_or_default())));
+                self.tell(|| format!("         {}", short(&serde_json::to_string(&event.body).unwrap_or_default())));
             }
             if let EventBody::Asked { fields, .. } = &event.body {
                 self.asked = fields.iter().filter_map(|f| FIELDS.iter().position(|n| *n == f.as_str())).collect();
@@ -307,6 +356,25 @@ impl<'f> Play<'f> {
                 self.now += jiff::SignedDuration::from_secs(*seconds);
                 self.wake()
             }
+            Move::Late(seconds) => {
+                self.now += jiff::SignedDuration::from_secs(*seconds);
+                Ok(())
+            }
+            Move::Tempt(n) => self.tempt(*n),
+            Move::Approve(pick) => self.approve(*pick),
+            Move::Forward { word, question, old } => self.forward(*word, *question, *old),
+            Move::Context => {
+                let user = json!({"identity": {"user_id": "u-1"}, "tag": self.mark('u')});
+                self.command(0, Command::Context(Arc::new(user)))
+            }
+            Move::Renew => {
+                if let Some(newer) = self.newer.take() {
+                    self.machine = newer;
+                    self.oracle.renew();
+                    self.tell(|| "         the workspace is another".to_owned());
+                }
+                Ok(())
+            }
             Move::Gone => {
                 let Some(effect) = self.calls.last().map(|c| c.id.clone()) else { return Ok(()) };
                 self.put(Actor::System, "", None, InputBody::TakeOver(effect))
@@ -336,9 +404,87 @@ impl<'f> Play<'f> {
         }
     }
 
+    fn approve(&mut self, pick: usize) -> Verdict {
+        let Some(hold) = self.state.holds().next().map(|h| h.id.clone()) else { return Ok(()) };
+        let by = [4, 4, 4, 2, 2, 5, 4, 0][pick % 8];
+        let command = if pick == 6 { Command::Refuse { hold, note: None } } else { Command::Approve { hold, note: None } };
+        self.command(by, command)
+    }
+
+    fn forward(&mut self, word: usize, question: usize, old: bool) -> Verdict {
+        let text = [YES[0], YES[1], NO[0], NEARLY[0]][word % 4];
+        let question = self.oracle.question(question).map(Arc::from);
+        self.n += 1;
+        let message_id = if old { "m-1".into() } else { format!("m{}", self.n).into() };
+        self.put(WHO[3].0, WHO[3].1, None, InputBody::Command(Command::Said(Said { text: text.into(), message_id, question })))
+    }
+
+    /// What must not succeed where the conversation stands.
+    fn tempt(&mut self, n: usize) -> Verdict {
+        let now = self.machine.present(&self.state, Actor::User, self.now);
+        let computed = |play: &mut Self| {
+            let value = play.value(1, false);
+            let who = if n.is_multiple_of(2) { AGENT } else { 0 };
+            play.command(who, Command::Correct(vec![(Name::new("f1"), value.into())]))
+        };
+        match (now.status, now.phase) {
+            (Status::Escalated, _) if n.is_multiple_of(2) => self.land(0, 0),
+            (Status::Escalated, _) => self.command(0, Command::Confirm { question: self.oracle.question(0).map(Arc::from) }),
+            (_, Phase::Working) if n == 23 => self.command(2, Command::TakeOver),
+            (_, Phase::Working) => match n % 6 {
+                0 | 1 => self.say(0, YES[0]),
+                2 => self.land(1, 0),
+                3 => self.forward(0, 0, false),
+                4 => {
+                    self.now += jiff::SignedDuration::from_secs(PATIENCE + 10);
+                    self.land(0, 0)
+                }
+                _ => self.land(0, 2),
+            },
+            (_, Phase::Confirm) => match n % 12 {
+                0 => self.say(AGENT, YES[0]),
+                1 => self.command(AGENT, Command::Confirm { question: None }),
+                2 if n > 12 => self.command(2, Command::TakeOver),
+                2 => self.say(0, NEARLY[self.n as usize % NEARLY.len()]),
+                3 | 4 => self.say(0, NO[0]),
+                5 | 6 => self.command(0, Command::Change(Vec::new())),
+                7 => self.say(1, YES[0]),
+                8 => self.command(1, Command::Confirm { question: None }),
+                9 => self.command(0, Command::Confirm { question: self.oracle.question(1).map(Arc::from) }),
+                10 => self.forward(0, 0, n > 12),
+                _ => computed(self),
+            },
+            (_, Phase::Choice | Phase::Guide) => match n % 8 {
+                0 | 1 if self.oracle.is_known() => self.play(&Move::Late([70, 400, 700, 950][n / 8])),
+                2 if self.oracle.is_live() => self.play(&Move::Late(950)),
+                3 | 4 => computed(self),
+                5 => self.play(&Move::Interlude),
+                6 => self.play(&Move::Context),
+                _ => self.say(0, "cancel"),
+            },
+            (_, Phase::Investigate) => {
+                let x = self.mark('d');
+                self.command(AGENT, Command::Read { action: "svc.peek".into(), inputs: vec![(Name::new("x"), x.into())] })
+            }
+            (_, Phase::Hold) if n < 6 => {
+                self.play(&Move::Late(700))?;
+                self.approve(0)
+            }
+            (_, Phase::Hold) if n < 12 => {
+                self.play(&Move::Digress)?;
+                self.approve(0)?;
+                self.play(&Move::Context)
+            }
+            (_, Phase::Hold) if n < 15 => self.play(&Move::Context),
+            (_, Phase::Hold) => self.approve(n % 8),
+            (_, Phase::Collect) if n.is_multiple_of(3) => computed(self),
+            _ => self.go(0, n % 8, n % 3 == 1),
+        }
+    }
+
     /// What is asked for.
     fn go(&mut self, by: usize, pick: usize, agent: bool) -> Verdict {
-        let helper = if agent { WHO.len() - 1 } else { by };
+        let helper = if agent { AGENT } else { by };
         let now = self.machine.present(&self.state, Actor::User, self.now);
         match (now.status, now.phase) {
             (Status::Escalated, _) => self.command(2, Command::HandBack),
@@ -352,12 +498,16 @@ impl<'f> Play<'f> {
                 _ => self.land(0, [0, by + 1, 7].get(pick).copied().unwrap_or_default()),
             },
             (_, Phase::Collect) => {
-                let field = self.asked.first().copied().unwrap_or(0);
+                let field = self.asked.get(pick % self.asked.len().max(1)).copied().unwrap_or(0);
                 let value = self.value(field, false);
                 if agent {
                     return self.command(helper, Command::Fill(vec![(Name::new(FIELDS[field]), value.into())]));
                 }
                 self.say(by.min(3), &value)
+            }
+            (_, Phase::Choice) if pick == 7 => {
+                let text = format!("hm, {}", self.mark('e'));
+                self.say(by.min(3), &text)
             }
             (_, Phase::Choice) => match now.options.get(pick % now.options.len().max(1)) {
                 Some(option) => self.command(helper, Command::Choose(option.id.clone())),
@@ -369,13 +519,14 @@ impl<'f> Play<'f> {
                 let question = self.oracle.question(0).map(Arc::from);
                 self.command(by.min(3), Command::Confirm { question })
             }
-            (_, Phase::Investigate) if pick > 5 => self.command(4, Command::Finding(Name::new("found"))),
+            (_, Phase::Investigate) if pick > 5 => self.command(AGENT, Command::Finding(Name::new("found"))),
             (_, Phase::Investigate) => {
                 let x = if pick == 5 { self.value(0, true) } else { self.mark('d') };
                 let action = if pick == 0 { "svc.peek" } else { "svc.look" };
-                self.command(4, Command::Read { action: action.into(), inputs: vec![(Name::new("x"), x.into())] })
+                self.command(AGENT, Command::Read { action: action.into(), inputs: vec![(Name::new("x"), x.into())] })
             }
-            (_, Phase::Guide) => self.command(helper, Command::Next),
+            (_, Phase::Guide) => self.command(helper, [Command::Next, Command::Stuck, Command::Back][pick.saturating_sub(5)].clone()),
+            (_, Phase::Hold) => self.approve(pick),
             (Status::Paused, _) => self.say(by.min(3), "go on"),
             _ => {
                 let journey = if pick > 4 { "beta" } else { "alpha" };
