@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher};
 
+use super::connect::{self, Connection};
 use super::terminal::{BAD, CARE, DIM, GOOD, Terminal};
 use super::workspace;
 use super::{Failure, Outcome, Status};
@@ -20,6 +21,7 @@ use crate::source::render;
   waypost check shop --watch
   waypost check shop --format json | jq '.diagnostics[].code'
   waypost check --format github --deny warnings      in CI
+  waypost check --connect                            and ask each service whether it answers
 
 `waypost explain CODE` says more about a finding.")]
 pub(super) struct Args {
@@ -35,6 +37,9 @@ pub(super) struct Args {
     /// Check again whenever a file changes
     #[arg(long)]
     watch: bool,
+    /// Without errors, also ask each integration's `test_endpoint` whether it answers and takes its credentials
+    #[arg(long, conflicts_with = "watch")]
+    connect: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -62,8 +67,15 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
 }
 
 fn once(args: &Args, terminal: &mut Terminal) -> Outcome {
+    if args.connect && matches!(args.format, Format::Sarif | Format::Github) {
+        return Err(Failure::new("`--connect` says nothing in this format").help("use `--format full`, `concise` or `json`"));
+    }
     let checked = check::load(workspace::read(&args.workspace)?);
     let report = checked.report();
+    let connected = match checked.loaded().filter(|_| args.connect) {
+        Some(loaded) => connect::ask(&loaded, &args.workspace)?,
+        None => Vec::new(),
+    };
     let format = match args.format {
         Format::Full => render::Format::Full,
         Format::Concise => render::Format::Concise,
@@ -71,7 +83,10 @@ fn once(args: &Args, terminal: &mut Terminal) -> Outcome {
         Format::Sarif => render::Format::Sarif,
         Format::Github => render::Format::Github,
     };
-    let text = report.render(format, terminal.colours_out());
+    let mut text = report.render(format, terminal.colours_out());
+    if args.connect && matches!(args.format, Format::Json) {
+        text = with_connections(&text, &connected)?;
+    }
     terminal.out.write_all(text.as_bytes())?;
     if !text.is_empty() && !text.ends_with('\n') {
         writeln!(terminal.out)?;
@@ -85,8 +100,17 @@ fn once(args: &Args, terminal: &mut Terminal) -> Outcome {
             _ => BAD,
         };
         writeln!(terminal.err, "{look}{}{look:#}", report.summary())?;
+        connect::show(&connected, terminal)?;
     }
-    Ok(if errors > 0 || (warnings > 0 && args.deny.is_some()) { Status::Findings } else { Status::Fine })
+    Ok(if errors > 0 || connected.iter().any(|c| !c.ok) || (warnings > 0 && args.deny.is_some()) { Status::Findings } else { Status::Fine })
+}
+
+/// The object of `--format json` with `connections` in it.
+fn with_connections(text: &str, connected: &[Connection]) -> Result<String, Failure> {
+    let wrong = |e: serde_json::Error| Failure::new(e.to_string());
+    let mut object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).map_err(wrong)?;
+    object.insert("connections".to_owned(), serde_json::to_value(connected).map_err(wrong)?);
+    serde_json::to_string_pretty(&object).map_err(wrong)
 }
 
 /// How long the files must be left alone before they are checked.

@@ -7,6 +7,7 @@ mod audit;
 mod chat;
 mod check;
 mod completions;
+mod connect;
 pub mod demo;
 mod explain;
 mod graph;

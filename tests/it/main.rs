@@ -11,6 +11,7 @@
 mod backend;
 mod check;
 mod cli;
+mod connect;
 mod crash;
 mod docs;
 mod driver;
