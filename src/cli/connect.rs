@@ -77,7 +77,7 @@ fn connection(integration: &Integration, result: CallResult) -> Connection {
 pub(super) fn show(found: &[Connection], terminal: &mut Terminal) -> std::io::Result<()> {
     for one in found {
         let (look, mark) = if one.ok { (GOOD, "✓") } else { (BAD, "✗") };
-        let at = one.endpoint.iter().map(|e| format!(" at `{e}`")).collect::<String>();
+        let at = one.endpoint.as_ref().map(|e| format!(" at `{e}`")).unwrap_or_default();
         writeln!(terminal.out, "{look}{mark}{look:#} {}{at}: {}", one.integration, one.detail)?;
     }
     Ok(())

@@ -31,7 +31,11 @@ fn of(shape: &Shape) -> Json {
         Shape::Text => json!({ "type": "string" }),
         Shape::Word | Shape::Template | Shape::Expression => json!({ "type": ["string", "number", "boolean"] }),
         Shape::Slug => json!({ "type": ["string", "integer"], "pattern": "^[a-z0-9][a-z0-9_-]*$" }),
-        Shape::OneOf(words) => json!({ "enum": words }),
+        Shape::OneOf(words) => {
+            // Written without quotes, some read as numbers.
+            let numbers = words.iter().filter_map(|w| w.parse::<u64>().ok()).map(Json::from);
+            json!({ "enum": words.iter().copied().map(Json::from).chain(numbers).collect::<Vec<_>>() })
+        }
         Shape::Bool => json!({ "type": "boolean" }),
         Shape::Whole => json!({ "type": "integer", "minimum": 0 }),
         Shape::Number => json!({ "type": "number" }),
@@ -43,6 +47,13 @@ fn of(shape: &Shape) -> Json {
         Shape::Some(inner) => json!({ "type": "array", "items": of(inner), "minItems": 1 }),
         Shape::Map(inner) => json!({ "type": "object", "additionalProperties": of(inner) }),
         Shape::Object(object) => of_object(object),
+        Shape::One(object, beside) => {
+            let mut all = with_keys(object.keys.iter().chain(*beside));
+            if let Json::Object(map) = &mut all {
+                map.insert("oneOf".into(), object.keys.iter().map(|k| json!({ "required": [k.name] })).collect());
+            }
+            all
+        }
         Shape::Either(shapes) => json!({ "anyOf": shapes.iter().map(of).collect::<Vec<_>>() }),
         Shape::Step => json!({ "$ref": "#/$defs/step" }),
         Shape::Target => json!({ "$ref": "#/$defs/target" }),

@@ -38,6 +38,8 @@ pub enum Shape {
     Map(&'static Shape),
     /// A map with these keys.
     Object(&'static Object),
+    /// A map with one of these keys, beside it any of those.
+    One(&'static Object, &'static [Key]),
     /// One of these, told apart by scalar, list or map.
     Either(&'static [Shape]),
     /// A step.
@@ -123,7 +125,7 @@ impl Shape {
             Self::List(_) => "a list".into(),
             Self::Some(_) => "a list of at least one".into(),
             Self::Map(_) => "a map".into(),
-            Self::Object(object) => object.what.into(),
+            Self::Object(object) | Self::One(object, _) => object.what.into(),
             Self::Either(shapes) => shapes.iter().map(Self::describe).collect::<Vec<_>>().join(" or "),
             Self::Step => "a step".into(),
             Self::Target => "`continue`, `done`, `escalate`, `{goto: step}` or a list of steps".into(),

@@ -74,6 +74,10 @@ impl Walk<'_> {
                 NodeKind::Map(_) => self.object(node, object),
                 _ => self.wrong(node, shape, place),
             },
+            Shape::One(object, beside) => match &node.kind {
+                NodeKind::Map(entries) => self.one(node, entries, object, beside),
+                _ => self.wrong(node, shape, place),
+            },
             Shape::Either(shapes) => match shapes.iter().find(|s| takes(s, node)) {
                 Some(inner) => self.value(node, inner, place),
                 None => self.wrong(node, shape, place),
@@ -86,6 +90,22 @@ impl Walk<'_> {
                 _ => self.wrong(node, shape, place),
             },
             Shape::Fields => self.fields(node, place),
+        }
+    }
+
+    /// A map with one key of an object.
+    fn one(&mut self, node: &Node<'_>, entries: &[Entry<'_>], object: &'static Object, beside: &'static [Key]) {
+        let known = |name: &str| object.key(name).or_else(|| beside.iter().find(|k| k.name == name));
+        for entry in entries {
+            match known(&entry.key) {
+                Some(key) => self.value(&entry.value, &key.shape, Place::of(entry)),
+                None => self.unknown(entry, object.what, &mut object.keys.iter().chain(beside).map(|k| k.name)),
+            }
+        }
+        let mut chosen = entries.iter().filter(|e| beside.iter().all(|k| k.name != e.key));
+        if let (None, _) | (_, Some(_)) = (chosen.next(), chosen.next()) {
+            let d = Diagnostic::new(Code::WP0104, node.span, format!("{} has exactly one key", object.what));
+            self.diagnostics.push(d.help("write each as an entry of its own"));
         }
     }
 
@@ -410,7 +430,7 @@ fn takes(shape: &Shape, node: &Node<'_>) -> bool {
     match shape {
         Shape::Any | Shape::Maybe(_) | Shape::Target => true,
         Shape::List(_) | Shape::Some(_) => node.is_list(),
-        Shape::Map(_) | Shape::Object(_) | Shape::Choice | Shape::Fields | Shape::Step => node.is_map(),
+        Shape::Map(_) | Shape::Object(_) | Shape::One(..) | Shape::Choice | Shape::Fields | Shape::Step => node.is_map(),
         Shape::Either(shapes) => shapes.iter().any(|s| takes(s, node)),
         _ => node.scalar().is_some_and(|s| !s.is_null()),
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::reader::{Keys, Reader};
+use super::reader::Reader;
 use super::script::{
     Check, CheckKind, Entry, EntryKind, ExpectedCall, Operator, Reply, Saying, Script, Speaker, Stub, StubFault, StubLists,
 };
@@ -14,6 +14,7 @@ use crate::engine::{Command, Phase, Status};
 use crate::expr::Program;
 use crate::model::Workspace;
 use crate::source::{Code, Diagnostics, FileId, Span};
+use crate::syntax::keys::transcript as keys;
 use crate::syntax::{self, Entry as Pair, Node};
 use crate::value::{Json, Name, Slug};
 
@@ -65,56 +66,10 @@ pub fn read_stubs(file: FileId, source: &str, workspace: Option<&Workspace>) -> 
     (stubs, reader.diagnostics)
 }
 
-const SCRIPT: Keys = Keys(&["name", "journey", "context", "now", "stubs", "talk"]);
-const STUB: Keys = Keys(&["when", "status", "headers", "body", "fault"]);
-const TALK: Keys = Keys(&["user", "agent", "operator", "wait", "expect", "crash"]);
-const EXPECT: Keys = Keys(&[
-    "says",
-    "phase",
-    "status",
-    "outcome",
-    "journey",
-    "options",
-    "variables",
-    "calls",
-    "not_called",
-    "errors",
-    "refused",
-    "denied",
-    "audit",
-    "case",
-]);
-const COMMANDS: Keys = Keys(&[
-    "start",
-    "fill",
-    "choose",
-    "confirm",
-    "reject",
-    "change",
-    "next",
-    "back",
-    "stuck",
-    "read",
-    "finding",
-    "correct",
-    "cancel",
-    "handoff",
-    "resume",
-    "take_over",
-    "say",
-    "hand_back",
-    "approve",
-    "refuse",
-]);
-const START: Keys = Keys(&["journey", "variables"]);
-const READ: Keys = Keys(&["action", "inputs"]);
-const HOLD: Keys = Keys(&["hold", "note"]);
-const SAYING: Keys = Keys(&["is", "matches"]);
-
 impl Reader<'_> {
     fn script(&mut self, node: &Node<'_>) -> Option<Script> {
         self.map(node, "a transcript")?;
-        self.known(node, SCRIPT);
+        self.known(node, &keys::TRANSCRIPT);
         let name = self.required(node, "name").and_then(|n| self.text(n));
         let journey = node.get("journey").and_then(|n| self.startable(n));
         let context = node.get("context").map_or(Json::Null, |n| self.context(n));
@@ -182,7 +137,7 @@ impl Reader<'_> {
 
     fn stub(&mut self, node: &Node<'_>) -> Option<Stub> {
         self.map(node, "a stub")?;
-        self.known(node, STUB);
+        self.known(node, &keys::STUB);
         let when = node.get("when").and_then(|n| self.expression(n));
         let status = node.get("status").map_or(Some(200), |n| self.status(n));
         let mut headers = Vec::new();
@@ -220,7 +175,7 @@ impl Reader<'_> {
 
     fn talk(&mut self, node: &Node<'_>) -> Option<Entry> {
         self.map(node, "an entry of `talk`")?;
-        self.known(node, TALK);
+        self.known(node, &keys::TALK);
         let [pair] = node.entries() else {
             let span = node.entries().get(1).map_or(node.span, |e| e.key_span);
             return self.wrong(span, "an entry of `talk` has exactly one key", "begin a new entry with `- ` for each");
@@ -278,7 +233,7 @@ impl Reader<'_> {
     fn named_command(&mut self, word: &str, span: Span, body: &Node<'_>) -> Option<Command> {
         Some(match word {
             "start" if body.is_map() => {
-                self.known(body, START);
+                self.known(body, &keys::START);
                 let (journey, _) = self.required(body, "journey").and_then(|n| self.journey(n))?;
                 let variables = body.get("variables").map(|n| self.values(n)).unwrap_or_default();
                 Command::Start { journey, variables }
@@ -306,14 +261,14 @@ impl Reader<'_> {
                 let mut hold: Arc<str> = "".into();
                 let mut note = body.str().map(Into::into);
                 if body.is_map() {
-                    self.known(body, HOLD);
+                    self.known(body, &keys::HOLD);
                     hold = body.get("hold").and_then(|n| self.text(n)).unwrap_or_default().into();
                     note = body.get("note").and_then(Node::str).map(Into::into);
                 }
                 if word == "approve" { Command::Approve { hold, note } } else { Command::Refuse { hold, note } }
             }
             _ => {
-                self.unknown(Code::WP0103, span, "command", word, COMMANDS.0.iter().copied());
+                self.unknown(Code::WP0103, span, "command", word, keys::COMMAND.keys.iter().map(|k| k.name));
                 return None;
             }
         })
@@ -324,7 +279,7 @@ impl Reader<'_> {
         self.map(node, "a read")?;
         let (action, span, inputs) = match (node.get("action"), node.entries()) {
             (Some(action), _) => {
-                self.known(node, READ);
+                self.known(node, &keys::READ);
                 (self.text(action)?, action.span, node.get("inputs").map(|n| self.values(n)).unwrap_or_default())
             }
             (None, [pair]) => (pair.key.to_string(), pair.key_span, self.values(&pair.value)),
@@ -343,7 +298,7 @@ impl Reader<'_> {
 
     fn expect(&mut self, node: &Node<'_>) -> Option<Vec<Check>> {
         self.map(node, "what is expected")?;
-        self.known(node, EXPECT);
+        self.known(node, &keys::EXPECT);
         Some(node.entries().iter().filter_map(|pair| Some(Check { span: pair.key_span, kind: self.check(pair)? })).collect())
     }
 
@@ -388,7 +343,7 @@ impl Reader<'_> {
         if !node.is_map() {
             return Some(Saying::Contains(self.text(node)?));
         }
-        self.known(node, SAYING);
+        self.known(node, &keys::SAYING);
         let [pair] = node.entries() else {
             return self.wrong(node.span, "this says how to compare twice", "keep one of `is` and `matches`");
         };

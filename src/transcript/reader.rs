@@ -3,12 +3,9 @@
 use crate::expr::Fault;
 use crate::model::Workspace;
 use crate::source::{Code, Diagnostic, Diagnostics, Span, Text, did_you_mean};
+use crate::syntax::shape::Object;
 use crate::syntax::{Entry, Node};
 use crate::value::Name;
-
-/// The keys that a map may have.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Keys(pub(super) &'static [&'static str]);
 
 /// Reads one file.
 pub(super) struct Reader<'a> {
@@ -83,12 +80,13 @@ impl Reader<'_> {
     }
 
     /// Complains of keys that there are not.
-    pub(super) fn known(&mut self, node: &Node<'_>, keys: Keys) {
+    pub(super) fn known(&mut self, node: &Node<'_>, object: &Object) {
+        let names = || object.keys.iter().map(|k| k.name);
         for entry in node.entries() {
-            if !keys.0.contains(&&*entry.key) {
-                let help = match did_you_mean(&entry.key, keys.0.iter().copied()) {
+            if object.key(&entry.key).is_none() {
+                let help = match did_you_mean(&entry.key, names()) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("expected one of {}", listed(keys.0)),
+                    None => format!("expected one of {}", listed(&names().collect::<Vec<_>>())),
                 };
                 self.diagnostics.push(Diagnostic::new(Code::WP0103, entry.key_span, format!("unknown key `{}`", entry.key)).help(help));
             }

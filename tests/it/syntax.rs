@@ -399,6 +399,53 @@ fn a_workspace_is_built_again_from_its_kept_texts() {
     assert!(kept.build().is_none());
 }
 
+const TALK: &str = "\
+name: everything that a transcript may hold
+now: 2026-01-05T09:00:00Z
+context: {identity: {user_id: u-1}}
+stubs:
+  orders.get: {body: {id: 1}}
+  orders.put:
+    - {when: inputs.a == 1, status: 201, headers: {X-A: 1}}
+    - fault: 503
+talk:
+  - user: hi
+  - user: {choose: a}
+  - agent: confirm
+  - agent: {fill: {a: 1}}
+  - agent: {start: {journey: refund, variables: {a: 1}}}
+  - agent: {read: {orders.get: {id: 1}}}
+  - operator: {approve: {hold: h1, note: fine}, id: o-1, roles: [boss]}
+  - wait: 20m
+  - crash: true
+  - expect: {says: [Hello, {is: Good.}], phase: choice, status: active, options: [a, b], calls: [orders.get, {orders.put: {a: 1}}]}
+  - expect: {says: {matches: '^H'}, variables: {a: null}, errors: {a: number}, not_called: orders.get, audit: [one], denied: cap}
+";
+
+/// Every transcript of the repository: what the reader takes, the schema takes.
+#[test]
+fn the_schema_of_transcripts_takes_those_that_there_are() {
+    let kind = waypost::syntax::Kind::ALL.into_iter().find(|k| k.name() == "transcript").unwrap();
+    let schema = jsonschema::draft202012::new(&waypost::syntax::schema(kind)).unwrap();
+    let mut seen = 0;
+    for directory in ["tests/journeys", "examples/retail/tests"] {
+        for entry in std::fs::read_dir(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(directory)).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            for document in &waypost::syntax::parse(waypost::source::FileId(0), &text).documents {
+                let json = document.json();
+                let wrong: Vec<String> = schema.iter_errors(&json).map(|e| format!("{}: {e}", e.instance_path())).collect();
+                assert!(wrong.is_empty(), "{}: {wrong:?}", path.display());
+                let mut found = Diagnostics::default();
+                waypost::syntax::check(document, &kind.shape(), &mut found);
+                assert!(found.0.is_empty(), "{}: {:?}", path.display(), found.0);
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 80, "{seen}");
+}
+
 #[test]
 fn schemas_agree_with_the_reader() {
     let read = |text: &str| waypost::syntax::parse(waypost::source::FileId(0), text).documents[0].json();
@@ -422,7 +469,28 @@ fn schemas_agree_with_the_reader() {
         ),
         ("datapoint", FIELDS, &[("type: string", "type: text"), ("validation", "validate")][..]),
         ("settings", settings, &[("24h", "a day"), ("deny", "forbid"), ("agent", "agents")][..]),
-        ("transcript", "name: x\ntalk: [{user: hi}]\n", &[("talk", "talks")][..]),
+        (
+            "transcript",
+            TALK,
+            &[
+                ("talk", "talks"),
+                ("user: hi", "usr: hi"),
+                ("fault: 503", "fault: 504"),
+                ("status: 201", "satus: 201"),
+                ("wait: 20m", "wait: soon"),
+                ("agent: confirm", "agent: confrim"),
+                ("fill: {a: 1}", "fil: {a: 1}"),
+                ("fill: {a: 1}", "fill: {a: 1}, next: true"),
+                ("is: Good.", "equals: Good."),
+                ("phase: choice", "phase: chosen"),
+                ("status: active", "status: open"),
+                ("options: [a, b]", "options: a"),
+                ("denied: cap", "denies: cap"),
+                ("hold: h1", "held: h1"),
+                ("roles: [boss]", "role: boss"),
+                ("journey: refund,", ""),
+            ][..],
+        ),
     ] {
         let kind = waypost::syntax::Kind::ALL.into_iter().find(|k| k.name() == kind).unwrap();
         let schema = jsonschema::draft202012::new(&waypost::syntax::schema(kind)).unwrap();
