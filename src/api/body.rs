@@ -61,6 +61,11 @@ async fn collect(body: Body, limit: usize) -> Result<Bytes, Problem> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // A list would be taken for the keys of an object, in their order.
+    let is_list = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[');
+    if is_list && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {
+        return Err(Problem::unprocessable("body", "the body is an object"));
+    }
     serde_json::from_slice(bytes).map_err(|error| {
         if error.is_data() {
             Problem::unprocessable("body", in_words(&error))
@@ -72,6 +77,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 
 /// A value of a body, of the type that it should have.
 pub(super) fn typed<T: DeserializeOwned>(value: serde_json::Value, what: &str) -> Result<T, Problem> {
+    if value.is_array() {
+        return Err(Problem::unprocessable("body", format!("`{what}` is no list")));
+    }
     serde_json::from_value(value).map_err(|error| Problem::unprocessable("body", format!("`{what}`: {}", in_words(&error))))
 }
 

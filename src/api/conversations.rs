@@ -1,6 +1,8 @@
 //! Conversations and holds, looked at.
 
 use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 
 use super::App;
 use super::body::{Json, Named, Pages, Who};
@@ -34,6 +36,16 @@ pub(super) async fn history(
 ) -> Result<Json<Page<Line>>, Problem> {
     let page = app.service.history(&caller, &agent, &id.into(), &asked).await?;
     Ok(Json(Page::of(page, Line::from)))
+}
+
+/// As a test file.
+pub(super) async fn transcript(
+    State(app): State<App>,
+    Who(caller): Who,
+    Named((agent, id)): Named<(String, String)>,
+) -> Result<Response, Problem> {
+    let text = app.service.transcript(&caller, &agent, &id.into()).await?;
+    Ok(([(CONTENT_TYPE, "application/yaml")], text).into_response())
 }
 
 pub(super) async fn audit(

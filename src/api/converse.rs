@@ -53,7 +53,7 @@ pub(super) async fn converse(
 }
 
 fn request(body: Converse, caller: &Caller) -> Result<Request, Problem> {
-    let Converse { message, command, conversation_id, context: claim, actor, said, at, id } = body;
+    let Converse { message, command, conversation_id, context: claim, actor, said, at, id, identity_token } = body;
     let conversation = conversation_id.filter(|id| !id.is_empty());
     if conversation.as_deref().is_some_and(|id| !is_id(id)) {
         return Err(ServiceError::NoConversation(conversation.unwrap_or_default().chars().take(200).collect::<String>().into()).into());
@@ -66,6 +66,7 @@ fn request(body: Converse, caller: &Caller) -> Result<Request, Problem> {
             Speaker::Agent => Actor::Agent,
         }),
         id: id.map(Into::into),
+        token: identity_token.map(Into::into),
         at,
         ..Request::default()
     };
@@ -80,14 +81,15 @@ fn request(body: Converse, caller: &Caller) -> Result<Request, Problem> {
             }
             Some(Turn::Command(typed::<CommandBody>(command.into(), "command")?.into()))
         }
-        (None, None, Some(Said { text, message_id, question })) => {
+        (None, None, Some(said)) => {
+            let Said { text, message_id, question } = typed(said.into(), "said")?;
             if !is_id(&message_id) {
                 return Err(Problem::unprocessable("body", "`said.message_id` is plain text of at most 200 characters"));
             }
             let said = input::Said { text: text.into(), message_id: message_id.into(), question: question.map(Into::into) };
             Some(Turn::Command(Command::Said(said)))
         }
-        (None, None, None) if request.context.is_some() => None,
+        (None, None, None) if request.context.is_some() || request.token.is_some() => None,
         (None, None, None) => return Err(Problem::unprocessable("empty", "say a `message` or send a `command`")),
         _ => return Err(Problem::unprocessable("body", "a turn is one of `message`, `command` and `said`")),
     };

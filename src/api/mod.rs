@@ -5,6 +5,7 @@
 
 mod admission;
 mod body;
+mod capabilities;
 mod conversations;
 mod converse;
 mod guard;

@@ -70,6 +70,10 @@ fn operation(route: &Route, problem: &schemars::Schema, generator: &mut schemars
             let described = "Server-sent events: `id` is the number of the event, `event` its kind, `data` this, as JSON";
             json!({"description": described, "content": {"text/event-stream": {"schema": {"type": "string"}}}, "x-event": form(generator)})
         }
+        Gives::Text(kinds) => {
+            let content: Map<String, Json> = kinds.iter().map(|k| ((*k).to_owned(), json!({"schema": {"type": "string"}}))).collect();
+            json!({"description": "Done", "content": content})
+        }
         Gives::Any => json!({"description": "Done", "content": {"application/json": {"schema": {"type": "object"}}}}),
     };
     let mut responses = Map::new();
@@ -122,6 +126,7 @@ fn parameter(param: Param) -> Json {
         Param::Cursor => query("cursor", "`next_cursor` of the page before", json!({"type": "string", "minLength": 1, "maxLength": 200})),
         Param::Trace => query("trace", "Tell what happened, step by step", json!({"type": "boolean"})),
         Param::After => query("after", "The last event that is known already", json!({"type": "integer", "minimum": 0})),
+        Param::DrawnAs => query("format", "What it is drawn as", json!({"enum": ["mermaid", "dot", "svg"], "default": "mermaid"})),
         Param::LastEventId => header("last-event-id", "The last event that is known already"),
         Param::IdempotencyKey => {
             header("idempotency-key", "The caller's id of this turn: a repeated one gets the first answer, for 24 hours")

@@ -13,7 +13,7 @@ use schemars::{Schema, SchemaGenerator};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::problem::Problem;
-use super::{App, conversations, converse, guard, health, stream, wire};
+use super::{App, capabilities, conversations, converse, guard, health, stream, wire};
 
 /// What everything but the health stands under.
 pub(super) const BASE: &str = "/api/v1";
@@ -63,6 +63,7 @@ pub(super) enum Param {
     After,
     LastEventId,
     IdempotencyKey,
+    DrawnAs,
 }
 
 /// A form, for the document.
@@ -72,6 +73,7 @@ pub(super) type Form = fn(&mut SchemaGenerator) -> Schema;
 pub(super) enum Gives {
     Json(Form),
     Events(Form),
+    Text(&'static [&'static str]),
     Any,
 }
 
@@ -157,6 +159,18 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         method: Method::Get,
+        path: "/agents/{agent}/conversations/{conversation}/transcript",
+        name: "get_transcript",
+        does: "The conversation as a test file; how services answered, for hosts and people of the company",
+        access: Access::Keys,
+        takes: &[],
+        body: None,
+        gives: Gives::Text(&["application/yaml"]),
+        problems: &[404],
+        handler: || get(conversations::transcript),
+    },
+    Route {
+        method: Method::Get,
         path: "/agents/{agent}/holds",
         name: "list_holds",
         does: "Actions that wait for an approval, for hosts and people of the company",
@@ -178,6 +192,54 @@ pub(super) const ROUTES: &[Route] = &[
         gives: Gives::Json(form::<wire::Hold>),
         problems: &[404],
         handler: || get(conversations::hold),
+    },
+    Route {
+        method: Method::Get,
+        path: "/capabilities",
+        name: "list_capabilities",
+        does: "The journeys of the workspace",
+        access: Access::Keys,
+        takes: PAGES,
+        body: None,
+        gives: Gives::Json(form::<wire::Page<capabilities::Capability>>),
+        problems: &[],
+        handler: || get(capabilities::list),
+    },
+    Route {
+        method: Method::Post,
+        path: "/capabilities/validate",
+        name: "validate_capability",
+        does: "What is wrong with a journey, if it were taken into the workspace; for hosts and people of the company",
+        access: Access::Keys,
+        takes: &[],
+        body: Some(form::<capabilities::Proposed>),
+        gives: Gives::Json(form::<capabilities::Findings>),
+        problems: &[408, 413, 415, 422],
+        handler: || post(capabilities::validate),
+    },
+    Route {
+        method: Method::Get,
+        path: "/capabilities/{slug}",
+        name: "get_capability",
+        does: "A journey, with its text",
+        access: Access::Keys,
+        takes: &[],
+        body: None,
+        gives: Gives::Json(form::<capabilities::Whole>),
+        problems: &[404],
+        handler: || get(capabilities::one),
+    },
+    Route {
+        method: Method::Get,
+        path: "/capabilities/{slug}/graph",
+        name: "draw_capability",
+        does: "A journey as a picture, or as text that others draw",
+        access: Access::Keys,
+        takes: &[Param::DrawnAs],
+        body: None,
+        gives: Gives::Text(&["text/vnd.mermaid", "text/vnd.graphviz", "image/svg+xml"]),
+        problems: &[404, 422],
+        handler: || get(capabilities::graph),
     },
     Route {
         method: Method::Get,

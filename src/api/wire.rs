@@ -39,10 +39,15 @@ pub(super) struct Converse {
     pub(super) actor: Option<Speaker>,
     /// One message that a key of the role `runtime` forwards, and the question that it was received after.
     #[serde(default)]
-    pub(super) said: Option<Said>,
+    #[schemars(with = "Option<Said>")]
+    pub(super) said: Option<Object>,
     /// The version that the caller knows: with another, nothing is done (409 `stale`).
     #[serde(default)]
     pub(super) at: Option<u64>,
+    /// A token that the host signed for this conversation: who the user is (`sub`), for this service (`aud`), until when (`exp`), and the
+    /// conversation's id (`nonce`). From keys of the role `runtime` with the scope `identity`.
+    #[serde(default)]
+    pub(super) identity_token: Option<String>,
     /// The caller's id of this turn: the same id is the same turn. The header `Idempotency-Key` does the same.
     #[serde(default)]
     #[schemars(length(min = 1, max = 200))]
@@ -134,6 +139,9 @@ pub(super) fn context(json: Json) -> Result<Json, Problem> {
         }
         other => other,
     };
+    if inner.get("identity").is_some_and(Json::is_array) {
+        return Err(Problem::unprocessable("body", "`context.identity` is no list"));
+    }
     let read: Context = typed(inner.clone(), "context")?;
     let id = read.identity.as_ref().and_then(|i| i.user_id.as_deref()).filter(|id| !id.is_empty());
     if id.is_some_and(|id| !super::body::is_id(id)) {
@@ -308,7 +316,6 @@ struct Response {
     #[serde(skip_serializing_if = "Option::is_none")]
     question: Option<Question>,
     /// What was wrong with values.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ErrorBody>,
     /// What a read of an investigation answered.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -509,7 +516,7 @@ pub(super) struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<Arc<str>>,
     /// Options that were offered.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     options: Vec<OptionBody>,
 }
 
@@ -550,10 +557,10 @@ struct AuditLineBody {
     /// Why, without values.
     why: Vec<Arc<str>>,
     /// Who, if it is another than the row's.
-    #[serde(skip_serializing_if = "str::is_empty")]
+    #[serde(default, skip_serializing_if = "str::is_empty")]
     by: Arc<str>,
     /// Redacted inputs or outputs, of an action that asks for them.
-    #[serde(skip_serializing_if = "Json::is_null")]
+    #[serde(default, skip_serializing_if = "Json::is_null")]
     data: Json,
 }
 

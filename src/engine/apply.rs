@@ -38,7 +38,15 @@ impl State {
         self.version += 1;
         match event.body.plain() {
             EventBody::Turn(_) => self.moved_before = std::mem::replace(&mut self.moved, self.version),
-            EventBody::Refused { .. } => self.moved = self.moved_before,
+            EventBody::Refused { .. } => {
+                self.moved = self.moved_before;
+                // What was done in the turn before is still what was done last.
+                if let Some((.., turn)) = &mut self.last
+                    && *turn + 1 == self.turn
+                {
+                    *turn = self.turn;
+                }
+            }
             _ => self.moved = self.version,
         }
         self.sensitive |= event.is_sensitive();

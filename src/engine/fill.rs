@@ -48,6 +48,21 @@ impl Turn<'_> {
         None
     }
 
+    /// Whether any field here has a value that may be given anew.
+    pub fn has_correctable(&self) -> bool {
+        for run in self.state.runs.iter().rev() {
+            let Some(plan) = self.machine.plan(run) else { return false };
+            let given = |name: &Name| run.variables.set.get(name).is_some_and(|v| v.step.is_empty()) && !run.locked.contains(name);
+            if plan.fields.iter().any(|(name, ..)| given(name)) {
+                return true;
+            }
+            if !run.called {
+                break;
+            }
+        }
+        false
+    }
+
     fn run_of(&self, id: u32) -> Option<&Arc<Run>> {
         self.state.runs.iter().find(|r| r.id == id)
     }

@@ -12,7 +12,7 @@ use super::turn::{Go, Turn};
 use crate::engine::effect::{CallFailure, CallResult, Claim, EffectId};
 use crate::model::action::{Effects, Idempotency};
 use crate::model::step::StepKind;
-use crate::supervise::Origin;
+use crate::supervise::{Identity, Origin};
 use crate::understand::{Words, is_word, normalise};
 use crate::value::{Json, Name, Taint, Value};
 
@@ -322,7 +322,13 @@ impl Turn<'_> {
         self.begin(&format!("command:{name}"), None);
         match command {
             Command::Start { journey, variables } => self.start(&journey, &variables),
-            Command::Fill(values) | Command::Correct(values) => self.filled(&values),
+            Command::Fill(values) => self.filled(&values),
+            Command::Correct(values) => {
+                if !self.has_correctable() {
+                    return self.not_now("there is no value to correct");
+                }
+                self.filled(&values);
+            }
             Command::Choose(option) => self.choose(&option),
             Command::Confirm { question } => self.confirmed(question.as_ref()),
             Command::Reject { question } => self.rejected(question.as_ref()),
@@ -345,6 +351,7 @@ impl Turn<'_> {
             }
             Command::Said(said) => self.said(said),
             Command::Context(user) => self.context(user),
+            Command::Identified(identity) => self.identified(identity),
             Command::TakeOver => {
                 if self.state.taken {
                     return self.not_now("somebody has taken the conversation over already");
@@ -390,6 +397,18 @@ impl Turn<'_> {
         self.emit(EventBody::Context { user });
         let go = self.come_back();
         self.walk(go);
+    }
+
+    /// A host's word of who the user is counts as a verification does. Nothing is put again by it: a question stands as it was shown.
+    fn identified(&mut self, identity: Identity) {
+        if !self.principal.scopes.iter().any(|s| &**s == "identity") {
+            return self.refuse("forbidden", "this key has not the scope `identity`");
+        }
+        let other = self.state.identity.as_ref().is_some_and(|i| i.subject != identity.subject);
+        if other && !self.machine.workspace.settings.identity_allow_switch {
+            return self.refuse("other_subject", "somebody else was verified in this conversation");
+        }
+        self.emit(EventBody::Verified { identity: Box::new(identity) });
     }
 
     fn not_now(&mut self, why: &str) {
@@ -616,7 +635,7 @@ pub fn may_send(actor: Actor, command: &str) -> bool {
         }
         // A host forwards the user's own words instead, and the engine judges them.
         "confirm" => matches!(actor, Actor::User | Actor::Operator),
-        "said" => actor == Actor::Runtime,
+        "said" | "identified" => actor == Actor::Runtime,
         "reject" => matches!(actor, Actor::User | Actor::Runtime | Actor::Operator),
         "read" | "finding" => matches!(actor, Actor::Agent | Actor::Runtime | Actor::Operator),
         "context" => matches!(actor, Actor::User | Actor::Runtime | Actor::Operator | Actor::Admin),
@@ -647,6 +666,7 @@ impl Command {
             Self::Resume => "resume",
             Self::Said(_) => "said",
             Self::Context(_) => "context",
+            Self::Identified(_) => "identified",
             Self::TakeOver => "take_over",
             Self::Say(_) => "say",
             Self::HandBack => "hand_back",

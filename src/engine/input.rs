@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::effect::{CallResult, EffectId, Refused};
+use crate::supervise::Identity;
 use crate::value::{Json, Name};
 
 /// One thing that happened outside. Everything that the machine may not know by itself comes with it.
@@ -157,6 +158,8 @@ pub enum Command {
     Said(Said),
     /// The caller's claim is another from now on: an assignment to all of `$user`.
     Context(Arc<Json>),
+    /// A host vouches, by a token that was checked, for who the user is.
+    Identified(Identity),
     /// An operator takes over.
     TakeOver,
     /// An operator says something.

@@ -15,6 +15,8 @@ pub enum Resolver {
     /// The system.
     #[default]
     System,
+    /// The system; only addresses of this machine are connected to.
+    Loopback,
     /// This table alone.
     Table(BTreeMap<String, Vec<IpAddr>>),
 }
@@ -26,6 +28,8 @@ pub(super) enum Denied {
     Host,
     #[error("the address is private, and the integration's base URL does not name it")]
     Private,
+    #[error("without keys of its own the service calls this machine alone")]
+    Elsewhere,
     #[error("only `http` and `https` are spoken")]
     Scheme,
 }
@@ -35,6 +39,7 @@ pub(super) enum Denied {
 pub(super) struct Hosts {
     base: Host,
     allowed: Vec<Allowed>,
+    here: bool,
 }
 
 /// One entry of `allow_hosts`: `host`, `host:port` or `*.host`.
@@ -48,7 +53,13 @@ struct Allowed {
 impl Hosts {
     /// The base URL's host and these; an entry that is no host allows nothing.
     pub(super) fn new<'a>(base: &Url, allow: impl IntoIterator<Item = &'a str>) -> Option<Self> {
-        Some(Self { base: base.host()?.to_owned(), allowed: allow.into_iter().filter_map(Allowed::parse).collect() })
+        Some(Self { base: base.host()?.to_owned(), allowed: allow.into_iter().filter_map(Allowed::parse).collect(), here: false })
+    }
+
+    /// With a resolver that keeps to this machine, nothing else is connected to.
+    pub(super) fn by(mut self, resolver: &Resolver) -> Self {
+        self.here = matches!(resolver, Resolver::Loopback);
+        self
     }
 
     /// Allows one more host, the one that a configured URL names.
@@ -79,6 +90,9 @@ impl Hosts {
     /// Whether a connection to that address may be made for that host.
     pub(super) fn check_address(&self, host: &Host, address: IpAddr) -> Result<(), Denied> {
         let address = address.to_canonical();
+        if self.here && !address.is_loopback() {
+            return Err(Denied::Elsewhere);
+        }
         if is_public(address) {
             return Ok(());
         }
@@ -179,13 +193,13 @@ impl Resolve for Guard {
         Box::pin(async move {
             let host = Host::Domain(name.as_str().to_ascii_lowercase());
             let found: Vec<SocketAddr> = match &resolver {
-                Resolver::System => tokio::net::lookup_host((name.as_str(), 0)).await?.collect(),
+                Resolver::System | Resolver::Loopback => tokio::net::lookup_host((name.as_str(), 0)).await?.collect(),
                 Resolver::Table(table) => table.get(name.as_str()).into_iter().flatten().map(|ip| SocketAddr::new(*ip, 0)).collect(),
             };
-            let denied = !found.is_empty();
+            let denied = found.iter().find_map(|a| hosts.check_address(&host, a.ip()).err());
             let allowed: Vec<_> = found.into_iter().filter(|a| hosts.check_address(&host, a.ip()).is_ok()).collect();
-            if allowed.is_empty() && denied {
-                return Err(Denied::Private.into());
+            if let (true, Some(denied)) = (allowed.is_empty(), denied) {
+                return Err(denied.into());
             }
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })

@@ -222,7 +222,7 @@ impl Service {
             |kind, why: &dyn std::fmt::Display| failure(kind, "misconfigured", false, format_args!("the integration `{slug}`: {why}"));
         let base = secrets.resolve(&integration.base_url.value).map_err(|e| wrong(ErrorKind::Internal, &e))?;
         let base = Url::parse(base.expose_secret()).map_err(|_| wrong(ErrorKind::Internal, &"`base_url` is not a URL"))?;
-        let hosts = || Hosts::new(&base, integration.allow_hosts.iter().chain(allow).map(|h| &**h));
+        let hosts = || Hosts::new(&base, integration.allow_hosts.iter().chain(allow).map(|h| &**h)).map(|h| h.by(resolver));
         let own = hosts().filter(|_| matches!(base.scheme(), "http" | "https"));
         let own = own.ok_or_else(|| wrong(ErrorKind::Internal, &"`base_url` is not an `http` or `https` URL"))?;
         let credentials = Credentials::resolve(&integration.auth, secrets).map_err(|e| wrong(ErrorKind::AuthFailed, &e))?;

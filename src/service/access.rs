@@ -135,6 +135,9 @@ pub enum AccessError {
     /// It is empty.
     #[error("the server's key `{0}` is empty")]
     Empty(Arc<str>),
+    /// Nobody's tokens can be believed.
+    #[error(transparent)]
+    Tokens(#[from] super::token::TokenSettings),
     /// Two have the same value.
     #[error("the server's keys `{0}` and `{1}` are the same")]
     Same(Arc<str>, Arc<str>),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::Service;
 use super::access::{Caller, Role};
 use super::error::ServiceError;
+use super::token::Unbelieved;
 use crate::driver::{DriverError, Sent, Turn};
-use crate::engine::answer::{Question, Refusal};
+use crate::engine::answer::{Phase, Question, Refusal};
 use crate::engine::input::Open;
 use crate::engine::{Actor, Answer, Command, Expects, State, TraceLine, may_send, trace};
 use crate::store::ConversationKey;
@@ -31,6 +32,8 @@ pub struct Request {
     pub digest: Arc<str>,
     /// The version that the caller knows.
     pub at: Option<u64>,
+    /// A host's signed word of who the user is.
+    pub token: Option<Arc<str>>,
 }
 
 /// What a caller is told.
@@ -61,8 +64,18 @@ impl Service {
             Some(id) => {
                 let key = ConversationKey::new(caller.tenant.clone(), id.clone());
                 let state = self.seen(caller, &request.agent, &key).await?;
-                self.claim(caller, &key, &state, &request).await?;
+                let reshown = self.claim(caller, &key, &state, &request).await?;
+                self.identify(caller, &key, &request).await?;
+                if reshown && request.turn.is_some() {
+                    let mut told = self.standing(caller, &key, actor).await?;
+                    let reason = "the context changed what is asked: answer what is asked now".into();
+                    told.answer.refused = Some(Refusal { code: "stale".into(), reason });
+                    return Ok(told);
+                }
                 key
+            }
+            None if request.token.is_some() => {
+                return Err(ServiceError::Invalid("token", "a token is for a conversation: begin one first".into()));
             }
             None => match self.begin(caller, actor, &request).await? {
                 Begun::Conversation(key) => key,
@@ -146,12 +159,12 @@ impl Service {
         if theirs { Ok(state) } else { Err(ServiceError::NoConversation(key.id.clone())) }
     }
 
-    /// A later claim of who the user is: the same one says nothing, another one needs the scope.
-    async fn claim(&self, caller: &Caller, key: &ConversationKey, state: &State, request: &Request) -> Result<(), ServiceError> {
-        let Some(context) = &request.context else { return Ok(()) };
+    /// A later claim of who the user is: the same one says nothing, another one needs the scope. Whether a question was put again by it.
+    async fn claim(&self, caller: &Caller, key: &ConversationKey, state: &State, request: &Request) -> Result<bool, ServiceError> {
+        let Some(context) = &request.context else { return Ok(false) };
         let known = state.opened().is_some_and(|open| is_within(context, &open.user));
         if known {
-            return Ok(());
+            return Ok(false);
         }
         if !caller.may("context") {
             let why = "the context was fixed at the first turn, and this key has not the scope `context` to change it";
@@ -163,7 +176,27 @@ impl Service {
         let result = self.runtime().turn_as(key, caller.role.actor(), caller.principal(), sent, command).await?;
         match result.answer.refused {
             Some(refused) if &*refused.code == "forbidden" => Err(ServiceError::Forbidden(refused.reason.to_string())),
-            _ => Ok(()),
+            // Whoever says yes in the same breath has not seen it.
+            _ => Ok(result.answer.phase == Phase::Confirm),
+        }
+    }
+
+    /// A host's signed word of who the user is, for this conversation.
+    async fn identify(&self, caller: &Caller, key: &ConversationKey, request: &Request) -> Result<(), ServiceError> {
+        let Some(token) = &request.token else { return Ok(()) };
+        if caller.role != Role::Runtime || !caller.may("identity") {
+            let why = "a signed token is taken from a key of the role `runtime` that has the scope `identity`";
+            return Err(ServiceError::Forbidden(why.into()));
+        }
+        let unbelieved = |e: Unbelieved| ServiceError::Invalid("token", e.to_string());
+        let live = self.live();
+        let tokens = live.tokens.as_ref().ok_or_else(|| unbelieved(Unbelieved::Nobody))?;
+        let identity = tokens.identity(token, &key.id, self.runtime().clock().now()).map_err(unbelieved)?;
+        let command = Turn::Command(Command::Identified(identity));
+        let result = self.runtime().turn_as(key, Actor::Runtime, caller.principal(), Sent::default(), command).await?;
+        match result.answer.refused {
+            Some(refused) => Err(ServiceError::Invalid("token", refused.reason.to_string())),
+            None => Ok(()),
         }
     }
 

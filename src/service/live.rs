@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::Service;
 use super::access::{Access, AccessError};
+use super::token::Tokens;
 use crate::check::{self, Checked, Loaded};
 use crate::driver::DriverError;
 use crate::outbound::Secrets;
@@ -13,6 +14,8 @@ use crate::outbound::Secrets;
 pub struct Live {
     /// Who may call.
     pub access: Access,
+    /// Whose signed word of who a user is counts.
+    pub tokens: Option<Tokens>,
 }
 
 /// Why another version of the workspace was not taken: the one before stays.
@@ -34,7 +37,9 @@ pub enum ReloadError {
 
 impl Live {
     pub(super) fn new(loaded: &Loaded, secrets: &Secrets) -> Result<Self, AccessError> {
-        Ok(Self { access: Access::new(&loaded.settings, secrets)? })
+        let access = Access::new(&loaded.settings, secrets)?;
+        let tokens = loaded.settings.jwt.as_ref().map(|jwt| Tokens::new(jwt, secrets)).transpose()?;
+        Ok(Self { access, tokens })
     }
 }
 

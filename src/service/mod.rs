@@ -6,9 +6,12 @@ pub mod access;
 mod calls;
 mod converse;
 mod error;
+mod journeys;
 mod live;
 mod look;
+mod recorded;
 pub mod storage;
+mod token;
 
 use std::sync::Arc;
 
@@ -21,9 +24,11 @@ pub use access::{Caller, Denied, Role};
 pub use calls::Calls;
 pub use converse::{Request, Told};
 pub use error::ServiceError;
+pub use journeys::Validate;
 pub use live::{Live, ReloadError};
 pub use look::{Asked, Audited, Conversation, HeldAction, Line, Page};
 pub use storage::{Storage, StorageError};
+pub use token::{TokenSettings, Tokens, Unbelieved};
 
 use live::Current;
 
@@ -60,7 +65,7 @@ impl Service {
         setup: Setup,
     ) -> Result<Self, ServiceError> {
         let live = Live::new(&loaded, &secrets).map_err(ServiceError::Setup)?;
-        let calls = Calls::new(&loaded, &secrets, &clock);
+        let calls = Calls::new(&loaded, &secrets, &clock, setup.insecure);
         let runtime = Runtime::with(loaded, storage.store, calls.clone(), clock, Entropy::System, storage.keys)?;
         Ok(Self(Arc::new(Inner { runtime, calls, secrets, current: Current::new(live), insecure: setup.insecure })))
     }
