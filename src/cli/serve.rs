@@ -21,6 +21,8 @@ use crate::store::Address;
 
 /// Where it listens if nobody says otherwise.
 const LISTEN: &str = "127.0.0.1:8700";
+/// How long what is under way may take to end, beside the time of a turn.
+const GRACE: Duration = Duration::from_secs(10);
 /// How long the files must be left alone before they are taken.
 const QUIET: Duration = Duration::from_millis(150);
 
@@ -111,7 +113,9 @@ async fn serving(
     terminal: &mut Terminal,
 ) -> Outcome {
     let stop = CancellationToken::new();
-    let limits = api::Limits::default();
+    // A turn that was let in is answered, however long it may take.
+    let turn = Duration::from_millis(service.workspace().settings.limits.turn_ms);
+    let limits = api::Limits { grace: turn.saturating_add(GRACE), ..api::Limits::default() };
     let router = api::router(service.clone(), limits, axum::Router::new(), stop.clone());
     let server = api::serve(listener, router, limits, stop.clone());
     let timers = service.runtime().run_timers();

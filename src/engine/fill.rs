@@ -48,11 +48,11 @@ impl Turn<'_> {
         None
     }
 
-    /// Whether any field here has a value that may be given anew.
+    /// Whether any field here has a value that somebody gave.
     pub fn has_correctable(&self) -> bool {
         for run in self.state.runs.iter().rev() {
             let Some(plan) = self.machine.plan(run) else { return false };
-            let given = |name: &Name| run.variables.set.get(name).is_some_and(|v| v.step.is_empty()) && !run.locked.contains(name);
+            let given = |name: &Name| run.variables.set.get(name).is_some_and(|v| v.step.is_empty());
             if plan.fields.iter().any(|(name, ..)| given(name)) {
                 return true;
             }

@@ -1,6 +1,8 @@
 //! The service over HTTP, driven as agent runtimes drive it.
 
+mod crowd;
 mod expected;
+mod program;
 mod served;
 mod walls;
 

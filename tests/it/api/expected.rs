@@ -177,5 +177,5 @@ async fn what_is_listed_is_taken_and_nothing_else() {
             (listed, unlisted) = (listed + taken, unlisted + refused);
         }
     }
-    assert!(listed > 100 && unlisted > 100, "{listed} listed and {unlisted} unlisted commands were sent");
+    assert!(listed > 50 && unlisted > 100, "{listed} listed and {unlisted} unlisted commands were sent");
 }

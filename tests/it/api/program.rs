@@ -1,0 +1,136 @@
+//! The program `serve`, as an operator runs it: what it prints, what it takes anew, and how it ends. The README's walk-through is played
+//! against it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use waypost::cli::demo::backend::Backend;
+use waypost::driver::Clock;
+
+/// How long a line is waited for.
+const LONG: Duration = Duration::from_mins(1);
+
+struct Program {
+    child: Child,
+    lines: Receiver<String>,
+    at: String,
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test reads what the program prints")]
+fn reader(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
+    std::thread::spawn(move || BufReader::new(stream).lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+    lines
+}
+
+impl Program {
+    fn start(workspace: &Path, args: &[&str], shop: &str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_waypost"))
+            .arg("serve")
+            .arg(workspace)
+            .args(["--listen", "127.0.0.1:0"])
+            .args(args)
+            .env("SHOP_URL", shop)
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = reader(child.stderr.take().unwrap());
+        let mut program = Self { child, lines, at: String::new() };
+        let line = program.prints("listening on http://");
+        line.split("http://").nth(1).unwrap().split(' ').next().unwrap().clone_into(&mut program.at);
+        program
+    }
+
+    /// Waits until it prints a line with that in it.
+    fn prints(&self, text: &str) -> String {
+        let mut seen = Vec::new();
+        while let Ok(line) = self.lines.recv_timeout(LONG) {
+            if line.contains(text) {
+                return line;
+            }
+            seen.push(line);
+        }
+        panic!("it did not print `{text}`, but:\n{}", seen.join("\n"));
+    }
+
+    fn signal(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn root() -> PathBuf {
+    env!("CARGO_MANIFEST_DIR").into()
+}
+
+/// The `sh` blocks of a heading.
+fn scripts(page: &str, heading: &str) -> String {
+    let section = page.split("\n## ").find(|s| s.starts_with(heading)).unwrap();
+    section.split("```sh\n").skip(1).map(|s| s.split("```").next().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_walk_through_of_the_readme_works_as_it_stands() {
+    let backend = Backend::start(Clock::System.now()).await.unwrap();
+    let program = Program::start(&root(), &["--store", "memory"], &backend.url());
+    let page = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let script = scripts(&page, "Serve it").replace("localhost:8700", &program.at);
+    assert!(script.matches("curl").count() >= 3, "the walk-through is gone");
+    let ran = Command::new("bash").args(["-eu", "-o", "pipefail", "-c", &script]).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success(), "{script}\n{out}\n{err}");
+    assert!(out.contains("phase_confirm") && out.contains("\"outcome\":\"cancelled\""), "{script}\n{out}");
+    assert_eq!(backend.requests().iter().filter(|r| r.path.ends_with("/cancellation")).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workspace_is_taken_anew_while_it_runs_and_a_signal_ends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("journeys/hi.yaml");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let journey = |text: &str| format!("{{name: Hi, trigger: {{goal: greet, examples: [hi]}}, journey: [{{done: {text}}}]}}");
+    std::fs::write(&file, journey("Hello.")).unwrap();
+    let mut program = Program::start(dir.path(), &["--store", "memory"], "");
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("http://{}/api/v1/agents/default/converse", program.at);
+    let says = async || {
+        let answer = client.post(&url).json(&serde_json::json!({"message": "hi"})).send().await.unwrap();
+        answer.json::<serde_json::Value>().await.unwrap()["response"]["message"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(says().await, "Hello.");
+    std::fs::write(&file, "name: [").unwrap();
+    program.prints("not taken");
+    assert_eq!(says().await, "Hello.");
+    std::fs::write(&file, journey("Good day.")).unwrap();
+    program.prints("taken anew");
+    assert_eq!(says().await, "Good day.");
+    program.signal("-TERM");
+    program.prints("stopped");
+    assert!(program.child.wait().unwrap().success());
+}
+
+#[test]
+fn without_keys_it_does_not_listen_for_others() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_waypost"));
+    let root = root();
+    let ran = command
+        .args(["serve", root.to_str().unwrap(), "--listen", "0.0.0.0:0", "--store", "memory"])
+        .env("SHOP_URL", "http://127.0.0.1:9")
+        .output()
+        .unwrap();
+    let err = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!((ran.status.code(), ran.stdout.len()), (Some(2), 0));
+    assert!(err.contains("without keys only this machine is served"), "{err}");
+}
