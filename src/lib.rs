@@ -76,4 +76,6 @@ pub mod service;
 
 pub mod api;
 
+pub mod mcp;
+
 pub mod cli;

@@ -25,6 +25,7 @@ const LAYERS: &[(&str, u32, &[&str])] = &[
     ("transcript", 7, &[]),
     ("service", 7, &[]),
     ("api", 8, &[]),
+    ("mcp", 8, &[]),
     ("cli", 8, &["api", "mcp"]),
 ];
 

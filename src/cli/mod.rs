@@ -11,6 +11,7 @@ mod connect;
 pub mod demo;
 mod explain;
 mod graph;
+mod mcp;
 mod new;
 mod schema;
 mod serve;
@@ -35,6 +36,7 @@ Examples:
   waypost chat shop                     talk to its journeys
   waypost test shop                     run its transcripts
   waypost serve shop                    let agents call them over HTTP
+  waypost mcp shop                      offer them to a model as tools
 
 Exit status: 0 fine, 1 findings or failed tests, 2 usage or input and output.";
 
@@ -63,6 +65,7 @@ enum Command {
     Chat(chat::Args),
     Test(test::Args),
     Serve(serve::Args),
+    Mcp(mcp::Args),
     Audit(audit::Args),
     Store(store::Args),
     Graph(graph::Args),
@@ -130,6 +133,7 @@ pub fn main() -> ExitCode {
         Command::Chat(args) => chat::run(&args, &mut terminal),
         Command::Test(args) => test::run(&args, &mut terminal),
         Command::Serve(args) => serve::run(&args, &mut terminal),
+        Command::Mcp(args) => mcp::run(&args, &mut terminal),
         Command::Audit(args) => audit::run(&args, &mut terminal),
         Command::Store(args) => store::run(&args, &mut terminal),
         Command::Graph(args) => graph::run(&args, &mut terminal),

@@ -14,6 +14,7 @@ use super::terminal::{BAD, BOLD, CARE, DIM, Terminal};
 use super::{Failure, Outcome, Status, workspace};
 use crate::api;
 use crate::driver::{Clock, files};
+use crate::mcp;
 use crate::outbound::Secrets;
 use crate::service::{ReloadError, Service, Setup, storage};
 use crate::source::render::Format;
@@ -91,7 +92,7 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
         writeln!(terminal.err, "{CARE}warning{CARE:#}: there are no keys in `waypost.yaml`: {who}")?;
     }
     let agent = &settings.agent_slug;
-    writeln!(terminal.err, "{BOLD}listening on http://{at}{BOLD:#} {DIM}· POST /api/v1/agents/{agent}/converse{DIM:#}")?;
+    writeln!(terminal.err, "{BOLD}listening on http://{at}{BOLD:#} {DIM}· POST /api/v1/agents/{agent}/converse, MCP at /mcp{DIM:#}")?;
     terminal.flush()?;
     let changes = watch(&args.workspace, terminal)?;
     executor.block_on(serving(&service, listener, &args.workspace, changes, terminal))
@@ -116,7 +117,7 @@ async fn serving(
     // A turn that was let in is answered, however long it may take.
     let turn = Duration::from_millis(service.workspace().settings.limits.turn_ms);
     let limits = api::Limits { grace: turn.saturating_add(GRACE), ..api::Limits::default() };
-    let router = api::router(service.clone(), limits, axum::Router::new(), stop.clone());
+    let router = api::router(service.clone(), limits, mcp::http(service.clone(), stop.clone()), stop.clone());
     let server = api::serve(listener, router, limits, stop.clone());
     let timers = service.runtime().run_timers();
     let mut told = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;

@@ -79,7 +79,8 @@ fn help_goes_to_standard_output_and_usage_errors_end_with_2() {
     }
 }
 
-const COMMANDS: &[&str] = &["demo", "new", "check", "explain", "chat", "test", "serve", "audit", "store", "graph", "schema", "completions"];
+const COMMANDS: &[&str] =
+    &["demo", "new", "check", "explain", "chat", "test", "serve", "mcp", "audit", "store", "graph", "schema", "completions"];
 
 #[test]
 fn a_directory_that_is_no_workspace_is_told_so() {

@@ -21,6 +21,7 @@ mod expr;
 mod files;
 mod fuzzed;
 mod marked;
+mod mcp;
 mod once;
 mod outbound;
 mod policies;

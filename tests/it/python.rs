@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the environment says whether this is CI, and which Python to use")]
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -33,6 +33,11 @@ impl Script {
         let mut child = command.arg(script).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
         Some(Self { child, lines })
+    }
+
+    /// Sends it a line.
+    pub fn send(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
     /// The next line that it prints.

@@ -50,7 +50,7 @@ journey:
   - collect: [order_id]
   - action: shop.act -> told
     outcomes: {fine: [{done: \"Fine: {{ variables.told.status }}\"}], refused: [{done: The shop would not.}]}
-    on_error: {http_status: [{done: An error.}], timeout: [{done: Too slow.}]}
+    on_error: {http_status: [{done: An error.}], timeout: [{done: Too slow.}], invalid_output: [{done: Nonsense.}]}
 ";
 
 const OUTCOMES: &str = "outcomes: [{name: fine, condition: response.status == 200}, \

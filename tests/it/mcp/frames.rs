@@ -1,0 +1,154 @@
+//! What goes over the wire, word for word, in both styles of the protocol.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use super::{Served, WAYPOST, desk};
+
+/// Sends lines to `waypost mcp` and gives what it answers to those with an id, by id.
+fn spoken(settings: &str, lines: &[Value]) -> Vec<Value> {
+    let dir = desk("http://127.0.0.1:9", settings);
+    let mut command = Command::new(WAYPOST);
+    let mut child = command.arg("mcp").arg(dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut answers = Vec::new();
+    for line in lines {
+        writeln!(input, "{line}").unwrap();
+        if line.get("id").is_some() {
+            // Whatever else stands on standard output is the protocol's too.
+            let answer = output.by_ref().map(|l| serde_json::from_str::<Value>(&l.unwrap()).unwrap()).find(|m| m["id"] == line["id"]);
+            answers.push(answer.unwrap());
+        }
+    }
+    drop(input);
+    assert!(child.wait().unwrap().success());
+    answers
+}
+
+fn request(id: u32, method: &str, params: Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+}
+
+fn greeting(version: &str) -> [Value; 2] {
+    let params = json!({"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "frames", "version": "1"}});
+    [request(1, "initialize", params), json!({"jsonrpc": "2.0", "method": "notifications/initialized"})]
+}
+
+/// What every request of the newer style carries.
+fn meta(name: &str, capabilities: Value) -> Value {
+    json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": name, "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": capabilities,
+    })
+}
+
+#[test]
+fn the_older_style_greets_first() {
+    let [hello, ready] = greeting("2025-06-18");
+    let call = request(2, "tools/call", json!({"name": "start_journey", "arguments": {"journey": "cancel"}}));
+    let answers = spoken("", &[hello, ready, call, request(3, "tools/call", json!({"name": "confirm", "arguments": {}}))]);
+    let info = &answers[0]["result"];
+    assert_eq!((&info["protocolVersion"], &info["serverInfo"]["name"]), (&json!("2025-06-18"), &json!("waypost")));
+    assert_eq!(info["capabilities"], json!({"tools": {"listChanged": true}, "resources": {}}));
+    let result = &answers[1]["result"];
+    assert_eq!(serde_json::from_str::<Value>(result["content"][0]["text"].as_str().unwrap()).unwrap(), result["structuredContent"]);
+    assert_eq!(result["isError"], false);
+    assert_eq!(answers[2]["error"]["code"], -32602, "there is no tool that confirms");
+}
+
+#[test]
+fn the_newer_style_says_all_in_each_request() {
+    let discover = request(1, "server/discover", json!({"_meta": meta("frames", json!({}))}));
+    let call = |id, args: Value| {
+        request(id, "tools/call", json!({"name": "start_journey", "arguments": args, "_meta": meta("frames", json!({}))}))
+    };
+    let answers = spoken("", &[discover, call(2, json!({"journey": "cancel"})), call(3, json!({"journey": "cancel", "actor": "user"}))]);
+    assert!(answers[0]["result"]["supportedVersions"].as_array().unwrap().contains(&json!("2026-07-28")));
+    assert_eq!(answers[1]["result"]["resultType"], "complete");
+    assert_eq!(answers[2]["result"]["isError"], true);
+}
+
+#[test]
+fn the_state_of_a_question_is_its_own_caller_s_and_call_s() {
+    let trusted = "mcp: {trusted_clients: [desk-app]}";
+    let can = json!({"elicitation": {"form": {}}});
+    let start = |id, name: &str, args: Value, more: Value| {
+        let mut params = json!({"name": "start_journey", "arguments": args, "_meta": meta(name, can.clone())});
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        request(id, "tools/call", params)
+    };
+    let args = |order: &str| json!({"journey": "cancel", "variables": {"order_id": order}});
+    let dir = desk("http://127.0.0.1:9", trusted);
+    let mut command = Command::new(WAYPOST);
+    let mut child = command.arg("mcp").arg(dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut send = |line: Value| -> Value {
+        writeln!(input, "{line}").unwrap();
+        serde_json::from_str(&output.next().unwrap().unwrap()).unwrap()
+    };
+    let hello = request(0, "server/discover", json!({"_meta": meta("desk-app", can.clone())}));
+    send(hello);
+    let asked = send(start(1, "desk-app", args("A1"), json!({})));
+    let result = &asked["result"];
+    assert_eq!(result["resultType"], "input_required");
+    let form = &result["inputRequests"]["confirm"]["params"];
+    assert_eq!((&form["message"], &form["requestedSchema"]["required"]), (&json!("Shall I cancel A1?"), &json!(["yes"])));
+    let state = result["requestState"].as_str().unwrap().to_owned();
+    let yes = json!({"confirm": {"action": "accept", "content": {"yes": true}}});
+    let with = |state: &str, answer: &Value| json!({"requestState": state, "inputResponses": answer});
+    // A state that was changed, of another call, of another client, or of nobody.
+    let last = if state.ends_with('A') { 'B' } else { 'A' };
+    let changed = format!("{}{last}", state.strip_suffix(|_: char| true).unwrap());
+    for forged in [
+        start(2, "desk-app", args("A1"), with(&changed, &yes)),
+        start(3, "desk-app", args("A2"), with(&state, &yes)),
+        start(4, "another-app", args("A1"), with(&state, &yes)),
+        start(5, "desk-app", args("A1"), with("rs1.x.y", &yes)),
+    ] {
+        assert_eq!(send(forged)["error"]["code"], -32602);
+    }
+    // An answer without a state answers nothing.
+    let loose = send(start(6, "desk-app", args("A3"), json!({"inputResponses": yes})));
+    assert_eq!(loose["result"]["resultType"], "input_required");
+    // An acceptance that does not say yes is none.
+    for (id, empty) in [(7, json!({"action": "accept"})), (8, json!({"action": "accept", "content": {"yes": "true"}}))] {
+        let came = send(start(id, "desk-app", args("A1"), with(&state, &json!({"confirm": empty}))));
+        assert_eq!(came["result"]["structuredContent"]["phase"], "phase_confirm", "{came}");
+    }
+    let done = send(start(9, "desk-app", args("A1"), with(&state, &yes)));
+    assert_ne!(done["result"]["structuredContent"]["phase"], "phase_confirm", "{done}");
+    let again = send(start(10, "desk-app", args("A1"), with(&state, &yes)));
+    assert_eq!(again["result"]["structuredContent"]["at"], done["result"]["structuredContent"]["at"], "a state is used once");
+    drop(input);
+    child.wait().unwrap();
+}
+
+#[test]
+fn pages_of_other_hosts_and_callers_without_a_key_are_not_let_in() {
+    let ask = |url: &str, headers: &[&str]| {
+        let body = request(1, "tools/list", json!({"_meta": meta("frames", json!({}))})).to_string();
+        let mut command = Command::new("curl");
+        command.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST", "-d", &body]);
+        command.args(["-H", "content-type: application/json", "-H", "accept: application/json, text/event-stream"]);
+        command.args(["-H", "mcp-protocol-version: 2026-07-28", "-H", "mcp-method: tools/list"]);
+        for header in headers {
+            command.args(["-H", header]);
+        }
+        String::from_utf8(command.arg(url).output().unwrap().stdout).unwrap()
+    };
+    let dir = desk("http://127.0.0.1:9", "");
+    let open = Served::start(dir.path(), &[]);
+    assert_eq!(ask(&open.mcp(), &[]), "200");
+    assert_eq!(ask(&open.mcp(), &["host: evil.example"]), "403");
+    assert_eq!(ask(&open.mcp(), &["origin: http://evil.example"]), "403");
+    let dir = desk("http://127.0.0.1:9", "server: {keys: [{name: one, key: '${ONE}', role: agent}]}\nsecrets: [ONE]");
+    let keyed = Served::start(dir.path(), &[("ONE", "key-one")]);
+    assert_eq!(ask(&keyed.mcp(), &[]), "401");
+    assert_eq!(ask(&keyed.mcp(), &["authorization: Bearer key-two"]), "401");
+    assert_eq!(ask(&keyed.mcp(), &["authorization: Bearer key-one"]), "200");
+}
