@@ -53,7 +53,7 @@ fn shapes() -> impl Strategy<Value = Block> + Clone {
         vec![Collect(vec![0]), all(), Investigate, pay()],
         vec![Investigate, verifies(Value::Named("i0"), 1, 900), calls("open", Value::Constant)],
         vec![Investigate, run(Value::Named("i0")), calls("open", Value::Constant)],
-        vec![run(Value::Constant), verifies(Value::Named("r1"), 1, 900), calls("open", Value::Constant)],
+        vec![choice(), calls("gift", Value::Constant), calls("gift", Value::Constant)],
         vec![Collect(vec![0]), calls("look", f0()), all(), pay()],
         [known(60), vec![choice(), calls("open", Value::Constant)]].concat(),
         [known(900), vec![choice(), calls("open", Value::Constant)]].concat(),
@@ -77,11 +77,12 @@ fn shapes() -> impl Strategy<Value = Block> + Clone {
 fn nested() -> impl Strategy<Value = (Block, Block, &'static str)> + Clone {
     use Stmt::{Collect, Investigate, Run};
     let run = |with| Run { with, ended: Some(Vec::new()) };
+    let back = Run { with: Value::Constant, ended: None };
     let open = || calls("open", Value::Constant);
     let all = || asks(None, Shown::Fields);
     prop::sample::select(vec![
         (vec![Investigate, run(Value::Named("i0")), open()], vec![verifies(Value::Named("x"), 1, 900)], "x"),
-        (vec![run(Value::Constant), verifies(Value::Named("r1"), 1, 900), open()], vec![Investigate], "i0"),
+        (vec![back, verifies(Value::Named("r1"), 1, 900), open()], vec![Investigate], "i0"),
         (vec![Collect(vec![0]), all(), run(Value::Constant), calls("pay", Value::Named("f0"))], vec![Collect(vec![1]), all()], "x"),
         (vec![Collect(vec![0]), run(Value::Named("f0")), open()], vec![verifies(Value::Named("x"), 1, 900)], "x"),
     ])
