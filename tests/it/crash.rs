@@ -4,7 +4,7 @@
 //! each request before it is sent, after it, and when its answer was there and not committed. What comes of it in the end is compared.
 //! Once at a back end that tells repeated requests by their key, once at one that does not and would do everything again.
 
-mod mortal;
+pub mod mortal;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -311,6 +311,7 @@ async fn a_redirect_to_an_address_of_the_machine_or_its_network_is_refused() {
         "http://10.0.0.1/",
         "http://[fd00:ec2::254]/",
         "file:///etc/passwd",
+        "ftp://127.0.0.1/etc/passwd",
     ] {
         let server = Server::start(move |_| redirect("302 Found", target)).await;
         let result =

@@ -102,6 +102,8 @@ impl Store for Mortal {
         let answered = commit.events.iter().any(|e| matches!(e.body, EventBody::ActionFinished(_)));
         self.life.answers.lock().unwrap().insert(n, answered);
         self.life.pass(Point::BeforeCommit(n)).await;
+        // Whoever else stands here has read the same.
+        tokio::task::yield_now().await;
         let committed = self.store.commit(commit).await;
         self.life.pass(Point::AfterCommit(n)).await;
         committed

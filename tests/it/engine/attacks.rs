@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
-use waypost::driver::{Clock, Entropy, Runtime, Turn};
+use waypost::driver::{Clock, Entropy, Perform, Runtime, Turn};
 use waypost::engine::input::Open;
-use waypost::engine::{Actor, CallResult, Command, InputBody, Keys, Phase, Principal, Status};
-use waypost::store::MemoryStore;
+use waypost::engine::{Actor, Answer, CallResult, Command, InputBody, Keys, Phase, Principal, Status};
+use waypost::store::{ConversationKey, MemoryStore};
 
 use super::harness::{Talk, machine, start};
+use crate::crash::mortal::{Life, Mortal};
 
 const SHOP: &str = r"
 name: Shop
@@ -121,6 +122,11 @@ fn one_order_and_then_another_are_two_writes_to_a_shop_that_honours_keys() {
     assert!(keys[0] != keys[1] && keys[1] != keys[2] && keys[0] != keys[2], "{keys:?}");
 }
 
+async fn turn<P: Perform>(process: &Runtime<Mortal, P>, key: &ConversationKey, turn: Turn) -> Answer {
+    process.turn(key, Actor::User, Principal::default(), None, turn).await.unwrap().answer
+}
+
+/// In one process, and in two over one store.
 #[tokio::test]
 async fn two_yeses_at_the_same_moment_are_one_request() {
     let calls = Arc::new(AtomicUsize::new(0));
@@ -136,14 +142,21 @@ async fn two_yeses_at_the_same_moment_are_one_request() {
     let files = FILES.map(|(name, text)| (name.to_owned(), Arc::from(text)));
     let loaded = waypost::check::load(files.to_vec()).loaded().unwrap();
     let clock = Clock::manual("2026-01-05T09:00:00Z".parse().unwrap());
-    let runtime = Runtime::with(loaded, MemoryStore::default(), perform, clock, Entropy::seeded(1), Keys::derive(b"k")).unwrap();
-    let open = Open { conversation: "c-1".into(), tenant: "t".into(), agent: "a".into(), user_id: "u".into(), user: Arc::new(json!({})) };
-    let key = runtime.open(open).await.unwrap();
-    let turn = |turn: Turn| runtime.turn(&key, Actor::User, Principal::default(), None, turn);
-    turn(Turn::Message("cancel my order".into())).await.unwrap();
-    let question = turn(Turn::Message("A1".into())).await.unwrap().answer.question.map(|q| q.id);
-    let confirm = || turn(Turn::Command(Command::Confirm { question: question.clone() }));
-    let (one, two) = tokio::join!(confirm(), confirm());
-    let refused = [one.unwrap(), two.unwrap()].iter().filter(|r| r.answer.refused.is_some()).count();
-    assert_eq!((calls.load(Ordering::SeqCst), refused), (1, 1));
+    let store = Mortal { store: MemoryStore::default(), life: Arc::new(Life::until(None)) };
+    let process = |seed| {
+        Runtime::with(loaded.clone(), store.clone(), perform.clone(), clock.clone(), Entropy::seeded(seed), Keys::derive(b"k")).unwrap()
+    };
+    let (here, there) = (process(1), process(2));
+    for (conversation, other) in [("c-1", &here), ("c-2", &there)] {
+        calls.store(0, Ordering::SeqCst);
+        let id = conversation.into();
+        let open = Open { conversation: id, tenant: "t".into(), agent: "a".into(), user_id: "u".into(), user: Arc::new(json!({})) };
+        let key = here.open(open).await.unwrap();
+        turn(&here, &key, Turn::Message("cancel my order".into())).await;
+        let question = turn(&here, &key, Turn::Message("A1".into())).await.question.map(|q| q.id);
+        let confirm = || Turn::Command(Command::Confirm { question: question.clone() });
+        let (one, two) = tokio::join!(turn(&here, &key, confirm()), turn(other, &key, confirm()));
+        let refused = [one, two].iter().filter(|answer| answer.refused.is_some()).count();
+        assert_eq!((calls.load(Ordering::SeqCst), refused), (1, 1), "{conversation}");
+    }
 }
