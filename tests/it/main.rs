@@ -20,6 +20,7 @@ mod engine;
 mod expr;
 mod files;
 mod fuzzed;
+mod limits;
 mod marked;
 mod mcp;
 mod once;

@@ -403,6 +403,21 @@ fn oauth(server: &Server) -> Integration {
     service(&server.url(), auth)
 }
 
+#[tokio::test]
+async fn a_token_is_short() {
+    for (padding, code) in [(10, None), (70_000, Some("token_body_too_large"))] {
+        let server = Server::start(move |r| match r.path() {
+            "/token" => json(&format!(r#"{{"access_token": "t", "expires_in": 60, "note": "{}"}}"#, "x".repeat(padding))),
+            _ => json("{}"),
+        })
+        .await;
+        match probe(given(oauth(&server)).secret("KEY", "s")).await {
+            CallResult::Answered(_) => assert_eq!(code, None),
+            CallResult::Failed(failure) => assert_eq!(Some(&*failure.code), code),
+        }
+    }
+}
+
 /// A service whose tokens are numbered.
 async fn token_server(expires_in: u64, refuses: &'static [&'static str]) -> Server {
     let fetched = Mutex::new(0);

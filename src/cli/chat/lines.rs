@@ -49,6 +49,9 @@ impl Lines {
                 if std::io::Read::take(&mut *stdin, LINE_MAX as u64).read_until(b'\n', &mut bytes)? == 0 {
                     return Ok(None);
                 }
+                if bytes.len() == LINE_MAX && !bytes.ends_with(b"\n") {
+                    return Err(Failure::new(format!("a line is longer than {} KiB", LINE_MAX / 1024)).help("say it in several"));
+                }
                 let line = String::from_utf8_lossy(&bytes).trim_end().to_owned();
                 if !line.is_empty() {
                     say(terminal, "you", &line)?;
