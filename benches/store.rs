@@ -1,11 +1,18 @@
-//! Durable turns: against one SQLite writer that is handed the same rows and bytes, in commits, in bytes, and as conversations grow.
+//! Durable turns: against one SQLite writer that is handed the same rows and bytes, in commits, in bytes, and as conversations grow; on a
+//! server, against `pgbench` with the same statements and connections.
 
 #![expect(clippy::expect_used, clippy::disallowed_methods, reason = "what a benchmark is made of must be sound, and it reads the clock")]
 
+#[path = "../tests/it/store/cluster.rs"]
+#[expect(dead_code, clippy::unwrap_used, reason = "the tests need more of it, and do not mind")]
+mod cluster;
 #[expect(dead_code, reason = "other benchmarks need more of it")]
 mod common;
 #[path = "floors/sqlite.rs"]
 mod floor;
+#[path = "floors/pgbench.rs"]
+#[expect(clippy::string_slice, clippy::indexing_slicing, clippy::panic, reason = "what a benchmark is made of must be sound")]
+mod pgbench;
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -19,7 +26,7 @@ use waypost::check::{self, Loaded};
 use waypost::driver::{Clock, Runtime, Turn};
 use waypost::engine::input::Open;
 use waypost::engine::{Actor, CallEffect, CallResult, Command, Principal};
-use waypost::store::{ConversationKey, Seals, SqliteStore, Store};
+use waypost::store::{ConversationKey, PostgresStore, Seals, SqliteStore, Store};
 use waypost::value::Name;
 
 /// Connections that talk at the same time.
@@ -31,7 +38,10 @@ const FIELDS: usize = 260;
 /// Three-turn conversations of each connection in one measurement.
 const TALKS: usize = 10;
 
-type Shop = Runtime<SqliteStore, fn(CallEffect) -> std::future::Ready<CallResult>>;
+/// Pairs of measurements on a server.
+const PAIRS: usize = 5;
+
+type Shop<S> = Runtime<S, fn(CallEffect) -> std::future::Ready<CallResult>>;
 
 fn no_call(_: CallEffect) -> std::future::Ready<CallResult> {
     std::future::ready(CallResult::answered(500, json!(null)))
@@ -59,12 +69,15 @@ fn unreachable(checked: &check::Checked) -> Loaded {
     std::process::exit(2)
 }
 
-fn shop(loaded: &Loaded, file: &Path) -> Shop {
-    let store = SqliteStore::open(file, Seals::default()).expect("a store");
+fn shop(loaded: &Loaded, file: &Path) -> Shop<SqliteStore> {
+    shop_over(loaded, SqliteStore::open(file, Seals::default()).expect("a store"))
+}
+
+fn shop_over<S: Store>(loaded: &Loaded, store: S) -> Shop<S> {
     Runtime::new(loaded.clone(), store, no_call as fn(CallEffect) -> _, Clock::System).expect("a runtime")
 }
 
-async fn open(shop: &Shop, user: usize, journey: &str) -> ConversationKey {
+async fn open<S: Store>(shop: &Shop<S>, user: usize, journey: &str) -> ConversationKey {
     let user_id: Arc<str> = format!("user-{user}").into();
     let user = Arc::new(json!({"identity": {"user_id": user_id}}));
     let open = Open { conversation: "".into(), tenant: "acme".into(), agent: "default".into(), user_id, user };
@@ -73,12 +86,12 @@ async fn open(shop: &Shop, user: usize, journey: &str) -> ConversationKey {
     key
 }
 
-async fn command(shop: &Shop, key: &ConversationKey, command: Command) {
+async fn command<S: Store>(shop: &Shop<S>, key: &ConversationKey, command: Command) {
     let result = shop.turn(key, Actor::Agent, Principal::default(), None, Turn::Command(command)).await.expect("a turn");
     assert!(result.answer.refused.is_none() && result.answer.errors.is_empty(), "{:?}", result.answer);
 }
 
-async fn fill(shop: &Shop, key: &ConversationKey, n: usize) {
+async fn fill<S: Store>(shop: &Shop<S>, key: &ConversationKey, n: usize) {
     command(shop, key, Command::Fill(vec![(Name::new(&format!("f{n:03}")), json!(format!("what was asked for, {n}")))])).await;
 }
 
@@ -93,8 +106,11 @@ async fn at_each<F: Future<Output = ()> + Send + 'static>(work: impl Fn(usize) -
     }
 }
 
-fn bytes(directory: &Path) -> u64 {
-    std::fs::read_dir(directory).expect("a directory").map(|f| f.expect("a file").metadata().expect("its length").len()).sum()
+/// Brings everything into the file itself, and gives its length.
+fn bytes(file: &Path) -> u64 {
+    let connection = rusqlite::Connection::open(file).expect("the file");
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |r| r.get::<_, i64>(0)).expect("a checkpoint");
+    std::fs::metadata(file).expect("the file").len()
 }
 
 /// Fill turns, and what their number in a conversation does to their cost.
@@ -132,7 +148,7 @@ fn fills(report: &mut Report, executor: &tokio::runtime::Runtime, loaded: &Loade
     some(3);
     let early = median((0..5).map(|_| cost(1)).collect());
     let stat = || executor.block_on(shop.store().stat()).expect("a stat");
-    let (before, size) = (stat(), bytes(directory.path()));
+    let (before, size) = (stat(), bytes(&file));
 
     let talks = floor::talks(&file).expect("rows");
     let of_one: Vec<floor::Rows> = talks.iter().filter_map(|t| t.last().cloned()).collect();
@@ -166,8 +182,8 @@ fn fills(report: &mut Report, executor: &tokio::runtime::Runtime, loaded: &Loade
     report.most(&format!("turn {turn} / turn 5"), late / early, 1.2, "times");
     drop(floor);
     #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
-    let grown = (std::fs::metadata(&file).expect("a file").len().saturating_sub(size)) as f64 / turns;
-    println!("{grown:.0} bytes on disk for each fill turn, audit included");
+    let grown = bytes(&file).saturating_sub(size) as f64 / turns;
+    println!("{grown:.0} bytes on disk for each of {turns} fill turns, audit and snapshots included");
 }
 
 /// Conversations of three turns: opened, begun, filled twice.
@@ -216,7 +232,7 @@ fn recovery(executor: &tokio::runtime::Runtime, loaded: &Loaded) {
     }));
     drop(first);
     #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
-    let each = bytes(directory.path()) as f64 / OPEN as f64;
+    let each = bytes(&file) as f64 / OPEN as f64;
     let began = Instant::now();
     let second = shop(loaded, &file);
     executor.block_on(async {
@@ -236,12 +252,113 @@ fn recovery(executor: &tokio::runtime::Runtime, loaded: &Loaded) {
     println!("10,000 open conversations stand again after {}, {each:.0} bytes on disk each", show(began.elapsed().as_secs_f64()));
 }
 
+/// What a server keeps of the first conversation of a database, commit by commit.
+fn rows_of(cluster: &cluster::Cluster, database: &str) -> Vec<pgbench::Rows> {
+    let sql = "SELECT e.count, encode(e.packed, 'hex'), a.mac, coalesce((SELECT min(hash) FROM waypost.pins p WHERE p.conversation = 1), ''), a.text
+         FROM (SELECT *, row_number() OVER (ORDER BY upto) n FROM waypost.events WHERE conversation = 1) e
+         JOIN waypost.audit a ON a.conversation = 1 AND a.seq = e.n ORDER BY e.upto";
+    let printed = cluster.sql(database, sql);
+    let read = |(n, line): (usize, &str)| {
+        let mut parts = line.splitn(5, '|').map(str::to_owned);
+        let mut next = || parts.next().expect("a column");
+        let (count, packed, mac, hash) = (next().parse().expect("a number"), next(), next(), next());
+        // The second commit of a conversation begins its journey.
+        pgbench::Rows { count, packed, mac, pinned: (n == 1).then_some(hash), text: next() }
+    };
+    printed.lines().enumerate().map(read).collect()
+}
+
+/// The same on a server that syncs, against `pgbench`.
+fn server(report: &mut Report, executor: &tokio::runtime::Runtime, loaded: &Loaded) {
+    let (Some(cluster), Some(program)) = (cluster::Cluster::start(), pgbench::program()) else {
+        return println!("skipped: PostgreSQL is not installed");
+    };
+    let database = |url: &str| url.rsplit('/').next().unwrap_or_default().to_owned();
+    let opened =
+        |url: &str| executor.block_on(PostgresStore::open(&format!("{url}?pool={CONNECTIONS}"), Seals::default())).expect("a store");
+    let (url, floor_url) = (cluster.database(), cluster.database());
+    let shop = shop_over(loaded, opened(&url));
+    drop(opened(&floor_url));
+    let directory = tempfile::tempdir().expect("a directory");
+
+    let keys: Arc<[ConversationKey]> = executor.block_on(async {
+        let mut keys = Vec::new();
+        for n in 0..CONNECTIONS {
+            keys.push(open(&shop, n, "long-talk").await);
+        }
+        keys.into()
+    });
+    let filled = RefCell::new(0);
+    let some = |many: usize| {
+        let first = filled.replace_with(|n| *n + many);
+        let began = Instant::now();
+        executor.block_on(at_each(|n| {
+            let (shop, keys) = (shop.clone(), keys.clone());
+            async move {
+                let key = keys.get(n).expect("a conversation for each");
+                for i in first..first + many {
+                    fill(&shop, key, i).await;
+                }
+            }
+        }));
+        began.elapsed().as_secs_f64()
+    };
+    some(3);
+    let rows = rows_of(&cluster, &database(&url));
+    let last = rows.last().expect("rows");
+    let fill_turn = pgbench::Script::new("'c-' || (:client_id)::text").load().commit(last, false).save(&directory.path().join("fill.sql"));
+    let made = "INSERT INTO waypost.conversations (tenant, id, agent, user_id, version, updated)
+         SELECT 'acme', 'c-' || n, 'default', 'user', 0, 0 FROM generate_series(0, 99) n";
+    cluster.sql(&database(&floor_url), made);
+    let version = RefCell::new(0);
+    let floor = || {
+        let step = last.count * i64::try_from(FILLS).expect("small");
+        let v = version.replace_with(|v| *v + step);
+        pgbench::run(&program, &floor_url, &fill_turn, CONNECTIONS, FILLS, v)
+    };
+    floor();
+    let pairs = (0..PAIRS).map(|_| (floor(), some(FILLS))).collect();
+    report.pairs("PostgreSQL: 32 connections, 20 fill turns each / pgbench with the same statements", 2.0, pairs);
+
+    let url = cluster.database();
+    let shop = shop_over(loaded, opened(&url));
+    let talk = || {
+        let began = Instant::now();
+        executor.block_on(at_each(|n| {
+            let shop = shop.clone();
+            async move {
+                for _ in 0..TALKS {
+                    let key = open(&shop, n, "short-talk").await;
+                    fill(&shop, &key, 0).await;
+                    fill(&shop, &key, 1).await;
+                }
+            }
+        }));
+        began.elapsed().as_secs_f64()
+    };
+    talk();
+    let rows = rows_of(&cluster, &database(&url));
+    let mut script = pgbench::Script::new("'w-' || (:client_id)::text || '-' || (:round)::text")
+        .set("round", "random(1, 9000000000000000)")
+        .set("v", "0");
+    script = script.load();
+    for (n, rows) in rows.iter().enumerate() {
+        script = script.load().commit(rows, n == 0);
+    }
+    let script = script.save(&directory.path().join("talk.sql"));
+    let floor = || pgbench::run(&program, &floor_url, &script, CONNECTIONS, TALKS, 0);
+    floor();
+    let pairs = (0..PAIRS).map(|_| (floor(), talk())).collect();
+    report.pairs("PostgreSQL: 32 connections, 10 conversations of three turns each / pgbench with the same statements", 2.0, pairs);
+}
+
 fn main() {
     let loaded = workspace();
     let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("an executor");
     let mut report = Report::default();
     fills(&mut report, &executor, &loaded);
     whole(&mut report, &executor, &loaded);
+    server(&mut report, &executor, &loaded);
     recovery(&executor, &loaded);
     report.finish();
 }

@@ -23,13 +23,15 @@ impl Report {
     pub fn pair<A, B>(&mut self, name: &str, limit: f64, mut floor: impl FnMut() -> A, mut ours: impl FnMut() -> B) {
         black_box(floor());
         black_box(ours());
-        let mut rows = Vec::with_capacity(PAIRS);
-        for _ in 0..PAIRS {
-            rows.push((time(&mut floor), time(&mut ours)));
-        }
-        let ratio = median(rows.iter().map(|(f, o)| o.as_secs_f64() / f.as_secs_f64().max(1e-12)).collect());
-        let floor = median(rows.iter().map(|r| r.0.as_secs_f64()).collect());
-        let ours = median(rows.iter().map(|r| r.1.as_secs_f64()).collect());
+        let rows = (0..PAIRS).map(|_| (time(&mut floor).as_secs_f64(), time(&mut ours).as_secs_f64())).collect();
+        self.pairs(name, limit, rows);
+    }
+
+    /// Holds the median ratio of pairs that were timed elsewhere against `limit`: the seconds of the floor and of ours, in turn.
+    pub fn pairs(&mut self, name: &str, limit: f64, rows: Vec<(f64, f64)>) {
+        let ratio = median(rows.iter().map(|(f, o)| o / f.max(1e-12)).collect());
+        let floor = median(rows.iter().map(|r| r.0).collect());
+        let ours = median(rows.iter().map(|r| r.1).collect());
         self.say(name, &format!("floor {}, ours {}, ratio {ratio:.2}", show(floor), show(ours)), ratio, limit);
     }
 

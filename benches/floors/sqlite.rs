@@ -45,7 +45,7 @@ pub fn file(path: &Path) -> rusqlite::Result<Connection> {
         "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;
          PRAGMA wal_autocheckpoint = 4000;",
     )?;
-    connection.execute_batch(include_str!("../../src/store/sqlite/1.sql"))?;
+    connection.execute_batch(concat!(include_str!("../../src/store/sqlite/1.sql"), include_str!("../../src/store/sqlite/2.sql")))?;
     Ok(connection)
 }
 

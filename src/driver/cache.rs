@@ -31,6 +31,11 @@ impl States {
         Some(state.clone())
     }
 
+    /// The version of the state as it was last seen.
+    pub(super) fn version(&self, key: &ConversationKey) -> Option<u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).states.get(key).map(|(_, state)| state.version)
+    }
+
     /// Keeps a state that was committed; the one that was not used for longest goes.
     pub(super) fn put(&self, key: &ConversationKey, state: State) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -91,9 +91,14 @@ struct Turning {
     at: Option<u64>,
     // Whether something was asked in it before its own input was handled.
     unaware: bool,
+    // The conversation as it was when the turn began, for its first input.
+    seen: Mutex<Option<Seen>>,
     began: Timestamp,
     standing: Arc<Mutex<TurnResult>>,
 }
+
+/// A conversation as the store has it: its state, its version and the end of its audit; none, 0 and none if there is none.
+type Seen = (Option<State>, u64, AuditHead);
 
 /// One input that was committed.
 struct Stepped {
@@ -323,6 +328,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             started: None,
             at: None,
             unaware: false,
+            seen: Mutex::default(),
             began: self.0.clock.now(),
             standing: Arc::default(),
         }
@@ -387,14 +393,20 @@ impl<S: Store, P: Perform> Inner<S, P> {
     async fn run(self: &Arc<Self>, mut turning: Turning, body: InputBody) -> Result<(), DriverError> {
         let mut calls: JoinSet<(EffectId, CallResult)> = JoinSet::new();
         let mut ids = BTreeMap::new();
-        if self.is_lost(&turning.key).await? {
+        let (state, version, head) = self.load(&turning.key).await?;
+        let mut left = state.as_ref().map(|s| self.take_overs(&turning.key, s)).unwrap_or_default();
+        let lost = state.as_ref().is_some_and(|s| self.is_lost(s));
+        *lock(&turning.seen) = Some((state, version, head));
+        if lost {
             let stepped = self.input(&turning, InputBody::Unsealed).await?;
             self.perform(&turning.key, stepped.effects, &mut calls, &mut ids);
             // What is asked for now, whoever sent this has not seen.
             turning.unaware = true;
+            let (state, ..) = self.load(&turning.key).await?;
+            left = state.map(|s| self.take_overs(&turning.key, &s)).unwrap_or_default();
         }
         let turning = &turning;
-        for effect in self.take_overs(&turning.key).await? {
+        for effect in left {
             let stepped = self.input(turning, InputBody::TakeOver(effect)).await?;
             self.perform(&turning.key, stepped.effects, &mut calls, &mut ids);
         }
@@ -422,18 +434,16 @@ impl<S: Store, P: Perform> Inner<S, P> {
     }
 
     /// Whether sensitive values are missing that no key opens, and nobody who may have the key has an action under way.
-    async fn is_lost(&self, key: &ConversationKey) -> Result<bool, DriverError> {
-        let (Some(state), ..) = self.load(key).await? else { return Ok(false) };
+    fn is_lost(&self, state: &State) -> bool {
         let now = self.clock.now();
-        Ok(state.is_lost() && !state.pending().any(|p| p.effect.is_some() && p.retry_at.is_none() && p.until >= now))
+        state.is_lost() && !state.pending().any(|p| p.effect.is_some() && p.retry_at.is_none() && p.until >= now)
     }
 
     /// Effects in flight whose sender is gone, or past its time.
-    async fn take_overs(&self, key: &ConversationKey) -> Result<Vec<EffectId>, DriverError> {
-        let (Some(state), ..) = self.load(key).await? else { return Ok(Vec::new()) };
+    fn take_overs(&self, key: &ConversationKey, state: &State) -> Vec<EffectId> {
         let now = self.clock.now();
         let lost = state.pending().filter(|p| p.retry_at.is_none() && p.until < now).filter_map(|p| p.effect);
-        Ok(lost.filter(|e| !lock(&self.flights).contains(&(key.clone(), e.clone()))).collect())
+        lost.filter(|e| !lock(&self.flights).contains(&(key.clone(), e.clone()))).collect()
     }
 
     /// Starts what was allowed.
@@ -470,7 +480,12 @@ impl<S: Store, P: Perform> Inner<S, P> {
         };
         self.save_texts().await?;
         for _ in 0..CONFLICTS {
-            let (state, version, head) = self.load(&turning.key).await?;
+            // What the turn has just seen stands, unless somebody here committed since; of anybody else the commit tells.
+            let seen = lock(&turning.seen).take().filter(|(_, version, _)| self.states.version(&turning.key).is_none_or(|v| v <= *version));
+            let (state, version, head) = match seen {
+                Some(seen) => seen,
+                None => self.load(&turning.key).await?,
+            };
             let state = match state {
                 Some(state) => state,
                 None if opening.is_some() => State::default(),

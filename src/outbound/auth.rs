@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::egress::Hosts;
-use super::exchange::{Incoming, Outgoing, read, send};
+use super::exchange::{Incoming, Outgoing, Window, read, send};
 use super::failure::failure;
 use super::secrets::Secrets;
 use crate::engine::CallFailure;
@@ -180,7 +180,7 @@ impl OAuth2 {
             let detail = format!("no token for the service: {}", f.detail).into();
             CallFailure { code, detail, sent: false, ..f }
         };
-        let answered = send(client, hosts, outgoing, &AtomicBool::new(false), || Ok(())).await.map_err(failed)?;
+        let answered = send(client, hosts, outgoing, &AtomicBool::new(false), &Window::open()).await.map_err(failed)?;
         read(answered, TOKEN_ANSWER).await.map_err(failed)
     }
 }

@@ -1,7 +1,13 @@
 //! One exchange over HTTP: send, follow redirects where they may lead, read the answer within its caps.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
+use hyper::body::{Body, Bytes, Frame, SizeHint};
+use jiff::Timestamp;
 use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, LOCATION};
 use reqwest::{Client, Method, Response, StatusCode};
 use url::Url;
@@ -34,33 +40,108 @@ pub(super) struct Incoming {
     pub(super) body: Vec<u8>,
 }
 
-/// Sends to allowed hosts only, and gives the head of the answer; `may_send` is asked right before each first byte, and `sent` says when
-/// one may have left.
+/// What time it is; the driver's clock.
+pub(super) type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The time in which a request may begin to leave.
+#[derive(Clone)]
+pub(super) struct Window {
+    pub(super) now: Now,
+    pub(super) last: Option<Timestamp>,
+}
+
+impl Window {
+    /// At any time.
+    pub(super) fn open() -> Self {
+        Self { now: Arc::new(|| Timestamp::MIN), last: None }
+    }
+
+    fn is_over(&self) -> bool {
+        self.last.is_some_and(|last| (self.now)() > last)
+    }
+}
+
+fn over(sent: bool) -> CallFailure {
+    failure::failure(ErrorKind::Timeout, "permit_expired", sent, "the time in which the request might be sent is over")
+}
+
+/// A body that is given out only while its request may begin to leave. It is asked for when the head is written and nothing is sent yet.
+struct Gate {
+    text: Option<Bytes>,
+    window: Window,
+    out: Arc<AtomicBool>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the time in which the request might be sent is over")]
+struct Over;
+
+impl Body for Gate {
+    type Data = Bytes;
+    type Error = Over;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Over>>> {
+        let Some(text) = self.text.take() else { return Poll::Ready(None) };
+        if self.window.is_over() {
+            return Poll::Ready(Some(Err(Over)));
+        }
+        self.out.store(true, Ordering::Relaxed);
+        Poll::Ready(Some(Ok(Frame::data(text))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.text.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.text.as_ref().map_or(0, |t| u64::try_from(t.len()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// Goes on with it only in its time, until it is `out`: whoever was stopped in the middle finds first that it is too late. `None` then.
+async fn in_time<T>(window: &Window, out: &AtomicBool, sending: impl Future<Output = T>) -> Option<T> {
+    let mut sending = pin!(sending);
+    let next = |cx: &mut Context<'_>| {
+        if !out.load(Ordering::Relaxed) && window.is_over() { Poll::Ready(None) } else { sending.as_mut().poll(cx).map(Some) }
+    };
+    poll_fn(next).await
+}
+
+/// Sends to allowed hosts only, and gives the head of the answer. Nothing begins to leave out of its time; `sent` says when a byte may
+/// have left.
 pub(super) async fn send(
     client: &Client,
     hosts: &Hosts,
     mut outgoing: Outgoing,
     sent: &AtomicBool,
-    may_send: impl Fn() -> Result<(), CallFailure> + Send,
+    window: &Window,
 ) -> Result<Response, CallFailure> {
     for _ in 0..=REDIRECTS {
         let earlier = sent.load(Ordering::Relaxed);
         hosts.check(&outgoing.url).map_err(|d| failure::egress(d, earlier))?;
-        may_send().map_err(|f| CallFailure { sent: earlier, ..f })?;
+        if window.is_over() {
+            return Err(over(earlier));
+        }
         let Outgoing { method, url, headers, body } = outgoing.clone();
+        // A read does no harm when it is late.
+        let out = Arc::new(AtomicBool::new(method.is_safe()));
+        // Without a body, or over HTTP/2, the head may have left before anybody asked.
+        let gated = url.scheme() == "http" && body.as_ref().is_some_and(|b| !b.is_empty());
         let mut request = client.request(method, url).headers(headers);
         if let Some(body) = body {
-            request = request.body(body);
+            request = request.body(reqwest::Body::wrap(Gate { text: Some(body.into()), window: window.clone(), out: out.clone() }));
         }
         sent.store(true, Ordering::Relaxed);
-        let response = match request.send().await {
-            Ok(response) => response,
-            Err(error) => {
-                let failed = failure::before_head(&error);
-                sent.store(earlier || failed.sent, Ordering::Relaxed);
-                return Err(CallFailure { sent: earlier || failed.sent, ..failed });
-            }
+        let failed = match in_time(window, &out, request.send()).await {
+            Some(Ok(response)) => Ok(response),
+            Some(Err(error)) if failure::cause::<Over>(&error).is_some() => Err(over(!gated)),
+            Some(Err(error)) => Err(failure::before_head(&error)),
+            None => Err(over(!gated)),
         };
+        let response = failed.map_err(|failed| {
+            sent.store(earlier || failed.sent, Ordering::Relaxed);
+            CallFailure { sent: earlier || failed.sent, ..failed }
+        })?;
         if let (Some(host), Some(address)) = (outgoing.url.host(), response.remote_addr()) {
             hosts.check_address(&host.to_owned(), address.ip()).map_err(|d| failure::egress(d, true))?;
         }

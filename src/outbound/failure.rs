@@ -79,7 +79,7 @@ fn of_body(status: u16) -> ErrorKind {
 }
 
 /// The first cause of that type.
-fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+pub(super) fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     // INVARIANT: chains of causes are short; the bound is for one that goes in a circle.
     let mut next = Some(error);
     for _ in 0..32 {

@@ -14,7 +14,7 @@ use url::Url;
 use super::address::join;
 use super::auth::{Credentials, secret_header, sign};
 use super::egress::{Guard, Hosts, Resolver};
-use super::exchange::{Incoming, Outgoing, read, send};
+use super::exchange::{Incoming, Now, Outgoing, Window, read, send};
 use super::failure::{self, failure};
 use super::mcp;
 use super::secrets::Secrets;
@@ -41,9 +41,6 @@ const RESERVED: [&str; 13] = [
     "upgrade",
     "webhook-signature",
 ];
-
-/// What time it is; the driver's clock.
-type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Performs requests over HTTP. Clones share connections and tokens.
 #[derive(Clone)]
@@ -177,13 +174,8 @@ impl HttpPerformer {
 pub(super) struct Leave(pub(super) Option<(Permit, Timestamp)>);
 
 impl Leave {
-    fn check(&self, now: Timestamp) -> Result<(), CallFailure> {
-        match &self.0 {
-            Some((permit, until)) if !permit.holds(now) || now > *until => {
-                Err(failure(ErrorKind::Timeout, "permit_expired", false, "the time in which the request might be sent is over"))
-            }
-            _ => Ok(()),
-        }
+    fn window(&self, now: &Now) -> Window {
+        Window { now: now.clone(), last: self.0.as_ref().map(|(permit, until)| permit.until().min(*until)) }
     }
 }
 
@@ -282,21 +274,21 @@ impl Service {
             sign(&mut outgoing.headers, key, call.webhook_id, self.now(), call.body.unwrap_or(""))
                 .ok_or_else(|| failure(ErrorKind::InvalidInput, "bad_header", false, "the request's id cannot stand in a header"))?;
         }
-        let may_send = || leave.check(self.now());
+        let window = leave.window(&self.now);
         let Credentials::OAuth2(oauth) = &self.credentials else {
-            return send(&client, &self.hosts, outgoing, sent, may_send).await;
+            return send(&client, &self.hosts, outgoing, sent, &window).await;
         };
         let token_hosts = self.token_hosts.as_ref().unwrap_or(&self.hosts);
         let token = oauth.header(&client, token_hosts, &*self.now, None).await?;
         outgoing.headers.insert(reqwest::header::AUTHORIZATION, token.clone());
-        let first = send(&client, &self.hosts, outgoing.clone(), sent, &may_send).await?;
+        let first = send(&client, &self.hosts, outgoing.clone(), sent, &window).await?;
         if first.status() != 401 {
             return Ok(first);
         }
         // The service refused the token, so nothing was done: once more with a fresh one.
         let Ok(token) = oauth.header(&client, token_hosts, &*self.now, Some(&token)).await else { return Ok(first) };
         outgoing.headers.insert(reqwest::header::AUTHORIZATION, token);
-        send(&client, &self.hosts, outgoing, sent, &may_send).await
+        send(&client, &self.hosts, outgoing, sent, &window).await
     }
 
     /// The client whose connections must stand before the request's own time is up, so that a time-out there is known to be one.

@@ -14,6 +14,12 @@ impl Permit {
         Self { until }
     }
 
+    /// Until when it holds.
+    #[must_use]
+    pub fn until(&self) -> Timestamp {
+        self.until
+    }
+
     /// Whether it still holds.
     #[must_use]
     pub fn holds(&self, now: Timestamp) -> bool {

@@ -1,8 +1,12 @@
 //! Requests as the machine decides them, sent by a runtime over real sockets.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use waypost::check;
 use waypost::driver::{Clock, Entropy, Perform, Runtime, Turn};
 use waypost::engine::input::Open;
@@ -31,6 +35,17 @@ impl Perform for Kept {
 
 /// Says `message` to a journey of one action, and gives what came of its calls.
 async fn said_to(action: &str, settings: &str, url: &str, message: &str) -> Vec<CallResult> {
+    said_when(Clock::System.as_fn(), action, settings, url, message).await
+}
+
+/// The same, with a clock of its own for what goes out.
+async fn said_when(
+    now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    action: &str,
+    settings: &str,
+    url: &str,
+    message: &str,
+) -> Vec<CallResult> {
     let integration = format!(
         "{{name: Shop, type: rest_api, config: {{base_url: '${{URL}}/api', auth_type: none, default_headers: {{X-Tenant: acme}}}}, actions: [{action}]}}"
     );
@@ -53,7 +68,7 @@ journey:
     ];
     let checked = check::load(files.map(|(name, text)| (name.to_owned(), Arc::from(text))).to_vec());
     let loaded = checked.loaded().unwrap_or_else(|| panic!("{:#?}", checked.diagnostics));
-    let http = HttpPerformer::new(loaded.workspace(), &Secrets::given([("URL", url)]), Clock::System.as_fn());
+    let http = HttpPerformer::new(loaded.workspace(), &Secrets::given([("URL", url)]), now);
     let kept = Kept { http, results: Arc::default() };
     let keys = Keys::derive(b"key");
     let runtime = Runtime::with(loaded, MemoryStore::new(), kept.clone(), Clock::System, Entropy::seeded(1), keys).unwrap();
@@ -71,6 +86,51 @@ fn post(more: &str) -> String {
     format!(
         "{{name: act, type: write, invocation: {{method: POST, endpoint: '/notes/{{note}}/done'}}, input_schema: {{note: {{type: string}}}}, {FINE}, {more}}}"
     )
+}
+
+/// A process may be stopped anywhere between its decision and the first byte, and go on much later.
+#[tokio::test]
+async fn nothing_goes_out_when_its_time_is_over_wherever_that_is_seen() {
+    let act = format!(
+        "{{name: act, type: write, invocation: {{method: POST, endpoint: /notes}}, input_schema: {{note: {{type: string}}}}, {FINE}, settings: {{timeout_ms: 5000}}}}"
+    );
+    let mut late = 0;
+    for in_time in 1..64 {
+        let looks = Arc::new(AtomicUsize::new(0));
+        let counted = looks.clone();
+        let system = Clock::System.as_fn();
+        let now =
+            move || if counted.fetch_add(1, Ordering::SeqCst) < in_time { system() } else { system() + SignedDuration::from_hours(1) };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let arrived = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut bytes = vec![0; 4096];
+            let count = stream.read(&mut bytes).await.unwrap_or(0);
+            // A connection without a request in it is nothing; the result tells.
+            if count == 0 {
+                std::future::pending::<()>().await;
+            } else {
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await.unwrap();
+            }
+            count
+        };
+        let said = said_when(Arc::new(now), &act, "", &url, "hello");
+        let mut arrived = Box::pin(arrived);
+        let results = tokio::select! {
+            results = said => results,
+            count = &mut arrived => {
+                assert!(count > 0);
+                assert!(late >= 3, "only {late} looks before the first byte");
+                return;
+            }
+        };
+        let arrived = tokio::time::timeout(Duration::from_millis(20), &mut arrived).await.unwrap_or(0);
+        let CallResult::Failed(failed) = &results[0] else { panic!("{results:?}") };
+        assert_eq!((arrived, &*failed.code, failed.sent), (0, "permit_expired", false), "after {in_time} looks in time");
+        late += 1;
+    }
+    panic!("it never goes out");
 }
 
 #[tokio::test]
