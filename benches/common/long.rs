@@ -47,18 +47,17 @@ pub fn supervised(steps: usize) -> Files {
     let mut n = 3;
     let mut block = 0;
     while n + 10 <= steps {
-        let _ = writeln!(text, "  - collect: [case_id]\n    name: b{block}");
+        let _ = writeln!(text, "  - collect: [case_id, reason]\n    name: b{block}");
         let _ = writeln!(
             text,
             "  - action: desk.find-case -> case\n    outcomes: {{found: continue, closed: continue, missing: [{{goto: b{block}}}]}}"
         );
         let _ = writeln!(text, "  - set: {{note{}: \"$variables.case.state + ' ' + mask($variables.code)\"}}", block % 50);
         let _ = writeln!(text, "  - say: 'noted {{{{ variables.note{} }}}}'", block % 50);
-        let _ = writeln!(text, "  - collect: [reason]");
         let _ = writeln!(text, "  - confirm: {{fields: [case_id, reason], for: [desk.close-case]}}");
         let _ = writeln!(text, "  - action: desk.close-case\n    outcomes: {{closed: continue, refused: [{{goto: b{block}}}]}}");
         let _ = writeln!(text, "  - choice: {{On: continue, Back: {{goto: b{block}}}}}");
-        n += 11;
+        n += 10;
         block += 1;
     }
     for _ in n..steps {

@@ -19,33 +19,30 @@ pub struct Again {
     before: Vec<Option<Bits>>,
     /// By edge: the fields that may have been asked for after the collect that it leads to.
     forgotten: BTreeMap<usize, Bits>,
-    /// The fields of them all.
-    pub cleared: Bits,
 }
 
 impl Again {
     /// Finds them.
     #[must_use]
     pub fn of(graph: &Graph<'_>, variables: &Variables) -> Self {
-        let mut found = Self { cleared: Bits::new(variables.len()), ..Self::default() };
+        let mut found = Self::default();
         let mut asking: BTreeMap<&Name, usize> = BTreeMap::new();
         for step in graph.journey.steps.iter().filter(|s| matches!(s.kind, StepKind::Collect(_))) {
             for field in parts::fields(step) {
                 *asking.entry(&field.name).or_default() += 1;
             }
         }
+        let mut gotos = Vec::new();
         for (number, edge) in graph.edges().iter().enumerate() {
             let Some(step) = target(graph, edge) else { continue };
             let next = found.targets.len();
             let alone = parts::fields(step).iter().any(|f| asking.get(&f.name) == Some(&1));
             found.targets.entry(edge.to).or_insert((next, alone));
-            found.forgotten.insert(number, asked_since(graph, variables, edge));
-            Self::by(graph, variables, edge).for_each(|(v, _)| {
-                found.cleared.insert(v);
-            });
+            gotos.push((number, edge.clone()));
         }
         if !found.targets.is_empty() {
             found.before = solve(graph, &Before { targets: &found.targets });
+            found.forgotten = asked_since(graph, variables, &gotos);
         }
         found
     }
@@ -54,6 +51,12 @@ impl Again {
     #[must_use]
     pub fn forgotten(&self, number: usize) -> Option<&Bits> {
         self.forgotten.get(&number)
+    }
+
+    /// Whether some `goto` leads to that collect.
+    #[must_use]
+    pub fn is_target(&self, node: Node) -> bool {
+        self.targets.contains_key(&node)
     }
 
     /// Whether every way to `collect` has come by the collect that is asked again before, so that its being asked is forgotten there.
@@ -79,30 +82,49 @@ fn target<'a>(graph: &Graph<'a>, edge: &Edge) -> Option<&'a Step> {
     step.filter(|s| matches!(s.kind, StepKind::Collect(_)))
 }
 
-/// The fields of the collects that lie between the one that a `goto` leads to and the `goto`.
-fn asked_since(graph: &Graph<'_>, variables: &Variables, edge: &Edge) -> Bits {
-    let mut before = Bits::new(graph.len());
-    let mut open = vec![edge.from];
-    while let Some(at) = open.pop() {
-        if at != edge.to && before.insert(at.index()) {
-            open.extend(graph.into(at).map(|e| e.from));
-        }
-    }
-    let mut between = Bits::new(graph.len());
-    let mut open = vec![edge.to];
-    let mut fields = Bits::new(variables.len());
-    while let Some(at) = open.pop() {
-        let on = graph.out(at).iter().map(|e| e.to).filter(|n| before.contains(n.index()));
-        open.extend(on.filter(|n| between.insert(n.index())));
-        if at != edge.to
-            && let Some(step) = graph.step(at).filter(|s| matches!(s.kind, StepKind::Collect(_)))
-        {
-            parts::fields(step).iter().filter_map(|f| variables.var(&f.name)).for_each(|v| {
-                fields.insert(v);
+/// By `goto`: the fields of the collects that lie between the one that it leads to and the `goto`.
+///
+/// All that lies there is of one knot, which the `goto` itself closes; so nothing else is looked at, and no more than until there is
+/// nothing left to be found.
+fn asked_since(graph: &Graph<'_>, variables: &Variables, gotos: &[(usize, Edge)]) -> BTreeMap<usize, Bits> {
+    let fields = |node: Node| {
+        let step = graph.step(node).filter(|s| matches!(s.kind, StepKind::Collect(_)));
+        step.map(parts::fields).unwrap_or_default().into_iter().filter_map(|f| variables.var(&f.name))
+    };
+    let knots = graph.knots(&|_| true);
+    let mut knot_of = vec![usize::MAX; graph.len()];
+    let mut asked_in = Vec::new();
+    for (n, knot) in knots.iter().enumerate() {
+        let mut asked = Bits::new(variables.len());
+        for node in knot {
+            if let Some(slot) = knot_of.get_mut(node.index()) {
+                *slot = n;
+            }
+            fields(*node).for_each(|v| {
+                asked.insert(v);
             });
         }
+        asked_in.push(asked);
     }
-    fields
+    let mut found = BTreeMap::new();
+    let mut seen = vec![usize::MAX; graph.len()];
+    for (round, (number, edge)) in gotos.iter().enumerate() {
+        let mut asked = Bits::new(variables.len());
+        let knot = knot_of.get(edge.to.index()).copied().unwrap_or(usize::MAX);
+        let mut open = vec![edge.from];
+        while let Some(at) = open.pop() {
+            let known = knot_of.get(at.index()) != Some(&knot) || knot == usize::MAX || at == edge.to;
+            let Some(mark) = seen.get_mut(at.index()).filter(|mark| !known && **mark != round) else { continue };
+            *mark = round;
+            let new = fields(at).filter(|v| asked.insert(*v)).count();
+            if new > 0 && asked_in.get(knot).is_some_and(|all| *all == asked) {
+                break;
+            }
+            open.extend(graph.into(at).map(|e| e.from));
+        }
+        found.insert(*number, asked);
+    }
+    found
 }
 
 struct Before<'a> {

@@ -93,35 +93,40 @@ impl Changes {
 
     /// Adds what corrections unset of what has a value for certain; whether there is any.
     pub fn correct(&mut self, graph: &Graph<'_>, variables: &Variables, fills: &Fills, set: &[Option<Bits>]) -> bool {
-        let mut found = BTreeMap::new();
-        let mut since = None;
+        let mut unset: BTreeMap<usize, Bits> = BTreeMap::new();
+        let (mut since, mut numbers, mut collects) = (None, Vec::new(), Vec::new());
         for (number, edge) in graph.edges().iter().enumerate() {
             let Some(Some(set)) = set.get(edge.from.index()) else { continue };
-            let mut unset = match &edge.way {
+            match &edge.way {
                 Way::Correction => {
                     let Some(mut roughly) = fills.correction(edge.from).cloned() else { continue };
-                    roughly.unite(fills.cleared());
+                    fills.cleared(edge.from).map(|cleared| roughly.unite(cleared));
                     roughly.intersect(set);
-                    if roughly.first_from(0).is_none() {
-                        continue;
-                    }
                     let fields = graph.step(edge.from).map(parts::fields).unwrap_or_default();
                     let fields: Vec<Var> = fields.iter().filter_map(|f| variables.var(&f.name)).collect();
-                    fills.unset_by_correction(graph, variables, self, edge.from, &fields)
+                    if !roughly.is_empty() && !fields.is_empty() {
+                        numbers.push(number);
+                        collects.push((edge.from, fields));
+                    }
                 }
                 // What was changed was asked for before: what steps assigned since the first collect may go.
                 Way::Written(EdgeKind::Change) => {
                     let since = since.get_or_insert_with(|| fills::since_asked(graph, self, variables.len()));
-                    since.get(edge.from.index()).cloned().flatten().unwrap_or_default()
+                    unset.extend(since.get(edge.from.index()).cloned().flatten().map(|since| (number, since)));
                 }
-                Way::Written(_) | Way::Fallback | Way::Ended => continue,
-            };
-            unset.intersect(set);
-            if unset.first_from(0).is_some() {
-                found.insert(number, unset.iter().map(Change::Unset).collect());
+                Way::Written(_) | Way::Fallback | Way::Ended => {}
             }
         }
-        self.corrected = found;
+        if !collects.is_empty() {
+            unset.extend(numbers.into_iter().zip(fills.unset_by_corrections(graph, variables, self, &collects)));
+        }
+        for (number, mut unset) in unset {
+            let set = graph.edges().get(number).and_then(|e| set.get(e.from.index())?.as_ref());
+            set.map(|set| unset.intersect(set));
+            if !unset.is_empty() {
+                self.corrected.insert(number, unset.iter().map(Change::Unset).collect());
+            }
+        }
         !self.corrected.is_empty()
     }
 }

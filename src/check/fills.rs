@@ -3,6 +3,9 @@
 //! A value for a field that a collect has asked for is a correction: the run goes back to that collect, and what steps assigned since
 //! then is unset (language, 3.9). A field that has no value, or that no collect has asked for yet, takes it where the run stands.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use super::again::Again;
 use super::changes::{Change, Changes};
 use super::flow::{Analysis, Bits, Edge, Graph, Node, Way, back, solve};
@@ -63,6 +66,8 @@ pub struct Fills {
     waits: Vec<Wait>,
     /// For a collect of which a field can be corrected later on: what steps may have assigned since.
     corrections: Vec<Option<Bits>>,
+    /// What a `goto` may clear behind each place.
+    cleared: Vec<Bits>,
     again: Again,
 }
 
@@ -95,7 +100,8 @@ impl Fills {
             _ => empty.clone(),
         });
         let settled: Vec<Bits> = settled.collect();
-        let mut found = Self { size, fillable, settled, waits: Vec::new(), corrections: vec![None; graph.len()], again };
+        let mut found =
+            Self { size, fillable, settled, waits: Vec::new(), corrections: vec![None; graph.len()], cleared: Vec::new(), again };
         found.waits = (0..graph.len())
             .map(|n| match graph.journey.steps.get(n) {
                 Some(Step { kind: StepKind::Collect(c), .. }) => {
@@ -135,10 +141,21 @@ impl Fills {
                 }
             },
         );
+        self.cleared = back(
+            graph,
+            size,
+            |_, _| {},
+            |_, edge, after, cleared| {
+                cleared.unite(after);
+                Again::by(graph, variables, edge).for_each(|(v, _)| {
+                    cleared.insert(v);
+                });
+            },
+        );
         let correctable = |n: usize, fields: &[Var]| {
             later.get(n).is_some_and(|tags| tags.contains(size) || tags.iter().any(|tag| fields.iter().any(|f| *f != tag)))
         };
-        let waits_later = |n: Node| later.get(n.index()).is_some_and(|tags| tags.first_from(0).is_some());
+        let waits_later = |n: Node| later.get(n.index()).is_some_and(|tags| !tags.is_empty());
         let assigned = back(
             graph,
             size,
@@ -189,11 +206,11 @@ impl Fills {
         self.waits.get(node.index()).is_some_and(|w| *w != Wait::No)
     }
 
-    /// Calls `see` for what may be given a value while the run waits at a place, without leaving it.
-    pub fn in_place(&self, node: Node, see: &mut dyn FnMut(Var)) {
-        if let (true, Some(settled)) = (self.waits(node), self.settled.get(node.index())) {
-            self.fillable.iter().filter(|v| !settled.contains(*v)).for_each(see);
-        }
+    /// What may be given a value while the run waits at a place, without leaving it; `None` where it does not wait.
+    #[must_use]
+    pub fn in_place(&self, node: Node) -> Option<Bits> {
+        let settled = self.settled.get(node.index()).filter(|_| self.waits(node))?;
+        Some(self.fillable.without(settled))
     }
 
     /// Whether anybody may give it a value.
@@ -208,70 +225,171 @@ impl Fills {
         self.corrections.get(node.index())?.as_ref()
     }
 
-    /// What any `goto` may clear.
+    /// What a `goto` may clear behind a place.
     #[must_use]
-    pub fn cleared(&self) -> &Bits {
-        &self.again.cleared
+    pub fn cleared(&self, node: Node) -> Option<&Bits> {
+        self.cleared.get(node.index())
     }
 
-    /// The same, and what a `goto` cleared on the way; without what lies behind the collect's being asked once more, which is later than
-    /// what a correction goes back to.
+    /// For each of these collects with its fields the same, and what a `goto` cleared on the way; without what lies behind the collect's
+    /// being asked once more, which is later than what a correction goes back to.
     #[must_use]
-    pub fn unset_by_correction(&self, graph: &Graph<'_>, variables: &Variables, changes: &Changes, collect: Node, fields: &[Var]) -> Bits {
-        // A later collect that asks for the same is where a correction goes back to then.
-        let asks_again = |n: Node| {
-            n == collect
-                || graph.step(n).is_some_and(|step| {
-                    let own = parts::fields(step);
-                    !own.is_empty() && fields.iter().all(|f| own.iter().any(|o| variables.var(&o.name) == Some(*f)))
-                })
+    pub fn unset_by_corrections(
+        &self,
+        graph: &Graph<'_>,
+        variables: &Variables,
+        changes: &Changes,
+        collects: &[(Node, Vec<Var>)],
+    ) -> Vec<Bits> {
+        let size = collects.len();
+        let asking = Asking::of(graph, variables, collects);
+        let within = solve(graph, &asking);
+        // Of which collects a step that waits comes later, before they ask again.
+        let waiting = back(
+            graph,
+            size,
+            |node, waiting| {
+                if let Some(of) = self.waiting_at(node, &asking) {
+                    waiting.unite(&of);
+                }
+            },
+            |_, edge, after, waiting| {
+                if edge.way != Way::Correction {
+                    waiting.unite(&asking.unless_again(after, edge.to));
+                }
+            },
+        );
+        let inside = |edge: &Edge| {
+            let mut inside = within.get(edge.from.index()).cloned().flatten()?;
+            asking.own.get(&edge.from).map(|own| inside.unite(own));
+            (edge.way != Way::Correction).then_some(inside)
         };
-        let mut inside = Bits::new(graph.len());
-        let mut open = vec![collect];
-        let mut order = Vec::new();
-        while let Some(at) = open.pop() {
-            order.push(at);
-            let on = graph.out(at).iter().filter(|e| e.way != Way::Correction && !asks_again(e.to));
-            open.extend(on.map(|e| e.to).filter(|n| inside.insert(n.index())));
+        // Where a run comes in there otherwise than to be asked again.
+        let mut entered: BTreeMap<Node, Bits> = BTreeMap::new();
+        for edge in graph.edges().iter().filter(|e| self.again.is_target(e.to) && e.way != Way::Written(EdgeKind::Goto)) {
+            if let Some(inside) = inside(edge) {
+                entered.entry(edge.to).or_insert_with(|| Bits::new(size)).unite(&inside);
+            }
         }
-        // Those from which a step that waits is reached without the collect.
-        let mut waiting = Bits::new(graph.len());
-        let mut open: Vec<Node> = order.into_iter().filter(|n| self.waits_with(*n, fields)).collect();
-        for n in &open {
-            waiting.insert(n.index());
-        }
-        while let Some(at) = open.pop() {
-            if at == collect {
+        let mut unset: BTreeMap<Var, Bits> = BTreeMap::new();
+        for (number, edge) in graph.edges().iter().enumerate() {
+            let mut own = Vec::new();
+            by_steps(graph, changes, number, &mut |v| own.push(v));
+            let cleared: Vec<(Var, bool)> = Again::by(graph, variables, edge).collect();
+            if own.is_empty() && cleared.is_empty() {
                 continue;
             }
-            let before = graph.into(at).filter(|e| e.way != Way::Correction).map(|e| e.from);
-            let before = before.filter(|n| *n == collect || inside.contains(n.index()));
-            open.extend(before.filter(|n| waiting.insert(n.index())).collect::<Vec<_>>());
+            let (Some(inside), Some(waiting)) = (inside(edge), waiting.get(edge.to.index())) else { continue };
+            let mut of = asking.unless_again(&inside, edge.to).into_owned();
+            of.intersect(waiting);
+            for v in own {
+                unset.entry(v).or_insert_with(|| Bits::new(size)).unite(&of);
+            }
+            if cleared.is_empty() {
+                continue;
+            }
+            let entered = entered.get(&edge.to);
+            let asked_before = |n: &usize| {
+                let before = collects.get(*n).is_some_and(|(collect, _)| self.again.comes_before(edge.to, *collect));
+                before && !entered.is_some_and(|e| e.contains(*n))
+            };
+            for n in of.clone().iter().filter(asked_before) {
+                of.remove(n);
+            }
+            // What has to be given before the run leaves that collect is unset only as long as it stands there.
+            let mut standing = self.waiting_at(edge.to, &asking).unwrap_or_else(|| Bits::new(size));
+            standing.intersect(&of);
+            for (v, required) in cleared {
+                unset.entry(v).or_insert_with(|| Bits::new(size)).unite(if required { &standing } else { &of });
+            }
         }
-        let from_inside = |edge: &Edge| edge.from == collect || inside.contains(edge.from.index());
-        // Where a run comes in there otherwise than to be asked again.
-        let mut entered = Bits::new(graph.len());
-        for edge in graph.edges().iter().filter(|e| from_inside(e) && !matches!(e.way, Way::Correction | Way::Written(EdgeKind::Goto))) {
-            entered.insert(edge.to.index());
-        }
-        let mut found = Bits::new(self.size);
-        for (number, edge) in graph.edges().iter().enumerate() {
-            let from = from_inside(edge);
-            if from && edge.way != Way::Correction && !asks_again(edge.to) && waiting.contains(edge.to.index()) {
-                by_steps(graph, changes, number, &mut |v| {
-                    found.insert(v);
-                });
-                if self.again.comes_before(edge.to, collect) && !entered.contains(edge.to.index()) {
-                    continue;
-                }
-                // What has to be given before the run leaves that collect is unset only as long as it stands there.
-                let stands_there = self.waits_with(edge.to, fields);
-                Again::by(graph, variables, edge).filter(|(_, required)| stands_there || !required).for_each(|(v, _)| {
-                    found.insert(v);
-                });
+        let mut found = vec![Bits::new(self.size); size];
+        for (v, of) in unset {
+            for n in of.iter() {
+                found.get_mut(n).map(|found| found.insert(v));
             }
         }
         found
+    }
+
+    /// With a value for a field of which collects somebody may be waited for at a place.
+    fn waiting_at(&self, node: Node, asking: &Asking) -> Option<Bits> {
+        let mut of = Bits::all(asking.size);
+        match self.waits.get(node.index()) {
+            Some(Wait::Any) => {}
+            Some(Wait::For(v)) => asking.alone.get(v).into_iter().for_each(|alone| of.subtract(alone)),
+            Some(Wait::No) | None => return None,
+        }
+        Some(of)
+    }
+}
+
+/// Collects, a bit for each, and from where on they were left and did not ask again: neither they nor a later one that asks for the
+/// same, which is where a correction goes back to then.
+struct Asking {
+    size: usize,
+    /// The collect at a place.
+    own: BTreeMap<Node, Bits>,
+    /// Those that ask again at a place.
+    again: BTreeMap<Node, Bits>,
+    /// Those that ask for nothing but that.
+    alone: BTreeMap<Var, Bits>,
+}
+
+impl Asking {
+    fn of(graph: &Graph<'_>, variables: &Variables, collects: &[(Node, Vec<Var>)]) -> Self {
+        let size = collects.len();
+        let mut found = Self { size, own: BTreeMap::new(), again: BTreeMap::new(), alone: BTreeMap::new() };
+        let mut by_first: BTreeMap<Var, Vec<(usize, &[Var])>> = BTreeMap::new();
+        for (n, (node, fields)) in collects.iter().enumerate() {
+            found.own.entry(*node).or_insert_with(|| Bits::new(size)).insert(n);
+            let Some((first, rest)) = fields.split_first() else { continue };
+            by_first.entry(*first).or_default().push((n, rest));
+            if rest.iter().all(|f| f == first) {
+                found.alone.entry(*first).or_insert_with(|| Bits::new(size)).insert(n);
+            }
+        }
+        for (id, step) in graph.journey.iter().filter(|(_, s)| matches!(s.kind, StepKind::Collect(_))) {
+            let own: Vec<Var> = parts::fields(step).iter().filter_map(|f| variables.var(&f.name)).collect();
+            let among = own.iter().filter_map(|f| by_first.get(f)).flatten();
+            let among = among.filter(|(_, rest)| rest.iter().all(|f| own.contains(f)));
+            let mut again = Bits::new(size);
+            among.for_each(|(n, _)| {
+                again.insert(*n);
+            });
+            found.again.insert(Node(id.0), again);
+        }
+        found
+    }
+
+    /// Without those that ask again at a place.
+    fn unless_again<'b>(&self, collects: &'b Bits, node: Node) -> Cow<'b, Bits> {
+        self.again.get(&node).map_or(Cow::Borrowed(collects), |again| Cow::Owned(collects.without(again)))
+    }
+}
+
+impl Analysis for Asking {
+    type Fact = Bits;
+
+    fn entry(&self) -> Bits {
+        Bits::new(self.size)
+    }
+
+    fn along(&self, _: usize, edge: &Edge, left: &mut Bits) {
+        if edge.way == Way::Correction {
+            *left = self.entry();
+            return;
+        }
+        if let Some(own) = self.own.get(&edge.from) {
+            left.unite(own);
+        }
+        if let Some(again) = self.again.get(&edge.to) {
+            left.subtract(again);
+        }
+    }
+
+    fn meet(&self, left: &mut Bits, other: &Bits) -> bool {
+        left.unite(other)
     }
 }
 

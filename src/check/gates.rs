@@ -4,6 +4,7 @@
 //! whatever ends a grant at run time. That a confirm shows too little is a mistake of its own, so sources that none shows are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::changes::Change;
 use super::fills::by_steps;
@@ -12,6 +13,7 @@ use super::lineage::{self, Lineage, Path, Source};
 use super::parts;
 use super::subject::Subject;
 use super::variables::Var;
+use crate::expr::Root;
 use crate::model::action::Effects;
 use crate::model::graph::EdgeKind;
 use crate::model::step::{Call, StepKind, Verify};
@@ -37,9 +39,9 @@ pub struct Need<'a> {
     /// Its inputs that a model gives while it investigates.
     pub by_model: Vec<Name>,
     /// The kinds of confirms that may come before it and are for it.
-    pub before: Vec<usize>,
+    pub before: Bits,
     /// Those of them that show all that any of them shows of its sources.
-    pub covered_by: Vec<usize>,
+    pub covered_by: Bits,
     /// What none of them shows, as the first that it sends says.
     pub unshown: Vec<(Source, Path)>,
 }
@@ -59,8 +61,8 @@ pub enum End {
     Used,
     /// A step assigns the variable.
     Assigned(Var),
-    /// Somebody may give the variable another value.
-    Filled(Var),
+    /// Somebody may give some variable another value.
+    Filled,
     /// A `goto` asks for the variable again.
     AskedAgain(Var),
     /// A no.
@@ -87,8 +89,10 @@ pub struct Gates<'a> {
     pub askings: Vec<Asking<'a>>,
     /// Which kind stands at a place.
     kind_at: BTreeMap<Node, usize>,
-    /// The needs at a place.
-    needs_at: BTreeMap<Node, Vec<usize>>,
+    /// The needs whose yes is used up at a place.
+    used_at: BTreeMap<Node, Bits>,
+    /// All needs.
+    all: Bits,
     /// For each kind of confirm: the needs that a yes to it covers.
     gains: Vec<Bits>,
     lineage: Lineage,
@@ -96,6 +100,8 @@ pub struct Gates<'a> {
     ends: Vec<Option<Bits>>,
     /// For each variable: the needs whose yes its assignment ends.
     dependents: Vec<Bits>,
+    /// The needs whose yes may end while the run waits at a place, by a value that is given there.
+    filled: Vec<Option<Rc<Bits>>>,
     /// The needs that have a yes before each place.
     pub alive: Vec<Option<Bits>>,
 }
@@ -108,25 +114,28 @@ impl<'a> Gates<'a> {
         if needs.is_empty() {
             return None;
         }
-        let mut needs_at: BTreeMap<Node, Vec<usize>> = BTreeMap::new();
-        for (n, need) in needs.iter().enumerate() {
-            needs_at.entry(need.node).or_default().push(n);
+        let mut used_at: BTreeMap<Node, Bits> = BTreeMap::new();
+        for (n, need) in needs.iter().enumerate().filter(|(_, need)| need.uses) {
+            used_at.entry(need.node).or_insert_with(|| Bits::new(needs.len())).insert(n);
         }
         let (askings, kind_at) = askings(subject);
         let lineage = Lineage::of(subject.journey, &subject.variables);
         let mut gates = Self {
+            all: Bits::all(needs.len()),
             needs,
             askings,
             kind_at,
-            needs_at,
+            used_at,
             gains: Vec::new(),
             lineage,
             ends: Vec::new(),
             dependents: Vec::new(),
+            filled: Vec::new(),
             alive: Vec::new(),
         };
         gates.cover(subject);
         gates.find_dependents(subject);
+        gates.find_filled(subject);
         gates.find_ends(subject);
         gates.alive = flow::solve(&subject.graph, &Alive { gates: &gates });
         Some(gates)
@@ -135,28 +144,35 @@ impl<'a> Gates<'a> {
     /// Says which confirms cover which calls.
     fn cover(&mut self, subject: &Subject<'a>) {
         let before = flow::solve(&subject.graph, &Before { gates: self });
-        for need in &mut self.needs {
+        let variables = &subject.variables;
+        let kinds = Kinds::of(&self.askings);
+        let mut gains = vec![Bits::new(self.needs.len()); self.askings.len()];
+        for (n, need) in self.needs.iter_mut().enumerate() {
             let Some(Some(before)) = before.get(need.node.index()) else { continue };
-            let for_it = |a: &Asking<'_>| a.actions.is_empty() || a.actions.contains(&&need.action.id);
-            need.before = before.iter().filter(|n| self.askings.get(*n).is_some_and(for_it)).collect();
-            let shows = |n: usize, source: &Source| {
-                let shown = self.askings.get(n).map_or(&[][..], |a| &a.shown);
-                self.lineage.uncovered(source, shown, &subject.variables).is_none()
-            };
-            let mut some = Vec::new();
+            need.before = before.clone();
+            need.before.intersect(&kinds.for_action(&need.action.id));
+            let mut covered_by = need.before.clone();
             for source in &need.sources {
-                match self.lineage.uncovered(source, &[], &subject.variables) {
-                    Some(path) if !need.before.iter().any(|n| shows(*n, source)) => need.unshown.push((source.clone(), path)),
-                    _ => some.push(source),
+                let Some(path) = self.lineage.uncovered(source, &[], variables) else { continue };
+                let mut showing = Bits::new(self.askings.len());
+                let mut near = kinds.near(&self.lineage.paths(source, variables));
+                near.intersect(&need.before);
+                for kind in near.iter() {
+                    let shown = self.askings.get(kind).map_or(&[][..], |a| &a.shown);
+                    if self.lineage.uncovered(source, shown, variables).is_none() {
+                        showing.insert(kind);
+                    }
+                }
+                if showing.is_empty() {
+                    need.unshown.push((source.clone(), path));
+                } else {
+                    covered_by.intersect(&showing);
                 }
             }
-            need.covered_by = need.before.iter().copied().filter(|n| some.iter().all(|s| shows(*n, s))).collect();
-        }
-        let mut gains = vec![Bits::new(self.needs.len()); self.askings.len()];
-        for (n, need) in self.needs.iter().enumerate() {
-            for kind in &need.covered_by {
-                gains.get_mut(*kind).map(|g| g.insert(n));
+            for kind in covered_by.iter() {
+                gains.get_mut(kind).map(|g| g.insert(n));
             }
+            need.covered_by = covered_by;
         }
         self.gains = gains;
     }
@@ -193,7 +209,7 @@ impl<'a> Gates<'a> {
                     set.insert(n);
                 }
             };
-            for asking in need.covered_by.iter().filter_map(|k| self.askings.get(*k)) {
+            for asking in need.covered_by.iter().filter_map(|k| self.askings.get(k)) {
                 asking.shown.iter().filter_map(|p| p.var(variables)).for_each(&mut ends);
                 // What no confirm shows is a mistake of its own, whenever it is assigned.
                 for source in need.sources.iter().filter(|s| !need.unshown.iter().any(|(u, _)| u.path == s.path)) {
@@ -204,49 +220,83 @@ impl<'a> Gates<'a> {
         self.dependents = dependents;
     }
 
+    fn find_filled(&mut self, subject: &Subject<'a>) {
+        let mut shown = Bits::new(subject.variables.len());
+        for (v, _) in self.dependents.iter().enumerate().filter(|(_, needs)| !needs.is_empty()) {
+            shown.insert(v);
+        }
+        // Most places that wait leave the same to be given.
+        let mut known: BTreeMap<Bits, Rc<Bits>> = BTreeMap::new();
+        let found = (0..subject.graph.len()).map(|n| {
+            let mut given = subject.fills.in_place(Node(u32::try_from(n).ok()?))?;
+            given.intersect(&shown);
+            let ended = || {
+                let mut needs = Bits::new(self.needs.len());
+                for more in given.iter().filter_map(|v| self.dependents.get(v)) {
+                    needs.unite(more);
+                }
+                Rc::new(needs)
+            };
+            let needs = known.get(&given).cloned().unwrap_or_else(ended);
+            Some(known.entry(given).or_insert(needs).clone())
+        });
+        self.filled = found.collect();
+    }
+
+    /// What may be given a value at a place that ends the yes of a need.
+    #[must_use]
+    pub fn given(&self, subject: &Subject<'_>, need: usize, node: Node) -> Option<Var> {
+        let ends = |v: &Var| self.dependents.get(*v).is_some_and(|needs| needs.contains(need));
+        subject.fills.in_place(node)?.iter().find(ends)
+    }
+
     fn find_ends(&mut self, subject: &Subject<'a>) {
         let graph = &subject.graph;
         let size = self.needs.len();
         let mut ends: Vec<Option<Bits>> = (0..graph.edges().len())
             .map(|number| {
                 let mut found = Bits::new(size);
-                self.each_end(subject, number, &mut |n, _| {
-                    found.insert(n);
+                self.each_end(subject, number, &mut |needs, _| {
+                    found.unite(needs);
                 });
-                found.first_from(0).map(|_| found)
+                (!found.is_empty()).then_some(found)
             })
             .collect();
-        // Where each yes may be gone while the run waits, so that a correction goes back without it: if it is there before the
-        // place (the lower half), and if it is gone there already (the upper half).
+        // Whether a run comes to a step that waits, there or later.
+        let waits = flow::back(
+            graph,
+            1,
+            |node, waits| {
+                if subject.fills.waits(node) {
+                    waits.insert(0);
+                }
+            },
+            |_, edge, after, waits| {
+                if edge.way != Way::Correction {
+                    waits.unite(after);
+                }
+            },
+        );
+        // Which yeses that are there before a place may be gone while the run waits, so that a correction goes back without them.
         let gone = flow::back(
             graph,
-            size * 2,
+            size,
             |node, gone| {
-                if !subject.fills.waits(node) {
-                    return;
+                if let (true, Some(gains)) = (subject.fills.waits(node), self.gains(node)) {
+                    gone.unite(gains);
                 }
-                (size..size * 2).for_each(|n| {
-                    gone.insert(n);
-                });
-                self.gains(node).into_iter().flat_map(Bits::iter).for_each(|n| {
-                    gone.insert(n);
-                });
             },
             |number, edge, after, gone| {
                 if edge.way == Way::Correction {
                     return;
                 }
-                let gained = self.gained(edge);
-                let ended = ends.get(number).and_then(Option::as_ref);
-                for n in 0..size {
-                    let gains = gained.is_some_and(|g| g.contains(n));
-                    let loses = ended.is_some_and(|e| e.contains(n)) && !gains;
-                    if after.contains(if loses { size + n } else { n }) {
-                        gone.insert(n);
-                    }
-                    if after.contains(if gains { n } else { size + n }) {
-                        gone.insert(size + n);
-                    }
+                let mut lost = ends.get(number).cloned().flatten().unwrap_or_else(|| Bits::new(size));
+                if let Some(gained) = self.gained(edge) {
+                    lost.subtract(gained);
+                }
+                gone.unite(&after.without(&lost));
+                if waits.get(edge.to.index()).is_some_and(|w| !w.is_empty()) {
+                    gone.unite(&lost);
                 }
             },
         );
@@ -254,21 +304,18 @@ impl<'a> Gates<'a> {
             if let (Some(_), Some(gone), Some(slot)) =
                 (subject.fills.correction(edge.from), gone.get(edge.from.index()), ends.get_mut(number))
             {
-                let lost = slot.get_or_insert_with(|| Bits::new(size));
-                gone.iter().take_while(|n| *n < size).for_each(|n| {
-                    lost.insert(n);
-                });
+                slot.get_or_insert_with(|| Bits::new(size)).unite(gone);
             }
         }
         self.ends = ends;
     }
 
-    /// Calls `see` for each need whose yes ends along an edge, and why; corrections that go past its end apart.
-    fn each_end(&self, subject: &Subject<'_>, number: usize, see: &mut dyn FnMut(usize, End)) {
+    /// Calls `see` with the needs whose yes ends along an edge, and why; corrections that go past its end apart.
+    fn each_end(&self, subject: &Subject<'_>, number: usize, see: &mut dyn FnMut(&Bits, End)) {
         let graph = &subject.graph;
         let Some(edge) = graph.edges().get(number) else { return };
-        let of_var = |v: Var, end: End, see: &mut dyn FnMut(usize, End)| {
-            self.dependents.get(v).into_iter().flat_map(Bits::iter).for_each(|n| see(n, end));
+        let of_var = |v: Var, end: End, see: &mut dyn FnMut(&Bits, End)| {
+            self.dependents.get(v).into_iter().for_each(|needs| see(needs, end));
         };
         if edge.way == Way::Correction {
             let Some(assigned) = subject.fills.correction(edge.from) else { return };
@@ -277,11 +324,9 @@ impl<'a> Gates<'a> {
             fields.chain(assigned.iter()).for_each(|v| of_var(v, End::Corrected, see));
             return;
         }
-        let all = |end: End, see: &mut dyn FnMut(usize, End)| (0..self.needs.len()).for_each(|n| see(n, end));
-        let used = self.needs_at.get(&edge.from).into_iter().flatten().filter(|n| self.needs.get(**n).is_some_and(|n| n.uses));
-        used.for_each(|n| see(*n, End::Used));
+        self.used_at.get(&edge.from).into_iter().for_each(|needs| see(needs, End::Used));
         by_steps(graph, &subject.changes, number, &mut |v| of_var(v, End::Assigned(v), see));
-        subject.fills.in_place(edge.from, &mut |v| of_var(v, End::Filled(v), see));
+        self.filled.get(edge.from.index()).into_iter().flatten().for_each(|needs| see(needs, End::Filled));
         match &edge.way {
             Way::Written(EdgeKind::Goto) => {
                 for change in subject.changes.along(graph, number) {
@@ -290,8 +335,8 @@ impl<'a> Gates<'a> {
                     }
                 }
             }
-            Way::Written(EdgeKind::Reject) => all(End::No, see),
-            Way::Written(EdgeKind::Resume) => all(End::Paused, see),
+            Way::Written(EdgeKind::Reject) => see(&self.all, End::No),
+            Way::Written(EdgeKind::Resume) => see(&self.all, End::Paused),
             Way::Written(EdgeKind::Change) => (0..subject.variables.len()).for_each(|v| of_var(v, End::Changed, see)),
             Way::Written(_) | Way::Fallback | Way::Ended | Way::Correction => {}
         }
@@ -299,34 +344,32 @@ impl<'a> Gates<'a> {
             (graph.step(edge.from).map(|s| &s.kind), &edge.way)
             && ENDING.contains(&o.name.as_str())
         {
-            all(End::Inside, see);
+            see(&self.all, End::Inside);
         }
         if subject.settings.identity_allow_switch && graph.step(edge.from).is_some_and(|s| verifies(&s.kind)) {
-            all(End::Subject, see);
+            see(&self.all, End::Subject);
         }
         if edge.way != Way::Written(EdgeKind::Confirmed) {
-            self.gains(edge.from).into_iter().flat_map(Bits::iter).for_each(|n| see(n, End::PutAgain));
+            self.gains(edge.from).into_iter().for_each(|needs| see(needs, End::PutAgain));
         }
     }
 
     /// Why the yes of a need ends along an edge.
     #[must_use]
     pub fn why(&self, subject: &Subject<'_>, need: usize, number: usize) -> End {
+        self.ends_by_itself(subject, need, number).unwrap_or(End::Corrected)
+    }
+
+    /// Why an edge, a correction among them, ends the yes of a need whatever came before it.
+    #[must_use]
+    pub fn ends_by_itself(&self, subject: &Subject<'_>, need: usize, number: usize) -> Option<End> {
         let mut why = None;
-        self.each_end(subject, number, &mut |n, end| {
-            if n == need {
+        self.each_end(subject, number, &mut |needs, end| {
+            if needs.contains(need) {
                 why.get_or_insert(end);
             }
         });
-        why.unwrap_or(End::Corrected)
-    }
-
-    /// Whether a correction ends the yes of a need whatever came before it.
-    #[must_use]
-    pub fn ends_by_itself(&self, subject: &Subject<'_>, need: usize, number: usize) -> bool {
-        let mut ends = false;
-        self.each_end(subject, number, &mut |n, _| ends |= n == need);
-        ends
+        why
     }
 
     /// All confirms.
@@ -383,7 +426,7 @@ fn needs<'a>(subject: &Subject<'a>) -> Vec<Need<'a>> {
         let set = subject.set.get(node.index()).and_then(Option::as_ref);
         let sources = |action, call: Option<&Call>| lineage::of_action(action, call, subject.journey, &subject.variables, set, step.span);
         let mut add = |action: &'a Action, span, uses, sources, by_model| {
-            let none = Vec::new;
+            let none = || Bits::new(0);
             found.push(Need { node, action, span, uses, sources, by_model, before: none(), covered_by: none(), unshown: Vec::new() });
         };
         match &step.kind {
@@ -421,6 +464,55 @@ fn askings<'a>(subject: &Subject<'a>) -> (Vec<Asking<'a>>, BTreeMap<Node, usize>
         kind_at.insert(Node(id.0), kind);
     }
     (askings, kind_at)
+}
+
+/// The kinds of confirms by what they are for and what they show.
+struct Kinds<'k> {
+    size: usize,
+    any: Bits,
+    actions: BTreeMap<&'k ActionId, Bits>,
+    /// By root and first key; without a key, all of that root.
+    shown: BTreeMap<(Root, Option<&'k str>), Bits>,
+}
+
+impl<'k> Kinds<'k> {
+    fn of(askings: &'k [Asking<'_>]) -> Self {
+        let size = askings.len();
+        let mut found = Self { size, any: Bits::new(size), actions: BTreeMap::new(), shown: BTreeMap::new() };
+        for (kind, asking) in askings.iter().enumerate() {
+            if asking.actions.is_empty() {
+                found.any.insert(kind);
+            }
+            for action in &asking.actions {
+                found.actions.entry(*action).or_insert_with(|| Bits::new(size)).insert(kind);
+            }
+            for path in &asking.shown {
+                let first = path.keys.first().map(|k| &**k);
+                // What the caller is said to be may stand elsewhere than where it is read.
+                let keys = if path.root == Root::User { None } else { first };
+                found.shown.entry((path.root, keys)).or_insert_with(|| Bits::new(size)).insert(kind);
+            }
+        }
+        found
+    }
+
+    /// Those that may be for an action.
+    fn for_action(&self, action: &ActionId) -> Bits {
+        let mut found = self.any.clone();
+        self.actions.get(action).map(|own| found.unite(own));
+        found
+    }
+
+    /// Those that show something of what may hold one of these.
+    fn near(&self, paths: &[&Path]) -> Bits {
+        let mut found = Bits::new(self.size);
+        for path in paths {
+            for keys in [None, path.keys.first().map(|k| &**k)] {
+                self.shown.get(&(path.root, keys)).map(|own| found.unite(own));
+            }
+        }
+        found
+    }
 }
 
 /// Which needs have their yes.

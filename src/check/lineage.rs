@@ -206,6 +206,20 @@ impl Lineage {
         None
     }
 
+    /// A source, and all that it may be computed from by `set`.
+    #[must_use]
+    pub fn paths<'p>(&'p self, source: &'p Source, variables: &Variables) -> Vec<&'p Path> {
+        let mut seen = Bits::new(variables.len());
+        let mut found = vec![&source.path];
+        let mut done = 0;
+        while let Some(path) = found.get(done).copied() {
+            done += 1;
+            let var = path.var(variables).filter(|v| self.is_computed(*v) && seen.insert(*v));
+            found.extend(var.and_then(|v| self.of.get(v)).into_iter().flat_map(|o| &o.from));
+        }
+        found
+    }
+
     /// The variables whose assignment ends a yes to an action with that source: its own, and what it is computed from where that is
     /// what was shown.
     pub fn ends_with(&self, source: &Source, shown: &[Path], variables: &Variables, see: &mut dyn FnMut(Var)) {

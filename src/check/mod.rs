@@ -4,6 +4,7 @@
 
 mod again;
 mod assigned;
+mod called;
 mod changes;
 mod fills;
 pub mod flow;
@@ -79,14 +80,18 @@ pub fn check_with(workspace: Workspace, found: Diagnostics, proofs: Proofs) -> C
     diagnostics.extend(levels.apply(of_policies));
     let proving = (proofs == Proofs::All).then(|| (verified::Levels::of(&workspace), secrecy::Secrecy::of(&workspace)));
     let waiting = rules::journeys_that_wait(&workspace);
+    let mut of_actions = Vec::new();
     for action in workspace.actions.values() {
         let mut found = Diagnostics::default();
         rules::check_action(action, &mut found);
+        diagnostics.extend(levels.apply(found));
+        let mut found = Diagnostics::default();
         if proving.is_some() {
             rules::prove_action(action, &mut found);
         }
-        diagnostics.extend(levels.apply(found));
+        of_actions.extend(levels.apply(found).0.into_iter().map(|d| (&action.id, d)));
     }
+    let mut called = called::Called::of(of_actions.iter().map(|(id, _)| *id));
     for journey in workspace.journeys.values() {
         let mut found = Diagnostics::default();
         let subject = subject::Subject::new(journey, &workspace.settings, &poison, &waiting);
@@ -94,7 +99,11 @@ pub fn check_with(workspace: Workspace, found: Diagnostics, proofs: Proofs) -> C
         if let Some((identities, secrecy)) = &proving {
             rules::prove_journey(&subject, identities, secrecy, &mut found);
         }
+        called.look(&subject);
         diagnostics.extend(levels.apply(found));
+    }
+    for (id, d) in of_actions {
+        diagnostics.push(called.told(id, d));
     }
     diagnostics.sort();
     Checked { workspace: Arc::new(workspace), policies: policies.map(Arc::new), diagnostics }

@@ -1,11 +1,12 @@
 //! A journey with all that its rules ask for, computed once.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use super::assigned;
 use super::changes::Changes;
 use super::fills::{Fills, Waits};
-use super::flow::{Bits, Edge, Graph, Node};
+use super::flow::{Bits, Edge, Graph, Node, Witnesses, search};
 use super::poison::Poison;
 use super::variables::Variables;
 use crate::model::step::StepKind;
@@ -32,6 +33,7 @@ pub struct Subject<'a> {
     pub poison: &'a Poison<'a>,
     /// Journeys in which a run always comes to a step that waits.
     pub waiting: &'a BTreeSet<Name>,
+    ways: OnceCell<Witnesses>,
 }
 
 impl<'a> Subject<'a> {
@@ -47,7 +49,7 @@ impl<'a> Subject<'a> {
         if changes.correct(&graph, &variables, &fills, &set) {
             set = assigned::solve(&graph, &variables, &changes);
         }
-        Self { journey, graph, variables, changes, set, fills, settings, poison, waiting }
+        Self { journey, graph, variables, changes, set, fills, settings, poison, waiting, ways: OnceCell::new() }
     }
 
     /// The stable id of a place, as witness paths name it.
@@ -58,6 +60,13 @@ impl<'a> Subject<'a> {
             None if node == self.graph.fallback() => "fallback".to_owned(),
             None => "end".to_owned(),
         }
+    }
+
+    /// The edges of a shortest way to a place, whatever happens on it; `None` if no run comes there.
+    #[must_use]
+    pub fn way_to(&self, node: Node) -> Option<Vec<usize>> {
+        let ways = self.ways.get_or_init(|| search(&self.graph, (self.graph.entry(), 0), 1, |_, _, state| Some(state)));
+        ways.path_in(&self.graph, node, 0)
     }
 
     /// The steps along a path of edges, and where it ends.

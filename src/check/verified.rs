@@ -35,6 +35,8 @@ pub struct Levels<'w> {
     workspace: &'w Workspace,
     summaries: RefCell<BTreeMap<(Name, Level), Rc<Summary>>>,
     entries: RefCell<BTreeMap<Name, Level>>,
+    /// By journey, level and depth.
+    leasts: RefCell<BTreeMap<(Name, Level, usize), Level>>,
     /// By whom a journey is run.
     callers: BTreeMap<Name, Vec<&'w Arc<Journey>>>,
 }
@@ -49,7 +51,7 @@ impl<'w> Levels<'w> {
                 callers.entry(callee.slug.name.clone()).or_default().push(journey);
             }
         }
-        Self { workspace, summaries: RefCell::default(), entries: RefCell::default(), callers }
+        Self { workspace, summaries: RefCell::default(), entries: RefCell::default(), leasts: RefCell::default(), callers }
     }
 
     /// The level that a run of the journey begins with for certain: for one that only others run, the least at their steps.
@@ -149,11 +151,17 @@ impl<'w> Levels<'w> {
     /// The least of a level and of all that the journey verifies.
     fn least(&self, journey: &Journey, level: Level, depth: usize) -> Level {
         let Some(inner) = depth.checked_sub(1) else { return 0 };
-        journey.steps.iter().fold(level, |least, step| match &step.kind {
+        let key = (journey.slug.name.clone(), level, depth);
+        if let Some(least) = self.leasts.borrow().get(&key) {
+            return *least;
+        }
+        let least = journey.steps.iter().fold(level, |least, step| match &step.kind {
             StepKind::Verify(verify) => least.min(verify.level),
             StepKind::Run(Run { journey: Some(callee), .. }) => self.summary(callee, level, inner).map_or(0, |s| least.min(s.least)),
             _ => least,
-        })
+        });
+        self.leasts.borrow_mut().insert(key, least);
+        least
     }
 }
 

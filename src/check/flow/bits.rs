@@ -1,7 +1,7 @@
 //! A set of small numbers.
 
 /// A set of numbers below a size fixed at its making.
-#[derive(Debug, PartialEq, Eq, Default)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Bits(Box<[u64]>);
 
 impl Clone for Bits {
@@ -30,6 +30,12 @@ impl Bits {
             *last = (1 << used) - 1;
         }
         set
+    }
+
+    /// Whether it holds nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|w| *w == 0)
     }
 
     /// Whether it holds `n`.
@@ -82,6 +88,14 @@ impl Bits {
         self.zip(other, |a, b| a & !b);
     }
 
+    /// What it holds and the other does not.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let mut rest = self.clone();
+        rest.subtract(other);
+        rest
+    }
+
     /// What it holds, ascending.
     pub fn iter(&self) -> impl Iterator<Item = usize> {
         self.0.iter().enumerate().flat_map(|(i, &word)| {
@@ -117,8 +131,7 @@ mod tests {
             let put: Vec<usize> = (0..size).step_by(3).collect();
             assert!(put.iter().all(|n| set.insert(*n)) && put.iter().all(|n| !set.insert(*n)));
             assert_eq!(set.iter().collect::<Vec<_>>(), put);
-            let mut rest = Bits::all(size);
-            rest.subtract(&set);
+            let mut rest = Bits::all(size).without(&set);
             assert!(rest.iter().all(|n| n % 3 != 0) && !rest.clone().intersect(&rest));
             assert_eq!(rest.unite(&set), size > 0);
             assert_eq!(rest, Bits::all(size));

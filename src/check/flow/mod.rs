@@ -4,6 +4,7 @@
 
 mod bits;
 mod graph;
+mod knots;
 mod solve;
 mod witness;
 

@@ -8,7 +8,7 @@ use crate::source::{Code, Diagnostic, Diagnostics};
 
 pub(super) fn check(subject: &Subject<'_>, gates: &Gates<'_>, found: &mut Diagnostics) {
     for course in yes::courses(subject, gates) {
-        let Course { need, ended: Some(Lost { path, yes, at, why, beyond }), .. } = course else { continue };
+        let Course { need, ended: Some(Lost { path, yes, at, why, given, beyond }), .. } = course else { continue };
         let name = |v: usize| subject.variables.name(v);
         let step = subject.key(at);
         let last = beyond.last().map_or_else(|| step.clone(), |n| subject.key(*n));
@@ -21,8 +21,8 @@ pub(super) fn check(subject: &Subject<'_>, gates: &Gates<'_>, found: &mut Diagno
             End::Assigned(v) => {
                 (format!("`{step}` assigns `{}` after it", name(v)), format!("assign `{}` before the `confirm`, or ask once more", name(v)))
             }
-            End::Filled(v) => (
-                format!("`{}` can be given another value while `{step}` waits", name(v)),
+            End::Filled => (
+                format!("`{}` can be given another value while `{step}` waits", given.map_or("", name)),
                 format!("put `{step}` before the `confirm`, or ask once more after it"),
             ),
             End::AskedAgain(v) => (

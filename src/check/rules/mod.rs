@@ -52,7 +52,7 @@ pub fn prove_journey(subject: &Subject<'_>, identities: &Levels<'_>, secrecy: &S
     if let Some(gates) = Gates::of(subject) {
         unconfirmed::check(subject, &gates, found);
         ended_yes::check(subject, &gates, found);
-        unshown::check(&gates, found);
+        unshown::check(subject, &gates, found);
         two_actions::check(subject, &gates, found);
     }
     agents_word::check(subject, found);

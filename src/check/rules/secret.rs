@@ -29,13 +29,16 @@ impl<'a> Exposure<'a> {
 
     /// What is held before a place; `None` where no run comes or nothing is.
     pub fn held(&self, node: Node) -> Option<&Bits> {
-        self.held.get(node.index())?.as_ref().filter(|h| h.first_from(0).is_some())
+        self.held.get(node.index())?.as_ref().filter(|h| !h.is_empty())
     }
 
     /// With where a variable's value comes from, and the shortest way on which it gets to a place.
     pub fn told(&self, mut d: Diagnostic, var: Option<Var>, node: Node) -> Diagnostic {
-        let Some(var) = var else { return d };
         let graph = &self.subject.graph;
+        let Some(var) = var else {
+            let way = self.subject.way_to(node).unwrap_or_default();
+            return d.path(self.subject.path(&way, node));
+        };
         let entry = flow::Analysis::entry(&self.exposed).contains(var);
         let none = Bits::new(self.subject.variables.len());
         let witness = Witnesses::search(graph, entry, |_, edge| {

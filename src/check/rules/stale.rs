@@ -81,6 +81,8 @@ struct Ages<'a> {
     pairs: Vec<(Var, Var)>,
     /// For each variable, the pairs that it is the second of.
     readers: Vec<Vec<usize>>,
+    /// What each way does, in order.
+    moves: Vec<Vec<Move>>,
 }
 
 /// For each pair, whether the value that is held was computed so; behind them, for each variable, whether it is stale.
@@ -95,6 +97,8 @@ enum Move {
     Given(Var),
     /// It may get another value.
     Perhaps(Var),
+    /// What may be given while the run waits there may get another value.
+    Filled(Node),
     /// It has none any more.
     Unset(Var),
 }
@@ -111,7 +115,8 @@ impl<'a> Ages<'a> {
                 all.push(i);
             }
         }
-        Self { graph: &subject.graph, subject, pairs, readers }
+        let moves = subject.graph.edges().iter().enumerate().map(|(number, edge)| moves(subject, number, edge)).collect();
+        Self { graph: &subject.graph, subject, pairs, readers, moves }
     }
 
     fn slot(&self, var: Var) -> usize {
@@ -142,6 +147,9 @@ impl<'a> Ages<'a> {
 
     /// All that is computed from a variable is stale now, and what is computed from that.
     fn ages(&self, fact: &mut Fact, var: Var) {
+        if self.readers.get(var).is_none_or(|all| !all.iter().any(|i| fact.contains(*i))) {
+            return;
+        }
         let mut open = vec![var];
         while let Some(w) = open.pop() {
             let readers = self.readers.get(w).into_iter().flatten().filter(|i| fact.contains(**i));
@@ -175,57 +183,12 @@ impl<'a> Ages<'a> {
                 fact.remove(self.slot(*v));
             }
             Move::Perhaps(v) => self.ages(fact, *v),
+            Move::Filled(node) => self.subject.fills.in_place(*node).iter().flat_map(Bits::iter).for_each(|v| self.ages(fact, v)),
         }
     }
 
-    /// What a way does, in order.
-    fn moves(&self, number: usize, edge: &Edge) -> Vec<Move> {
-        let subject = self.subject;
-        let (graph, variables) = (&subject.graph, &subject.variables);
-        let mut found = Vec::new();
-        if edge.way == Way::Correction {
-            let Some(assigned) = subject.fills.correction(edge.from) else { return found };
-            let fields = graph.step(edge.from).map(parts::fields).unwrap_or_default();
-            found.extend(fields.iter().filter_map(|f| variables.var(&f.name)).chain(assigned.iter()).map(Move::Perhaps));
-            return found;
-        }
-        subject.fills.in_place(edge.from, &mut |v| found.push(Move::Perhaps(v)));
-        if edge.way == Way::Written(EdgeKind::Change) {
-            found.extend((0..variables.len()).filter(|v| subject.fills.can_be_given(*v)).map(Move::Perhaps));
-        }
-        match graph.step(edge.from) {
-            Some(Step { kind: StepKind::Set(all), .. }) => {
-                for assign in all {
-                    let Some(v) = variables.var(&assign.name) else { continue };
-                    found.push(match &assign.value {
-                        None => Move::Unset(v),
-                        Some(value) => {
-                            let from = lineage::of_operand(value, variables, assign.value_span);
-                            Move::Computed(v, from.iter().filter_map(|s| s.path.var(variables)).collect())
-                        }
-                    });
-                }
-            }
-            Some(Step { kind: StepKind::Action(call) | StepKind::Verify(Verify { call, .. }), .. }) => {
-                by_steps(graph, &subject.changes, number, &mut |v| {
-                    let from = call.action.as_deref().map(|action| {
-                        let set = subject.set.get(edge.from.index()).and_then(Option::as_ref);
-                        lineage::of_action(action, Some(call), subject.journey, variables, set, call.call_span)
-                    });
-                    let from = from.into_iter().flatten().filter_map(|s| s.path.var(variables)).filter(|w| *w != v);
-                    found.push(Move::Computed(v, from.collect()));
-                });
-            }
-            _ if edge.way == Way::Written(EdgeKind::Goto) => {
-                for change in subject.changes.along(graph, number) {
-                    if let Change::Unset(v) = change {
-                        found.push(Move::Perhaps(v));
-                    }
-                }
-            }
-            _ => by_steps(graph, &subject.changes, number, &mut |v| found.push(Move::Given(v))),
-        }
-        found
+    fn moves(&self, number: usize) -> &[Move] {
+        self.moves.get(number).map_or(&[], |m| m)
     }
 
     /// Where a variable gets a value that is computed.
@@ -241,27 +204,82 @@ impl<'a> Ages<'a> {
         const STALE: u8 = 2;
         let sources: BTreeSet<Var> = self.own(var).filter_map(|i| self.pairs.get(i)).map(|(_, w)| *w).collect();
         let step = |change: &Move, state: u8| match change {
-            Move::Computed(v, _) if *v == var => FRESH,
-            Move::Given(v) | Move::Unset(v) if *v == var => NONE,
-            Move::Computed(v, _) | Move::Given(v) | Move::Unset(v) | Move::Perhaps(v) if sources.contains(v) && state == FRESH => STALE,
-            _ => state,
+            Move::Computed(v, _) if *v == var => (FRESH, None),
+            Move::Given(v) | Move::Unset(v) if *v == var => (NONE, None),
+            _ if state != FRESH => (state, None),
+            Move::Computed(v, _) | Move::Given(v) | Move::Unset(v) | Move::Perhaps(v) if sources.contains(v) => (STALE, Some(*v)),
+            Move::Filled(at) => {
+                let given = subject.fills.in_place(*at);
+                let first = given.iter().flat_map(Bits::iter).find(|v| sources.contains(v));
+                first.map_or((state, None), |v| (STALE, Some(v)))
+            }
+            Move::Computed(..) | Move::Given(_) | Move::Unset(_) | Move::Perhaps(_) => (state, None),
         };
-        let after = |number: usize, edge: &Edge, state: u8| self.moves(number, edge).iter().fold(state, |s, m| step(m, s));
-        let found = search(&subject.graph, (subject.graph.entry(), NONE), 3, |n, e, s| Some(after(n, e, s)));
+        let after = |number: usize, state: u8| self.moves(number).iter().fold(state, |s, m| step(m, s).0);
+        let found = search(&subject.graph, (subject.graph.entry(), NONE), 3, |n, _, s| Some(after(n, s)));
         let path = found.path_in(&subject.graph, node, STALE).unwrap_or_default();
         let (mut state, mut by) = (NONE, None);
         for number in &path {
             let Some(edge) = subject.graph.edges().get(*number) else { continue };
-            for change in self.moves(*number, edge) {
-                let next = step(&change, state);
-                if let (FRESH, STALE, Move::Computed(v, _) | Move::Given(v) | Move::Unset(v) | Move::Perhaps(v)) = (state, next, &change) {
-                    by = Some((*v, edge.from));
-                }
+            for change in self.moves(*number) {
+                let (next, source) = step(change, state);
+                by = source.map(|v| (v, edge.from)).or(by);
                 state = next;
             }
         }
         (path, by)
     }
+}
+
+/// What a way does, in order.
+fn moves(subject: &Subject<'_>, number: usize, edge: &Edge) -> Vec<Move> {
+    let (graph, variables) = (&subject.graph, &subject.variables);
+    let mut found = Vec::new();
+    if edge.way == Way::Correction {
+        let Some(assigned) = subject.fills.correction(edge.from) else { return found };
+        let fields = graph.step(edge.from).map(parts::fields).unwrap_or_default();
+        found.extend(fields.iter().filter_map(|f| variables.var(&f.name)).chain(assigned.iter()).map(Move::Perhaps));
+        return found;
+    }
+    if subject.fills.waits(edge.from) {
+        found.push(Move::Filled(edge.from));
+    }
+    if edge.way == Way::Written(EdgeKind::Change) {
+        found.extend((0..variables.len()).filter(|v| subject.fills.can_be_given(*v)).map(Move::Perhaps));
+    }
+    match graph.step(edge.from) {
+        Some(Step { kind: StepKind::Set(all), .. }) => {
+            for assign in all {
+                let Some(v) = variables.var(&assign.name) else { continue };
+                found.push(match &assign.value {
+                    None => Move::Unset(v),
+                    Some(value) => {
+                        let from = lineage::of_operand(value, variables, assign.value_span);
+                        Move::Computed(v, from.iter().filter_map(|s| s.path.var(variables)).collect())
+                    }
+                });
+            }
+        }
+        Some(Step { kind: StepKind::Action(call) | StepKind::Verify(Verify { call, .. }), .. }) => {
+            by_steps(graph, &subject.changes, number, &mut |v| {
+                let from = call.action.as_deref().map(|action| {
+                    let set = subject.set.get(edge.from.index()).and_then(Option::as_ref);
+                    lineage::of_action(action, Some(call), subject.journey, variables, set, call.call_span)
+                });
+                let from = from.into_iter().flatten().filter_map(|s| s.path.var(variables)).filter(|w| *w != v);
+                found.push(Move::Computed(v, from.collect()));
+            });
+        }
+        _ if edge.way == Way::Written(EdgeKind::Goto) => {
+            for change in subject.changes.along(graph, number) {
+                if let Change::Unset(v) = change {
+                    found.push(Move::Perhaps(v));
+                }
+            }
+        }
+        _ => by_steps(graph, &subject.changes, number, &mut |v| found.push(Move::Given(v))),
+    }
+    found
 }
 
 impl Analysis for Ages<'_> {
@@ -271,9 +289,9 @@ impl Analysis for Ages<'_> {
         Bits::new(self.pairs.len() + self.subject.variables.len())
     }
 
-    fn along(&self, number: usize, edge: &Edge, fact: &mut Fact) {
-        for change in self.moves(number, edge) {
-            self.apply(fact, &change);
+    fn along(&self, number: usize, _: &Edge, fact: &mut Fact) {
+        for change in self.moves(number) {
+            self.apply(fact, change);
         }
     }
 

@@ -14,7 +14,7 @@ pub(super) fn check(subject: &Subject<'_>, gates: &Gates<'_>, found: &mut Diagno
         let node = |n: &usize| subject.graph.edges().get(*n).map(|e| e.from);
         let short = path.iter().rev().filter_map(node).find_map(|n| Some((n, gates.asking(n)?)));
         let help = match short {
-            Some((at, kind)) if need.before.contains(&kind) => {
+            Some((at, kind)) if need.before.contains(kind) => {
                 let lacks = gates.lacks(subject, need, kind).map(|p| p.shown());
                 d = d.here(format!("`{}` on that way does not show all that is sent", subject.key(at)));
                 lacks.map_or_else(|| "ask on that way too".to_owned(), |lacks| format!("let `{}` show `{lacks}` too", subject.key(at)))

@@ -72,7 +72,7 @@ struct Unset<'a> {
 impl Unset<'_> {
     fn read(&mut self, node: Node, set: &mut Bits, read: VarRead) {
         let Some(name) = read.name.filter(|_| !read.guarded) else { return };
-        if self.subject.poison.covers(read.span.file, &name) || self.is_shown_as_not_given(node, &name, read.span) {
+        if self.subject.poison.covers(read.span.file, &name) {
             return;
         }
         let place = |path| Place { node, span: read.span, by: read.by, path };
@@ -82,7 +82,7 @@ impl Unset<'_> {
             }
             return;
         };
-        if set.contains(var) {
+        if set.contains(var) || self.is_shown_as_not_given(node, &name, read.span) {
             return;
         }
         set.insert(var);

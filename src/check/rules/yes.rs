@@ -4,6 +4,7 @@ use crate::check::flow::{Edge, Node, Way, search};
 use crate::check::gates::{End, Gates, Need};
 use crate::check::parts;
 use crate::check::subject::Subject;
+use crate::check::variables::Var;
 
 /// The faulty ways to one call, each a list of edges.
 pub(super) struct Course<'g, 'a> {
@@ -22,6 +23,8 @@ pub(super) struct Lost {
     /// Where it was ended.
     pub at: Node,
     pub why: End,
+    /// What may be given a value there that ends it.
+    pub given: Option<Var>,
     /// The steps from there to the one at which the correction is made that goes back there.
     pub beyond: Vec<Node>,
 }
@@ -67,10 +70,11 @@ fn lost(subject: &Subject<'_>, gates: &Gates<'_>, need: usize, path: Vec<usize>)
         }
         state = next;
     }
-    let Some((number, edge)) = last else { return Lost { path, yes, at: yes, why: End::PutAgain, beyond: Vec::new() } };
+    let Some((number, edge)) = last else { return Lost { path, yes, at: yes, why: End::PutAgain, given: None, beyond: Vec::new() } };
     let why = gates.why(subject, need, number);
     let beyond = if edge.way == Way::Correction { beyond(subject, gates, need, number, edge.from) } else { Vec::new() };
-    Lost { path, yes, at: edge.from, why, beyond }
+    let given = gates.given(subject, need, edge.from).filter(|_| why == End::Filled);
+    Lost { path, yes, at: edge.from, why, given, beyond }
 }
 
 /// The shortest way from a collect to a step at which one of its fields is corrected: where the yes is ended already, if the
@@ -81,7 +85,7 @@ fn beyond(subject: &Subject<'_>, gates: &Gates<'_>, need: usize, number: usize, 
     let fields: Vec<usize> = fields.iter().filter_map(|f| subject.variables.var(&f.name)).collect();
     let found =
         search(graph, (collect, GIVEN), 3, |n, edge, state| (edge.way != Way::Correction).then(|| after(gates, need, n, edge, state)));
-    let by_itself = gates.ends_by_itself(subject, need, number);
+    let by_itself = gates.ends_by_itself(subject, need, number).is_some();
     let states: &[u8] = if by_itself { &[GIVEN, ENDED] } else { &[ENDED] };
     let places = graph.order.iter().filter(|n| subject.fills.waits_with(**n, &fields));
     let ways = places.flat_map(|n| states.iter().filter_map(|s| Some((found.path_in(graph, *n, *s)?, *n))));
