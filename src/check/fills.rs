@@ -91,17 +91,15 @@ impl Fills {
         }
         let empty = Bits::new(size);
         let again = Again::of(graph, variables);
-        let asked = solve(graph, &Asked { graph, changes, again: &again, size });
-        let settled = set.iter().zip(asked).map(|(set, asked)| match (set, asked) {
-            (Some(set), Some(mut asked)) => {
-                asked.intersect(set);
-                asked
-            }
-            _ => empty.clone(),
-        });
-        let settled: Vec<Bits> = settled.collect();
-        let mut found =
-            Self { size, fillable, settled, waits: Vec::new(), corrections: vec![None; graph.len()], cleared: Vec::new(), again };
+        let mut found = Self {
+            size,
+            fillable,
+            settled: Vec::new(),
+            waits: Vec::new(),
+            corrections: vec![None; graph.len()],
+            cleared: Vec::new(),
+            again,
+        };
         found.waits = (0..graph.len())
             .map(|n| match graph.journey.steps.get(n) {
                 Some(Step { kind: StepKind::Collect(c), .. }) => {
@@ -112,8 +110,42 @@ impl Fills {
                 _ => Wait::No,
             })
             .collect();
+        let behind = found.asked_behind(graph, variables);
+        let asked = solve(graph, &Asked { graph, changes, again: &found.again, behind: &behind, size });
+        let settled = set.iter().zip(asked).map(|(set, asked)| match (set, asked) {
+            (Some(set), Some(mut asked)) => {
+                asked.intersect(set);
+                asked
+            }
+            _ => empty.clone(),
+        });
+        found.settled = settled.collect();
         found.find_corrections(graph, variables, changes);
         found
+    }
+
+    /// What is asked for behind each place, before a step that waits.
+    fn asked_behind(&self, graph: &Graph<'_>, variables: &Variables) -> Vec<Bits> {
+        // Behind the variables, one more: that a step waits.
+        back(
+            graph,
+            self.size + 1,
+            |node, behind| {
+                if self.waits(node) {
+                    behind.insert(self.size);
+                }
+            },
+            |_, edge, after, behind| {
+                if edge.way == Way::Correction {
+                    return;
+                }
+                behind.unite(after);
+                let asked = graph.step(edge.to).filter(|_| after.contains(self.size)).map(parts::fields).unwrap_or_default();
+                asked.iter().filter_map(|f| variables.var(&f.name)).for_each(|v| {
+                    behind.insert(v);
+                });
+            },
+        )
     }
 
     /// For each collect: whether one of its fields may have a value at a step that waits later on, and what steps assign until there.
@@ -466,6 +498,8 @@ struct Asked<'a> {
     graph: &'a Graph<'a>,
     changes: &'a Changes,
     again: &'a Again,
+    /// What is asked for behind each place.
+    behind: &'a [Bits],
     size: usize,
 }
 
@@ -479,6 +513,13 @@ impl Analysis for Asked<'_> {
     fn along(&self, number: usize, edge: &Edge, asked: &mut Bits) {
         if let Some(forgotten) = self.again.forgotten(number) {
             asked.subtract(forgotten);
+        }
+        // What was asked for after what is changed or corrected counts as not asked, wherever the run goes then.
+        if edge.way == Way::Written(EdgeKind::Change) {
+            *asked = self.entry();
+        }
+        if let (Way::Correction, Some(behind)) = (&edge.way, self.behind.get(edge.from.index())) {
+            asked.subtract(behind);
         }
         let Some(Step { kind: StepKind::Collect(_), .. }) = self.graph.step(edge.from) else { return };
         for change in self.changes.along(self.graph, number) {

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::changes::Change;
 use super::fills::by_steps;
 use super::flow::{self, Analysis, Bits, Edge, Node, Way};
 use super::lineage::{self, Lineage, Path, Source};
@@ -63,8 +62,6 @@ pub enum End {
     Assigned(Var),
     /// Somebody may give some variable another value.
     Filled,
-    /// A `goto` asks for the variable again.
-    AskedAgain(Var),
     /// A no.
     No,
     /// The same question is put again.
@@ -149,7 +146,7 @@ impl<'a> Gates<'a> {
         let mut gains = vec![Bits::new(self.needs.len()); self.askings.len()];
         for (n, need) in self.needs.iter_mut().enumerate() {
             let Some(Some(before)) = before.get(need.node.index()) else { continue };
-            need.before = before.clone();
+            need.before.clone_from(before);
             need.before.intersect(&kinds.for_action(&need.action.id));
             let mut covered_by = need.before.clone();
             for source in &need.sources {
@@ -328,13 +325,6 @@ impl<'a> Gates<'a> {
         by_steps(graph, &subject.changes, number, &mut |v| of_var(v, End::Assigned(v), see));
         self.filled.get(edge.from.index()).into_iter().flatten().for_each(|needs| see(needs, End::Filled));
         match &edge.way {
-            Way::Written(EdgeKind::Goto) => {
-                for change in subject.changes.along(graph, number) {
-                    if let Change::Unset(v) | Change::MaybeSet(v) = change {
-                        of_var(v, End::AskedAgain(v), see);
-                    }
-                }
-            }
             Way::Written(EdgeKind::Reject) => see(&self.all, End::No),
             Way::Written(EdgeKind::Resume) => see(&self.all, End::Paused),
             Way::Written(EdgeKind::Change) => (0..subject.variables.len()).for_each(|v| of_var(v, End::Changed, see)),

@@ -2,4 +2,5 @@
 
 mod corpus;
 mod oracle;
+mod paths;
 mod render;

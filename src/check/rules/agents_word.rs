@@ -11,10 +11,11 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Diagnostics) {
             && verify.source == VerifySource::Any
         {
             let node = Node(id.0);
+            let Some(way) = subject.way_to(node) else { continue };
             found.push(
                 Diagnostic::new(Code::WP0509, step.span, "this verification takes an agent's word for what the user said")
                     .help("leave `source` out: then only what stands in the user's own messages counts")
-                    .path(subject.way_to(node).map(|way| subject.path(&way, node)).unwrap_or_default()),
+                    .path(subject.path(&way, node)),
             );
         }
     }

@@ -25,10 +25,6 @@ pub(super) fn check(subject: &Subject<'_>, gates: &Gates<'_>, found: &mut Diagno
                 format!("`{}` can be given another value while `{step}` waits", given.map_or("", name)),
                 format!("put `{step}` before the `confirm`, or ask once more after it"),
             ),
-            End::AskedAgain(v) => (
-                format!("the `goto` at `{step}` asks for `{}` again", name(v)),
-                "go back to before the `confirm`, or ask once more".to_owned(),
-            ),
             End::No => (format!("a no at `{step}` ends it"), "let `on_reject` lead past this step".to_owned()),
             End::PutAgain => {
                 (format!("`{step}` puts the question again, and goes on without a yes"), "ask once more on that way".to_owned())

@@ -277,6 +277,8 @@ fn moves(subject: &Subject<'_>, number: usize, edge: &Edge) -> Vec<Move> {
                 }
             }
         }
+        // What may be unset there may as well stay.
+        _ if edge.way == Way::Written(EdgeKind::Change) => by_steps(graph, &subject.changes, number, &mut |v| found.push(Move::Perhaps(v))),
         _ => by_steps(graph, &subject.changes, number, &mut |v| found.push(Move::Given(v))),
     }
     found
