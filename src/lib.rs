@@ -68,6 +68,8 @@ pub mod store;
 
 pub mod outbound;
 
+pub mod telemetry;
+
 pub mod driver;
 
 pub mod transcript;

@@ -101,10 +101,7 @@ pub(super) fn named(headers: &HeaderMap, name: &'static str) -> Result<Option<St
         return Err(Problem::bad_request("header", format!("the header `{name}` stands there twice")));
     }
     let text = std::str::from_utf8(value.as_bytes()).unwrap_or("\u{0}").trim();
-    if text.is_empty() {
-        return Ok(None);
-    }
-    if !is_id(text) {
+    if !is_id(text) || !text.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Problem::bad_request("header", format!("the header `{name}` is not plain text of at most {ID_MAX} characters")));
     }
     Ok(Some(text.to_owned()))
@@ -147,7 +144,7 @@ impl FromRequestParts<App> for Pages {
             return Err(Problem::bad_request("query", format!("`limit` is from 1 to {}", crate::service::PAGE_MAX)));
         }
         if query.cursor.as_deref().is_some_and(|c| !is_id(c)) {
-            return Err(Problem::bad_request("cursor", "that is no cursor of this list"));
+            return Err(Problem::new(StatusCode::NOT_FOUND, "cursor", "there is no such page of this list"));
         }
         Ok(Self(Asked { after: query.cursor, limit }))
     }

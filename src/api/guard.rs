@@ -43,7 +43,7 @@ pub(super) async fn local(State(app): State<App>, request: Request, next: Next) 
     response
 }
 
-fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
+pub(super) fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
     let presented = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(bearer);
     let tenant = named(headers, "tenant-id")?;
     let user = named(headers, "user-id")?;

@@ -1,9 +1,13 @@
 //! Whether the service lives, and whether it can do its work.
 
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 
 use super::App;
 use super::body::Json;
+use super::guard;
 use super::openapi;
 use super::problem::Problem;
 use super::wire::Health;
@@ -25,6 +29,16 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Json<Health>, Proble
         Ok(Err(error)) => Err(ServiceError::from(error).into()),
         Err(_) => Err(ServiceError::Unavailable("the store does not answer".into()).into()),
     }
+}
+
+/// The media type of metrics.
+pub(super) const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Looked at even when there is no room for turns.
+pub(super) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
+    let caller = guard::caller(&app, &headers)?;
+    let text = app.service.metrics(&caller).await?;
+    Ok(([(CONTENT_TYPE, METRICS)], text).into_response())
 }
 
 pub(super) async fn described() -> Json<serde_json::Value> {

@@ -94,7 +94,7 @@ impl From<ServiceError> for Problem {
                 StatusCode::NOT_FOUND
             }
             ServiceError::Forbidden(_) => StatusCode::FORBIDDEN,
-            ServiceError::Invalid("cursor", _) => StatusCode::BAD_REQUEST,
+            ServiceError::Invalid("cursor", _) => StatusCode::NOT_FOUND,
             ServiceError::Invalid(..) | ServiceError::Reused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             ServiceError::Overloaded | ServiceError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             ServiceError::Unrunnable(_) => StatusCode::CONFLICT,

@@ -202,7 +202,7 @@ pub(super) const ROUTES: &[Route] = &[
         takes: PAGES,
         body: None,
         gives: Gives::Json(form::<wire::Page<capabilities::Capability>>),
-        problems: &[],
+        problems: &[404],
         handler: || get(capabilities::list),
     },
     Route {
@@ -264,6 +264,18 @@ pub(super) const ROUTES: &[Route] = &[
         gives: Gives::Json(form::<wire::Health>),
         problems: &[503],
         handler: || get(health::ready),
+    },
+    Route {
+        method: Method::Get,
+        path: "/metrics",
+        name: "metrics",
+        does: "What was counted and timed, for Prometheus; where there are keys, for those of hosts and people of the company",
+        access: Access::Anybody,
+        takes: &[],
+        body: None,
+        gives: Gives::Text(&[health::METRICS]),
+        problems: &[401],
+        handler: || get(health::metrics),
     },
     Route {
         method: Method::Get,

@@ -18,6 +18,7 @@ type Object = serde_json::Map<String, Json>;
 /// A turn: exactly one of `message`, `command` and `said`; none where only a context is sent.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = one_thing)]
 pub(super) struct Converse {
     /// What the user said.
     #[serde(default)]
@@ -52,6 +53,24 @@ pub(super) struct Converse {
     #[serde(default)]
     #[schemars(length(min = 1, max = 200))]
     pub(super) id: Option<String>,
+}
+
+/// Says in the schema what the words above say.
+fn one_thing(schema: &mut schemars::Schema) {
+    let nothing =
+        |names: &[&str]| -> Object { names.iter().map(|name| ((*name).to_owned(), serde_json::json!({"type": "null"}))).collect() };
+    let only = |name: &str, kind: &str, others: &[&str]| {
+        let mut properties = nothing(others);
+        properties.insert(name.into(), serde_json::json!({"type": kind}));
+        serde_json::json!({"required": [name], "properties": properties})
+    };
+    let all = [
+        only("message", "string", &["command", "said"]),
+        only("command", "object", &["message", "said"]),
+        only("said", "object", &["message", "command"]),
+        only("context", "object", &["message", "command", "said"]),
+    ];
+    schema.insert("oneOf".into(), Json::from(all.to_vec()));
 }
 
 /// For whom a host speaks.

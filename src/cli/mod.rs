@@ -52,6 +52,10 @@ struct Cli {
     #[arg(long, global = true, value_name = "LEVEL", env = "WAYPOST_LOG", value_parser = ["error", "warn", "info", "debug", "trace"])]
     log: Option<String>,
 
+    /// How the log is written: lines to read, or one JSON object a line
+    #[arg(long, global = true, value_name = "FORM", env = "WAYPOST_LOG_FORMAT", default_value = "text", value_parser = ["text", "json"])]
+    log_format: String,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -122,7 +126,7 @@ pub fn main() -> ExitCode {
         }
     };
     if let Some(level) = &cli.log {
-        log(level);
+        log(level, &cli.log_format);
     }
     let mut terminal = Terminal::new(cli.color);
     let outcome = match cli.command {
@@ -152,7 +156,12 @@ pub fn main() -> ExitCode {
 }
 
 /// Only this crate's own events: those of the libraries below hold headers and bodies.
-fn log(level: &str) {
+fn log(level: &str, format: &str) {
     let filter = EnvFilter::new(format!("off,waypost={level}"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    if format == "json" {
+        log.json().flatten_event(true).init();
+    } else {
+        log.init();
+    }
 }

@@ -16,7 +16,7 @@ use crate::api;
 use crate::driver::{Clock, files};
 use crate::mcp;
 use crate::outbound::Secrets;
-use crate::service::{ReloadError, Service, Setup, storage};
+use crate::service::{ReloadError, Service, Setup, TracesTo, storage};
 use crate::source::render::Format;
 use crate::store::Address;
 
@@ -24,6 +24,8 @@ use crate::store::Address;
 const LISTEN: &str = "127.0.0.1:8700";
 /// How long what is under way may take to end, beside the time of a turn.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long the collector may take for the last traces.
+const LAST: Duration = Duration::from_secs(5);
 /// How long the files must be left alone before they are taken.
 const QUIET: Duration = Duration::from_millis(150);
 
@@ -120,6 +122,7 @@ async fn serving(
     let router = api::router(service.clone(), limits, mcp::http(service.clone(), stop.clone()), stop.clone());
     let server = api::serve(listener, router, limits, stop.clone());
     let timers = service.runtime().run_timers();
+    let mut traces = service.traces().map_err(|e| Failure::new(e.to_string()))?;
     let mut told = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let mut asked = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
     tokio::pin!(server, timers);
@@ -129,13 +132,27 @@ async fn serving(
             () = &mut timers => break,
             _ = told.recv(), if !stop.is_cancelled() => stop.cancel(),
             _ = tokio::signal::ctrl_c(), if !stop.is_cancelled() => stop.cancel(),
+            () = sending(traces.as_mut()) => {}
             Some(()) = changes.recv() => reload(service, root, terminal).await?,
             Some(()) = asked.recv() => reload(service, root, terminal).await?,
         }
     }
     service.runtime().quiet(limits.grace).await;
+    if let Some(mut traces) = traces
+        && tokio::time::timeout(LAST, traces.finish()).await.is_err()
+    {
+        tracing::warn!("the collector did not take the last traces in time");
+    }
     writeln!(terminal.err, "{DIM}stopped{DIM:#}")?;
     Ok(Status::Fine)
+}
+
+/// Sends traces, where a collector is named.
+async fn sending(traces: Option<&mut TracesTo>) {
+    match traces {
+        Some(traces) => traces.run().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Takes the workspace anew, or says why not.

@@ -1,7 +1,9 @@
 //! Runs conversations: every input is loaded, handled and committed, then what it allowed is performed, and each result is an input again.
+//!
+//! Long because a turn is one loop over load, handle, commit and perform, and what it holds has to be seen together.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -27,6 +29,7 @@ use crate::engine::{
 use crate::model::Workspace;
 use crate::model::action::ErrorKind;
 use crate::store::{AuditHead, Commit, Committed, ConversationKey, MESSAGE_IDS_KEPT, Owner, Reply, SNAPSHOT_EVERY, Store, StoreError};
+use crate::telemetry::{self, Telemetry};
 use crate::value::Name;
 
 /// Times that a commit is tried again after somebody else's.
@@ -77,6 +80,7 @@ pub(super) struct Inner<S, P> {
     landed: Notify,
     timer_set: Notify,
     watchers: Watchers,
+    telemetry: Telemetry,
 }
 
 /// A turn under way: whose it is, and where it stands. What follows from its input is told to the same caller, so it has the same actor.
@@ -95,6 +99,8 @@ struct Turning {
     seen: Mutex<Option<Seen>>,
     began: Timestamp,
     standing: Arc<Mutex<TurnResult>>,
+    // The journeys that were under way when it began.
+    journeys: OnceLock<Vec<Name>>,
 }
 
 /// A conversation as the store has it: its state, its version and the end of its audit; none, 0 and none if there is none.
@@ -134,6 +140,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             landed: Notify::new(),
             timer_set: Notify::new(),
             watchers: Watchers::default(),
+            telemetry: Telemetry::default(),
         })))
     }
 
@@ -170,6 +177,12 @@ impl<S: Store, P: Perform> Runtime<S, P> {
     #[must_use]
     pub fn store(&self) -> &S {
         &self.0.store
+    }
+
+    /// What is counted and traced of the turns.
+    #[must_use]
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.0.telemetry
     }
 
     /// The clock.
@@ -331,11 +344,12 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             seen: Mutex::default(),
             began: self.0.clock.now(),
             standing: Arc::default(),
+            journeys: OnceLock::new(),
         }
     }
 
     /// Runs an input and all that follows from it. Holds the turn until it is answered.
-    async fn answered(&self, turning: Turning, body: InputBody, held: Held) -> Result<TurnResult, DriverError> {
+    async fn answered(&self, mut turning: Turning, body: InputBody, held: Held) -> Result<TurnResult, DriverError> {
         let key = turning.key.clone();
         let standing = turning.standing.clone();
         let held = Arc::new(Mutex::new(Some(held)));
@@ -346,7 +360,10 @@ impl<S: Store, P: Perform> Runtime<S, P> {
         #[expect(clippy::disallowed_methods, reason = "the driver starts the tasks of turns")]
         let task = tokio::spawn(async move {
             let _under_way = under_way;
-            this.run(turning, body).await
+            let what = kind(&body);
+            let ran = this.run(&mut turning, body).await;
+            this.seen(&turning, what, &ran);
+            ran
         });
         let limit = Duration::from_millis(self.0.versions.workspace().settings.limits.turn_ms);
         match tokio::time::timeout(limit, task).await {
@@ -390,7 +407,7 @@ impl<S: Store, P: Perform> Drop for UnderWay<S, P> {
 
 impl<S: Store, P: Perform> Inner<S, P> {
     /// An input and all that follows from it, until somebody is waited for.
-    async fn run(self: &Arc<Self>, mut turning: Turning, body: InputBody) -> Result<(), DriverError> {
+    async fn run(self: &Arc<Self>, turning: &mut Turning, body: InputBody) -> Result<(), DriverError> {
         let mut calls: JoinSet<(EffectId, CallResult)> = JoinSet::new();
         let mut ids = BTreeMap::new();
         let (state, version, head) = self.load(&turning.key).await?;
@@ -398,14 +415,14 @@ impl<S: Store, P: Perform> Inner<S, P> {
         let lost = state.as_ref().is_some_and(|s| self.is_lost(s));
         *lock(&turning.seen) = Some((state, version, head));
         if lost {
-            let stepped = self.input(&turning, InputBody::Unsealed).await?;
+            let stepped = self.input(turning, InputBody::Unsealed).await?;
             self.perform(&turning.key, stepped.effects, &mut calls, &mut ids);
             // What is asked for now, whoever sent this has not seen.
             turning.unaware = true;
             let (state, ..) = self.load(&turning.key).await?;
             left = state.map(|s| self.take_overs(&turning.key, &s)).unwrap_or_default();
         }
-        let turning = &turning;
+        let turning = &*turning;
         for effect in left {
             let stepped = self.input(turning, InputBody::TakeOver(effect)).await?;
             self.perform(&turning.key, stepped.effects, &mut calls, &mut ids);
@@ -431,6 +448,22 @@ impl<S: Store, P: Perform> Inner<S, P> {
         let Some(stored) = self.store.load(key, u64::MAX).await? else { return Ok(false) };
         let same = stored.owner.agent == open.agent && stored.owner.user == open.user_id;
         if same { Ok(true) } else { Err(DriverError::NotYours(key.id.clone())) }
+    }
+
+    /// Tells what came of a turn.
+    fn seen(&self, turning: &Turning, what: &'static str, ran: &Result<(), DriverError>) {
+        let workspace = self.versions.workspace();
+        self.telemetry.turn(&telemetry::Seen {
+            tenant: &turning.key.tenant,
+            conversation: &turning.key.id,
+            what,
+            journeys: turning.journeys.get().map_or(&[], Vec::as_slice),
+            events: &lock(&turning.standing).events,
+            began: turning.began,
+            ended: self.clock.now(),
+            workspace: &workspace,
+            failed: ran.as_ref().err().map(DriverError::code),
+        });
     }
 
     /// Whether sensitive values are missing that no key opens, and nobody who may have the key has an action under way.
@@ -494,6 +527,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
             if is_sent(&body) && turning.at.is_some_and(|at| at != state.moved()) {
                 return Err(DriverError::Stale);
             }
+            turning.journeys.get_or_init(|| state.journeys().cloned().collect());
             let machine = self.machine(&state).await?;
             let (now, entropy) = (self.clock.now(), self.draw()?);
             let mut refused = Vec::new();
@@ -550,7 +584,9 @@ impl<S: Store, P: Perform> Inner<S, P> {
                         .then(|| after.pinned().filter(|_| !finished).cloned().collect()),
                     finished,
                 };
-                match self.store.commit(commit).await? {
+                let committed = self.store.commit(commit).await;
+                self.telemetry.stored("commit", until(now, self.clock.now()));
+                match committed? {
                     Committed::Done { .. } => {
                         self.states.put(&turning.key, after);
                         self.timer_set.notify_one();
@@ -600,7 +636,10 @@ impl<S: Store, P: Perform> Inner<S, P> {
     /// The state of a conversation, its version and the end of its audit; `None`, 0 and none if there is none.
     pub(super) async fn load(&self, key: &ConversationKey) -> Result<(Option<State>, u64, AuditHead), DriverError> {
         let known = self.states.get(key);
-        let Some(stored) = self.store.load(key, known.as_ref().map_or(0, |s| s.version)).await? else {
+        let began = self.clock.now();
+        let loaded = self.store.load(key, known.as_ref().map_or(0, |s| s.version)).await;
+        self.telemetry.stored("load", until(began, self.clock.now()));
+        let Some(stored) = loaded? else {
             return Ok((None, 0, AuditHead::default()));
         };
         let mut state = stored.snapshot.or(known).unwrap_or_default();
@@ -688,6 +727,19 @@ fn is_sent(body: &InputBody) -> bool {
     match body {
         InputBody::Message(_) | InputBody::Command(_) => true,
         InputBody::Open(_) | InputBody::Result(..) | InputBody::Wake | InputBody::TakeOver(_) | InputBody::Unsealed => false,
+    }
+}
+
+/// What a turn brings, for what is counted of it.
+const fn kind(body: &InputBody) -> &'static str {
+    match body {
+        InputBody::Open(_) => "open",
+        InputBody::Message(_) => "message",
+        InputBody::Command(_) => "command",
+        InputBody::Result(..) => "result",
+        InputBody::Wake => "wake",
+        InputBody::TakeOver(_) => "take_over",
+        InputBody::Unsealed => "unsealed",
     }
 }
 

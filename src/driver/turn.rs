@@ -78,3 +78,21 @@ pub enum DriverError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+impl DriverError {
+    /// A stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoConversation(_) => "no_conversation",
+            Self::NotYours(_) => "not_yours",
+            Self::MessageReused(_) => "reused",
+            Self::Stale => "stale",
+            Self::Busy => "busy",
+            Self::Unrunnable(_) => "unrunnable",
+            Self::NotManual => "clock",
+            Self::Broken(_) => "broken",
+            Self::Store(_) => "store",
+        }
+    }
+}

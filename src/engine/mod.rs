@@ -39,7 +39,7 @@ mod word;
 
 pub use answer::{Answer, Expects, Phase, Status, TraceLine};
 pub use audit::{AuditEntry, AuditLine, audit};
-pub use effect::{CallEffect, CallFailure, CallResult, Claim, Effect, HttpAnswer, Progress, Recorded, Refused, Request};
+pub use effect::{CallEffect, CallFailure, CallResult, Claim, Effect, EffectId, HttpAnswer, Progress, Recorded, Refused, Request};
 pub use event::{Event, EventBody};
 pub use handle::may_send;
 pub use hold::{HoldChange, HoldRow, holds};
@@ -50,3 +50,4 @@ pub use redact::shown;
 pub use sensitive::Taken;
 pub use state::State;
 pub use trace::trace;
+pub use turn::actor_name;

@@ -323,6 +323,11 @@ impl State {
         self.runs.iter().map(|r| &r.hash)
     }
 
+    /// The journeys under way, the top one last.
+    pub fn journeys(&self) -> impl Iterator<Item = &Name> {
+        self.runs.iter().map(|r| &r.journey)
+    }
+
     /// The variables of the top run, or of none.
     pub fn variables(&self) -> impl Iterator<Item = (&Name, &Value)> {
         self.runs.last().into_iter().flat_map(|r| r.variables.set.iter().map(|(n, v)| (n, &v.value)))

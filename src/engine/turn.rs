@@ -412,7 +412,9 @@ pub(super) fn later(at: Timestamp, ms: u64) -> Timestamp {
     at.checked_add(SignedDuration::from_millis(ms)).unwrap_or(Timestamp::MAX)
 }
 
-pub(super) fn actor_name(actor: Actor) -> &'static str {
+/// An actor as it is written.
+#[must_use]
+pub const fn actor_name(actor: Actor) -> &'static str {
     match actor {
         Actor::User => "user",
         Actor::Agent => "agent",

@@ -86,6 +86,28 @@ pub enum StepKind {
 }
 
 impl StepKind {
+    /// Its key in a journey.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Collect(_) => "collect",
+            Self::Action(_) => "action",
+            Self::Choice(_) => "choice",
+            Self::Confirm(_) => "confirm",
+            Self::Guide(_) => "guide",
+            Self::Investigate(_) => "investigate",
+            Self::Verify(_) => "verify",
+            Self::Say(_) => "say",
+            Self::If(_) => "if",
+            Self::Set(_) => "set",
+            Self::Goto(_) => "goto",
+            Self::Run(_) => "run",
+            Self::Done(_) => "done",
+            Self::Escalate(_) => "escalate",
+            Self::Broken => "broken",
+        }
+    }
+
     /// Whether it waits for somebody; all others run at once.
     #[must_use]
     pub const fn is_interactive(&self) -> bool {

@@ -75,6 +75,13 @@ impl std::fmt::Debug for HttpPerformer {
     }
 }
 
+/// Gives TLS its cryptography.
+pub(super) fn with_tls() {
+    static TLS: Once = Once::new();
+    // Fails only if a program that embeds us has installed a provider of its own, which then serves as well.
+    TLS.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+}
+
 impl HttpPerformer {
     /// For the integrations of a workspace, with their secrets looked up now.
     #[must_use]
@@ -90,9 +97,7 @@ impl HttpPerformer {
         now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
         resolver: &Resolver,
     ) -> Self {
-        static TLS: Once = Once::new();
-        // Fails only if a program that embeds us has installed a provider of its own, which then serves as well.
-        TLS.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+        with_tls();
         let allow = &workspace.settings.egress_allow_hosts;
         let limits = workspace.settings.limits;
         let service = |integration: &Integration| Service::new(integration, allow, secrets, resolver, limits, now.clone()).map(Arc::new);

@@ -5,6 +5,7 @@
 
 mod address;
 mod auth;
+mod collector;
 mod egress;
 mod exchange;
 mod failure;
@@ -13,6 +14,7 @@ mod mcp;
 mod secrets;
 
 pub use address::{BadUrl, join};
+pub use collector::collector;
 pub use egress::Resolver;
 pub use http::HttpPerformer;
 pub use secrets::{SecretError, Secrets};

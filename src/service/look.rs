@@ -199,7 +199,7 @@ impl Service {
 
 fn number(after: Option<&str>) -> Result<u64, ServiceError> {
     let Some(after) = after else { return Ok(0) };
-    after.parse().map_err(|_| ServiceError::Invalid("cursor", "that is no cursor of this list".into()))
+    after.parse().map_err(|_| ServiceError::Invalid("cursor", "there is no such page of this list".into()))
 }
 
 /// What a caller is told of events.

@@ -12,6 +12,7 @@ mod look;
 mod recorded;
 pub mod storage;
 mod token;
+mod watch;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub use live::{Live, ReloadError};
 pub use look::{Asked, Audited, Conversation, HeldAction, Line, Page};
 pub use storage::{Storage, StorageError};
 pub use token::{TokenSettings, Tokens, Unbelieved};
+pub use watch::TracesTo;
 
 use live::Current;
 
@@ -46,6 +48,7 @@ struct Inner {
     secrets: Secrets,
     current: Current,
     insecure: bool,
+    looked: watch::Looked,
 }
 
 /// How a service is set up.
@@ -67,7 +70,14 @@ impl Service {
         let live = Live::new(&loaded, &secrets).map_err(ServiceError::Setup)?;
         let calls = Calls::new(&loaded, &secrets, &clock, setup.insecure);
         let runtime = Runtime::with(loaded, storage.store, calls.clone(), clock, Entropy::System, storage.keys)?;
-        Ok(Self(Arc::new(Inner { runtime, calls, secrets, current: Current::new(live), insecure: setup.insecure })))
+        Ok(Self(Arc::new(Inner {
+            runtime,
+            calls,
+            secrets,
+            current: Current::new(live),
+            insecure: setup.insecure,
+            looked: watch::Looked::default(),
+        })))
     }
 
     /// What runs the conversations.
