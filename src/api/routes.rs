@@ -4,8 +4,8 @@ use std::any::Any;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::StatusCode;
 use axum::http::header::ALLOW;
-use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -317,9 +317,12 @@ async fn in_form(request: Request, next: axum::middleware::Next) -> Response {
     if response.status() != StatusCode::METHOD_NOT_ALLOWED {
         return response;
     }
-    let allow = response.headers().get(ALLOW).cloned().unwrap_or(HeaderValue::from_static("GET"));
-    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this route has another method");
-    ([(ALLOW, allow)], problem).into_response()
+    // The router names the methods that there are behind this layer, unless somebody has before it.
+    let mut answer = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this route has another method").into_response();
+    if let Some(allow) = response.headers().get(ALLOW) {
+        answer.headers_mut().insert(ALLOW, allow.clone());
+    }
+    answer
 }
 
 fn panicked(_: Box<dyn Any + Send>) -> Response {

@@ -1,20 +1,17 @@
 //! What can be read beside calling: each journey's text and graph, and a conversation's transcript.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use rmcp::model::{Resource, ResourceContents, ResourceTemplate};
 
 use crate::draw::{Drawing, draw};
 use crate::model::{Journey, Workspace};
-use crate::service::{Asked, Caller, PAGE_MAX, Service, ServiceError};
+use crate::service::{Caller, Service, ServiceError};
 
 const JOURNEYS: &str = "waypost://journeys/";
 const CONVERSATIONS: &str = "waypost://conversations/";
 const GRAPH: &str = "/graph";
 const TRANSCRIPT: &str = "/transcript";
-/// Pages of a history that one transcript has.
-const PAGES: usize = 50;
 
 /// The resources that there are: of conversations only the template is listed.
 pub(super) fn list(workspace: &Workspace) -> Vec<Resource> {
@@ -36,8 +33,8 @@ pub(super) fn templates() -> Vec<ResourceTemplate> {
             .with_title("A journey, drawn")
             .with_mime_type("text/vnd.mermaid"),
         ResourceTemplate::new(format!("{CONVERSATIONS}{{conversation_id}}{TRANSCRIPT}"), "transcript")
-            .with_title("Who said what in a conversation")
-            .with_mime_type("text/plain"),
+            .with_title("A conversation, as a test file")
+            .with_mime_type("application/yaml"),
     ]
 }
 
@@ -55,8 +52,8 @@ pub(super) async fn read(service: &Service, caller: &Caller, uri: &str) -> Resul
     }
     let id = uri.strip_prefix(CONVERSATIONS).and_then(|rest| rest.strip_suffix(TRANSCRIPT));
     let Some(id) = id else { return Ok(None) };
-    match transcript(service, caller, &id.into()).await {
-        Ok(text) => Ok(Some(ResourceContents::text(text, uri).with_mime_type("text/plain"))),
+    match service.transcript(caller, &workspace.settings.agent_slug, &id.into()).await {
+        Ok(text) => Ok(Some(ResourceContents::text(text, uri).with_mime_type("application/yaml"))),
         Err(ServiceError::NoConversation(_)) => Ok(None),
         Err(error) => Err(error),
     }
@@ -79,20 +76,4 @@ fn written(workspace: &Workspace, journey: &Journey) -> String {
         offset += line.len();
     }
     text.get(from..offset).unwrap_or(text).to_owned()
-}
-
-async fn transcript(service: &Service, caller: &Caller, conversation: &Arc<str>) -> Result<String, ServiceError> {
-    let agent = service.workspace().settings.agent_slug.clone();
-    let mut text = String::new();
-    let mut asked = Asked { after: None, limit: PAGE_MAX };
-    for _ in 0..PAGES {
-        let page = service.history(caller, &agent, conversation, &asked).await?;
-        for line in &page.items {
-            let who = line.who.as_deref().unwrap_or(line.kind);
-            let _ = writeln!(text, "{who}: {}", line.text);
-        }
-        let Some(next) = page.next else { break };
-        asked.after = Some(next);
-    }
-    Ok(text)
 }

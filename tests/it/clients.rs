@@ -1,4 +1,4 @@
-//! The clients of `examples/clients`, each run against the program as a server; and a caller that sends whatever comes to its mind.
+//! The clients of `examples/clients`, each run against the program as a server; and callers that send whatever comes to their mind.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
@@ -212,4 +212,35 @@ async fn what_is_refused_moves_nothing_whatever_is_sent() {
         }
     }
     assert!(refusals > 100 && turns > 60, "{refusals} refusals, {turns} turns");
+}
+
+const KEYS: &str = "server: {keys: [{name: host, key: '${K_RUNTIME}', role: runtime, scopes: [context]}, {name: phone, key: '${K_USER}', role: user},
+  {name: bot, key: '${K_AGENT}', role: agent}, {name: desk, key: '${K_OPERATOR}', role: operator}, {name: boss, key: '${K_ADMIN}', role: admin}]}";
+
+/// All of its checks, streams of events apart. What the document cannot say (which journeys and fields there are) is a 404 or a 422.
+const SCHEMATHESIS: &str = "[parameters]\n\"path.agent\" = \"hollin-wren\"\n[checks.positive_data_acceptance]\n\
+    expected-statuses = [\"2xx\", \"401\", \"403\", \"404\", \"409\", \"422\"]\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schemathesis_finds_nothing_for_any_role() {
+    let Some(interpreter) = python::interpreter() else { return };
+    let backend = Backend::start(Clock::System.now()).await.unwrap();
+    let env = ["RUNTIME", "USER", "AGENT", "OPERATOR", "ADMIN"].map(|role| (format!("K_{role}"), format!("key-of-{role}")));
+    let env: Vec<(&str, &str)> = env.iter().map(|(name, key)| (name.as_str(), key.as_str())).collect();
+    let serving = Serving::start(&backend, KEYS, &[], &env);
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("schemathesis.toml"), SCHEMATHESIS).unwrap();
+    let runs = env.iter().map(|(_, key)| {
+        let mut run = Command::new(interpreter.with_file_name("schemathesis"));
+        run.current_dir(dir.path()).args(["run", &format!("{}/openapi.json", serving.url), "--max-examples", "8"]);
+        run.args(["--checks", "all", "--seed", "1", "--no-color", "--generation-database", "none", "--warnings", "off"]);
+        run.args(["--exclude-path-regex", "/events$", "--header", &format!("authorization: Bearer {key}")]);
+        (key, run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("schemathesis is installed"))
+    });
+    for (key, run) in runs.collect::<Vec<_>>() {
+        let found = tokio::task::block_in_place(|| run.wait_with_output()).unwrap();
+        let told = String::from_utf8_lossy(&found.stdout);
+        assert!(found.status.success(), "{key}\n{told}{}", String::from_utf8_lossy(&found.stderr));
+        assert!(told.contains("Tested: 1"), "it tried no routes:\n{told}");
+    }
 }

@@ -259,15 +259,18 @@ async fn what_may_not_come_now_is_refused_and_says_what_may() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_sees_another_s_conversation() {
-    let keys = "server: {keys: [{name: one, key: '${ONE}', role: agent, tenants: [acme]}, {name: two, key: '${TWO}', role: runtime, tenants: [globex]}]}\nsecrets: [ONE, TWO]";
+    let keys = "server: {keys: [{name: one, key: '${ONE}', role: agent, tenants: [acme]}, {name: two, key: '${TWO}', role: runtime, tenants: [globex]}, {name: three, key: '${THREE}', role: user, tenants: [acme]}]}\nsecrets: [ONE, TWO, THREE]";
     let dir = desk("http://127.0.0.1:9", keys);
-    let served = Served::start(dir.path(), &[("ONE", "key-one"), ("TWO", "key-two")]);
+    let served = Served::start(dir.path(), &[("ONE", "key-one"), ("TWO", "key-two"), ("THREE", "key-three")]);
     let mcp = served.mcp();
     for style in STYLES {
         let at = |key: &str, user: &str| -> Option<Host> {
             Host::start(style, "a", "-", &[&mcp, &format!("authorization=Bearer {key}"), &format!("user-id={user}")])
         };
         let Some(mut nora) = at("key-one", "nora") else { return };
+        // By a user's own key, too, it is a model that calls.
+        let asked = at("key-three", "ida").unwrap().up_to_the_question("C1");
+        assert_eq!((&asked["result"]["phase"], &asked["result"]["expects"]["confirm"]), (&json!("phase_confirm"), &Value::Null), "{asked}");
         let begun = nora.tool("start_journey", json!({"journey": "cancel"}));
         let id = begun["result"]["conversation_id"].as_str().unwrap().to_owned();
         let about = json!({"conversation_id": id});
@@ -283,7 +286,7 @@ async fn nobody_sees_another_s_conversation() {
             assert!(read.get("protocol_error").is_some(), "{read}");
         }
         let transcript = nora.does(&json!({"read": format!("waypost://conversations/{id}/transcript")}));
-        assert!(transcript["text"].as_str().is_some_and(|t| t.contains("assistant: ")), "{transcript}");
+        assert!(transcript["text"].as_str().is_some_and(|t| t.contains("talk:")), "{transcript}");
     }
 }
 

@@ -269,6 +269,15 @@ async fn wire(served: &Served, bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
+async fn another_method_is_told_which_there_are() {
+    let (_backend, served) = shop("").await;
+    let answer = wire(&served, b"GET /api/v1/agents/hollin-wren/converse HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+    let head = answer.to_ascii_lowercase();
+    assert!(head.starts_with("http/1.1 405 ") && head.contains("\r\nallow: post\r\n"), "{answer}");
+    assert!(answer.contains("this route has another method"), "{answer}");
+}
+
+#[tokio::test]
 async fn who_sends_half_of_something_is_not_waited_for() {
     let limits = Limits { head: Duration::from_millis(200), body: Duration::from_millis(200), ..Limits::default() };
     let written = [("journeys/hi.yaml", JOURNEY), ("datapoints/all.yaml", "{name: City, type: string}")];
@@ -293,7 +302,10 @@ async fn a_crowd_waits_and_the_rest_is_sent_away() {
     let held = gate.clone();
     let server = Server::start(move |_| {
         let (open, changed) = &*held;
-        drop(changed.wait_timeout_while(open.lock().unwrap(), Duration::from_secs(10), |open| !*open).unwrap());
+        // What waits behind this task's thread goes on elsewhere.
+        tokio::task::block_in_place(|| {
+            drop(changed.wait_timeout_while(open.lock().unwrap(), Duration::from_secs(10), |open| !*open).unwrap());
+        });
         Do::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}".to_vec())
     })
     .await;

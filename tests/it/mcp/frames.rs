@@ -124,6 +124,27 @@ fn the_state_of_a_question_is_its_own_caller_s_and_call_s() {
     assert_ne!(done["result"]["structuredContent"]["phase"], "phase_confirm", "{done}");
     let again = send(start(10, "desk-app", args("A1"), with(&state, &yes)));
     assert_eq!(again["result"]["structuredContent"]["at"], done["result"]["structuredContent"]["at"], "a state is used once");
+    // A yes to a question that another has taken the place of.
+    let call = |id, name: &str, args: Value, more: Value| {
+        let mut params = json!({"name": name, "arguments": args, "_meta": meta("desk-app", can.clone())});
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        request(id, "tools/call", params)
+    };
+    let begun = send(call(11, "start_journey", json!({"journey": "cancel"}), json!({})))["result"]["structuredContent"].take();
+    let acts = |at: &Value, order: &str| json!({"conversation_id": begun["conversation_id"], "at": at, "values": {"order_id": order}});
+    let fill = acts(&begun["at"], "B1");
+    let older = send(call(12, "fill", fill.clone(), json!({})))["result"]["requestState"].as_str().unwrap().to_owned();
+    // A client that puts no questions is told how it stands.
+    let status = |id| {
+        let args = json!({"conversation_id": begun["conversation_id"]});
+        request(id, "tools/call", json!({"name": "status", "arguments": args, "_meta": meta("desk-app", json!({}))}))
+    };
+    let now = send(status(13))["result"]["structuredContent"]["at"].take();
+    let newer = send(call(14, "correct", acts(&now, "B2"), json!({})));
+    assert_eq!(newer["result"]["inputRequests"]["confirm"]["params"]["message"], "Shall I cancel B2?", "{newer}");
+    send(call(15, "fill", fill, with(&older, &yes)));
+    let stands = send(status(16));
+    assert_eq!(stands["result"]["structuredContent"]["phase"], "phase_confirm", "{stands}");
     drop(input);
     child.wait().unwrap();
 }
@@ -151,4 +172,27 @@ fn pages_of_other_hosts_and_callers_without_a_key_are_not_let_in() {
     assert_eq!(ask(&keyed.mcp(), &[]), "401");
     assert_eq!(ask(&keyed.mcp(), &["authorization: Bearer key-two"]), "401");
     assert_eq!(ask(&keyed.mcp(), &["authorization: Bearer key-one"]), "200");
+}
+
+#[test]
+fn a_session_stays_with_whom_it_began_with() {
+    let keys = "server: {keys: [{name: one, key: '${ONE}', role: agent}, {name: two, key: '${TWO}', role: agent}]}\nsecrets: [ONE, TWO]";
+    let dir = desk("http://127.0.0.1:9", keys);
+    let served = Served::start(dir.path(), &[("ONE", "key-one"), ("TWO", "key-two")]);
+    let say = |key: &str, session: &str, body: &Value| {
+        let mut command = Command::new("curl");
+        command.args(["-s", "-i", "-m", "20", "-X", "POST", "-d", &body.to_string()]);
+        command.args(["-H", "content-type: application/json", "-H", "accept: application/json, text/event-stream"]);
+        command.args(["-H", &format!("authorization: Bearer {key}"), "-H", &format!("mcp-session-id: {session}")]);
+        String::from_utf8(command.arg(served.mcp()).output().unwrap().stdout).unwrap()
+    };
+    let [hello, ready] = greeting("2025-06-18");
+    let greeted = say("key-one", "", &hello);
+    let session = greeted.lines().find_map(|l| l.strip_prefix("mcp-session-id: ")).unwrap_or_else(|| panic!("{greeted}")).trim().to_owned();
+    say("key-one", &session, &ready);
+    let list = request(2, "tools/list", json!({}));
+    let own = say("key-one", &session, &list);
+    assert!(own.contains("start_journey"), "the session is of no use to its own caller");
+    let stolen = say("key-two", &session, &list);
+    assert!(stolen.contains("another caller's"), "another's session was of use");
 }
