@@ -89,6 +89,50 @@ impl Cases {
     }
 }
 
+/// Whether its parts may decide each other. Where each looks at a path of its own, and none at a status, which has bounds, every part may
+/// be true or not whatever the others are, and there is nothing to try.
+pub(super) fn is_entangled(e: &Expr) -> bool {
+    let mut seen: Vec<Path> = Vec::new();
+    for leaf in leaves(e) {
+        let mut own = Places::new();
+        if matches!(leaf.kind, Kind::Literal(_)) {
+            return true;
+        }
+        if !understand(leaf, &mut own) {
+            continue;
+        }
+        for (root, keys) in own.into_keys() {
+            let near = |(r, k): &Path| *r == root && (k.starts_with(&keys) || keys.starts_with(k));
+            if is_status(root, &keys) || seen.iter().any(near) {
+                return true;
+            }
+            seen.push((root, keys));
+        }
+    }
+    false
+}
+
+/// What `&& || ! ?:` join.
+fn leaves(e: &Expr) -> Vec<&Expr> {
+    match &e.kind {
+        Kind::Not(inner) => leaves(inner),
+        Kind::All(items) | Kind::Any(items) => items.iter().flat_map(leaves).collect(),
+        Kind::If(all) => all.iter().flat_map(leaves).collect(),
+        Kind::Literal(_)
+        | Kind::Postfix(..)
+        | Kind::Has(_)
+        | Kind::Chain(..)
+        | Kind::Error
+        | Kind::Root(_)
+        | Kind::Local(..)
+        | Kind::List(_)
+        | Kind::Map(_)
+        | Kind::Negate(_)
+        | Kind::Call(..)
+        | Kind::Coalesce(_) => vec![e],
+    }
+}
+
 /// Whether it is made of what is understood; its paths, with what they are compared with.
 fn understand<'e>(e: &'e Expr, places: &mut Places<'e>) -> bool {
     let mut note = |path: Option<Path>, literals: Vec<&'e Literal>| match path {
@@ -123,6 +167,10 @@ fn understand<'e>(e: &'e Expr, places: &mut Places<'e>) -> bool {
     }
 }
 
+fn is_status(root: Root, keys: &[Arc<str>]) -> bool {
+    root == Root::Response && matches!(keys, [key] if &**key == "status")
+}
+
 fn is_header(root: Root, keys: &[Arc<str>]) -> bool {
     root == Root::Response && keys.len() == 2 && keys.first().is_some_and(|k| &**k == "headers")
 }
@@ -143,7 +191,7 @@ fn kinds(places: &Places<'_>) -> Option<Vec<(Path, Vec<Case>)>> {
 
 fn cases((root, keys): &Path, literals: &[&Literal], places: &Places<'_>) -> Option<Vec<Case>> {
     let is = |json: Json| Case::Is(json);
-    if *root == Root::Response && matches!(&**keys, [key] if &**key == "status") {
+    if is_status(*root, keys) {
         return Some(status(literals).map(|n| is(n.into())).collect());
     }
     let mut texts: Vec<&str> =

@@ -313,7 +313,7 @@ impl Program {
     /// What its parts together come to whatever the data; of one part alone that is known already.
     fn is_always(&self) -> Option<bool> {
         let joined = |e: &ast::Expr| matches!(e.kind, ast::Kind::All(_) | ast::Kind::Any(_) | ast::Kind::Not(_) | ast::Kind::If(_));
-        if self.plain().is_some_and(joined) { Cases::of(&[Some(self)]).always(0) } else { None }
+        if self.plain().is_some_and(|e| joined(e) && cases::is_entangled(e)) { Cases::of(&[Some(self)]).always(0) } else { None }
     }
 
     /// Evaluates to a value, with the taint of what it was computed from.
