@@ -4,6 +4,7 @@
 
 pub mod address;
 mod any;
+mod around;
 mod claims;
 mod log;
 mod memory;
@@ -23,6 +24,7 @@ use crate::model::workspace::ContentHash;
 
 pub use address::Address;
 pub use any::{AnyStore, open};
+pub use around::{Around, Commits};
 pub use memory::MemoryStore;
 pub use postgres::PostgresStore;
 pub use seal::Seals;

@@ -23,7 +23,7 @@ use waypost::source::FileId;
 use waypost::store::{ConversationKey, MemoryStore, Store};
 use waypost::transcript::{EntryKind, Script, Speaker, Stubs, read};
 
-use mortal::{Life, Mortal, Point};
+use mortal::{Life, Mortal, Point, mortal};
 
 /// A back end that remembers what was done at it.
 #[derive(Clone)]
@@ -119,7 +119,7 @@ impl<'w> World<'w> {
 
     /// A process of this conversation, with that life before it.
     fn process(&self, life: &Arc<Life>) -> Runtime<Mortal, Client> {
-        let store = Mortal { store: self.store.clone(), life: life.clone() };
+        let store = mortal(self.store.clone(), life.clone());
         let client = Client { life: life.clone(), backend: self.backend.clone() };
         // Its own randomness, as another process has.
         let entropy = Entropy::seeded(life.seed());

@@ -14,7 +14,7 @@ use crate::cli::terminal::{BOLD, CARE, DIM, GOOD, NAME, Terminal};
 use crate::driver::{Clock, DriverError, Entropy, Runtime, Turn, TurnResult};
 use crate::engine::input::Open;
 use crate::engine::{Actor, Answer, Command, Event, EventBody, Phase, Principal, Status, TraceLine, trace};
-use crate::store::{ConversationKey, Store};
+use crate::store::{AnyStore, Around, ConversationKey, Store};
 use crate::value::{Json, Name};
 
 /// The tenant of whoever talks in a terminal.
@@ -37,7 +37,7 @@ pub(in crate::cli) enum Flow {
 /// A conversation in the terminal.
 pub(in crate::cli) struct Session {
     executor: tokio::runtime::Runtime,
-    runtime: Runtime<Watched, Services>,
+    runtime: Runtime<Around<AnyStore, Watched>, Services>,
     clock: Clock,
     key: ConversationKey,
     /// Whether its store outlives the program, and others may use it too.
@@ -77,7 +77,7 @@ impl Session {
         let conversation = conversation.unwrap_or_default().into();
         let open = Open { conversation, tenant: TENANT.into(), agent, user_id: user, user: Arc::new(context) };
         let opened = executor.block_on(async {
-            let store = Watched::new(storage.store, watch);
+            let store = Around { store: storage.store, commits: Watched(watch) };
             let runtime = Runtime::with(loaded, store, services, clock.clone(), Entropy::System, storage.keys)?;
             let key = runtime.open(open).await?;
             let seen = runtime.state(&key).await?.version;

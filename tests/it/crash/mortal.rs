@@ -5,14 +5,9 @@ use std::future::pending;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use jiff::Timestamp;
 use tokio::sync::Notify;
-use waypost::engine::{Event, EventBody};
-use waypost::model::ContentHash;
-use waypost::store::{
-    AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Held, Listed, MemoryStore, Reply, Stat, Store, StoreError,
-    Stored, Version,
-};
+use waypost::engine::EventBody;
+use waypost::store::{Around, Commit, Commits, Committed, MemoryStore, Store, StoreError};
 
 /// Where a process dies. Commits and requests are counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,115 +85,27 @@ impl Life {
     }
 }
 
-#[derive(Clone)]
-pub struct Mortal {
-    pub store: MemoryStore,
-    pub life: Arc<Life>,
+/// A store in memory that outlives whoever uses it.
+pub type Mortal = Around<MemoryStore, Lived>;
+
+/// A store in memory, and the life of the process that uses it.
+pub fn mortal(store: MemoryStore, life: Arc<Life>) -> Mortal {
+    Around { store, commits: Lived(life) }
 }
 
-impl Store for Mortal {
-    async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        let n = self.life.commits.fetch_add(1, Ordering::Relaxed);
+#[derive(Clone)]
+pub struct Lived(Arc<Life>);
+
+impl Commits for Lived {
+    async fn commit<S: Store>(&self, store: &S, commit: Commit) -> Result<Committed, StoreError> {
+        let n = self.0.commits.fetch_add(1, Ordering::Relaxed);
         let answered = commit.events.iter().any(|e| matches!(e.body, EventBody::ActionFinished(_)));
-        self.life.answers.lock().unwrap().insert(n, answered);
-        self.life.pass(Point::BeforeCommit(n)).await;
+        self.0.answers.lock().unwrap().insert(n, answered);
+        self.0.pass(Point::BeforeCommit(n)).await;
         // Whoever else stands here has read the same.
         tokio::task::yield_now().await;
-        let committed = self.store.commit(commit).await;
-        self.life.pass(Point::AfterCommit(n)).await;
+        let committed = store.commit(commit).await;
+        self.0.pass(Point::AfterCommit(n)).await;
         committed
-    }
-
-    fn load(&self, key: &ConversationKey, known: u64) -> impl Future<Output = Result<Option<Stored>, StoreError>> + Send {
-        self.store.load(key, known)
-    }
-
-    fn events(
-        &self,
-        key: &ConversationKey,
-        after: u64,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<(u64, Event)>, StoreError>> + Send {
-        self.store.events(key, after, limit)
-    }
-
-    fn reply(
-        &self,
-        key: &ConversationKey,
-        message_id: &str,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<Option<Reply>, StoreError>> + Send {
-        self.store.reply(key, message_id, now)
-    }
-
-    fn holder(
-        &self,
-        tenant: &str,
-        kind: &str,
-        key: &str,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<Option<ConversationKey>, StoreError>> + Send {
-        self.store.holder(tenant, kind, key, now)
-    }
-
-    fn put_texts(&self, version: Version) -> impl Future<Output = Result<(), StoreError>> + Send {
-        self.store.put_texts(version)
-    }
-
-    fn text(&self, hash: &ContentHash) -> impl Future<Output = Result<Option<Arc<str>>, StoreError>> + Send {
-        self.store.text(hash)
-    }
-
-    fn conversations(
-        &self,
-        tenant: &str,
-        agent: &str,
-        user: Option<&str>,
-        after: Option<&str>,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<Listed>, StoreError>> + Send {
-        self.store.conversations(tenant, agent, user, after, limit)
-    }
-
-    fn due(&self, by: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<(Timestamp, ConversationKey)>, StoreError>> + Send {
-        self.store.due(by, limit)
-    }
-
-    fn audit(&self, key: &ConversationKey, from: u64, limit: usize) -> impl Future<Output = Result<Vec<AuditRow>, StoreError>> + Send {
-        self.store.audit(key, from, limit)
-    }
-
-    fn heads(
-        &self,
-        after: Option<&ConversationKey>,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<(ConversationKey, AuditHead)>, StoreError>> + Send {
-        self.store.heads(after, limit)
-    }
-
-    fn holds(
-        &self,
-        tenant: &str,
-        agent: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<Held>, StoreError>> + Send {
-        self.store.holds(tenant, agent, after, limit)
-    }
-
-    fn hold(&self, tenant: &str, id: &str) -> impl Future<Output = Result<Option<Held>, StoreError>> + Send {
-        self.store.hold(tenant, id)
-    }
-
-    fn secret(&self, name: &str, fresh: [u8; 32]) -> impl Future<Output = Result<[u8; 32], StoreError>> + Send {
-        self.store.secret(name, fresh)
-    }
-
-    fn stat(&self) -> impl Future<Output = Result<Stat, StoreError>> + Send {
-        self.store.stat()
-    }
-
-    fn erase_user(&self, tenant: &str, user: &str, digest: DigestText) -> impl Future<Output = Result<Erased, StoreError>> + Send {
-        self.store.erase_user(tenant, user, digest)
     }
 }

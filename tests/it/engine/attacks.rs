@@ -11,7 +11,7 @@ use waypost::engine::{Actor, Answer, CallResult, Command, InputBody, Keys, Phase
 use waypost::store::{ConversationKey, MemoryStore};
 
 use super::harness::{Talk, machine, start};
-use crate::crash::mortal::{Life, Mortal};
+use crate::crash::mortal::{Life, Mortal, mortal};
 
 const SHOP: &str = r"
 name: Shop
@@ -142,7 +142,7 @@ async fn two_yeses_at_the_same_moment_are_one_request() {
     let files = FILES.map(|(name, text)| (name.to_owned(), Arc::from(text)));
     let loaded = waypost::check::load(files.to_vec()).loaded().unwrap();
     let clock = Clock::manual("2026-01-05T09:00:00Z".parse().unwrap());
-    let store = Mortal { store: MemoryStore::default(), life: Arc::new(Life::until(None)) };
+    let store = mortal(MemoryStore::default(), Arc::new(Life::until(None)));
     let process = |seed| {
         Runtime::with(loaded.clone(), store.clone(), perform.clone(), clock.clone(), Entropy::seeded(seed), Keys::derive(b"k")).unwrap()
     };
