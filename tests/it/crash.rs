@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 use waypost::check::{self, Loaded};
 use waypost::driver::{Clock, Entropy, Perform, Runtime, Turn, files};
 use waypost::engine::input::Open;
-use waypost::engine::{Actor, CallEffect, CallResult, EventBody, Keys, Phase, Principal};
+use waypost::engine::{Actor, CallEffect, CallFailure, CallResult, EventBody, Keys, Phase, Principal};
 use waypost::model::ErrorKind;
 use waypost::model::action::Effects;
 use waypost::source::FileId;
@@ -32,13 +32,20 @@ struct Backend(Arc<Inner>);
 struct Inner {
     stubs: Stubs,
     knows_keys: bool,
+    after: After,
     seen: Mutex<Seen>,
 }
+
+/// Of each request, how many writes had come before it was first made.
+type After = BTreeMap<String, usize>;
 
 #[derive(Default)]
 struct Seen {
     /// Writes that were done.
     done: Vec<String>,
+    /// Writes that came, done or not.
+    came: usize,
+    after: After,
     by_key: BTreeMap<String, CallResult>,
     /// The last answer, by its effect and request.
     last: Option<(String, String, CallResult)>,
@@ -54,6 +61,19 @@ impl Backend {
         let id = effect.id.0.to_string();
         let again = {
             let mut seen = self.0.seen.lock().unwrap();
+            let came = seen.came;
+            // What the script lets it answer to a look after a write, it does not know before one came.
+            if !write && self.0.after.get(&request).is_some_and(|after| came < *after) {
+                return CallResult::Failed(CallFailure {
+                    kind: ErrorKind::Connect,
+                    code: "refused".into(),
+                    sent: false,
+                    detail: "no write has come that could be looked for".into(),
+                    retry_after_ms: None,
+                });
+            }
+            seen.after.entry(request.clone()).or_insert(came);
+            seen.came += usize::from(write);
             let known = key.as_ref().and_then(|k| seen.by_key.get(k).cloned());
             known.or_else(|| seen.lost.take_if(|(r, _)| !write && *r == request).map(|(_, result)| result))
         };
@@ -110,10 +130,10 @@ struct World<'w> {
 }
 
 impl<'w> World<'w> {
-    fn new(loaded: &'w Loaded, script: &'w Script, knows_keys: bool) -> Self {
+    fn new(loaded: &'w Loaded, script: &'w Script, knows_keys: bool, after: After) -> Self {
         let clock = Clock::manual(script.now.unwrap_or_else(|| "2026-11-22T09:00:00Z".parse().unwrap()));
         let stubs = Stubs::new(script.stubs.clone().unwrap_or_default(), clock.clone());
-        let backend = Backend(Arc::new(Inner { stubs, knows_keys, seen: Mutex::default() }));
+        let backend = Backend(Arc::new(Inner { stubs, knows_keys, after, seen: Mutex::default() }));
         Self { loaded, script, store: MemoryStore::new(), clock, backend, key: ConversationKey::new("acme", "c") }
     }
 
@@ -322,14 +342,17 @@ async fn matrix(knows_keys: bool, step: usize) -> String {
     let mut columns = BTreeSet::new();
     let (mut wrong, mut runs, mut turn) = (Vec::new(), 0, 0);
     for (loaded, (file, script)) in all.iter().flat_map(|(loaded, scripts)| scripts.iter().map(move |s| (loaded, s))) {
-        let (whole, life) = World::new(loaded, script, knows_keys).run(None).await;
+        let world = World::new(loaded, script, knows_keys, After::new());
+        let backend = world.backend.clone();
+        let (whole, life) = world.run(None).await;
+        let after = backend.0.seen.lock().unwrap().after.clone();
         for point in life.points() {
             turn += 1;
             if turn % step != 0 {
                 continue;
             }
             runs += 1;
-            let (crashed, life) = World::new(loaded, script, knows_keys).run(Some(point)).await;
+            let (crashed, life) = World::new(loaded, script, knows_keys, after.clone()).run(Some(point)).await;
             if !life.is_over() {
                 wrong.push(format!("{file}: {}: {point:?} never came", script.name));
             }
