@@ -340,3 +340,30 @@ async fn a_crowd_waits_and_the_rest_is_sent_away() {
     let (first, ()) = tokio::join!(look(), crowd);
     assert_eq!(first.says(), "Found.");
 }
+
+#[tokio::test]
+async fn streams_and_connections_have_bounds() {
+    let written = [("journeys/hi.yaml", JOURNEY), ("datapoints/all.yaml", "{name: City, type: string}")];
+    let limits = Limits { streams: 1, ..Limits::default() };
+    let served = Plan { limits, ..Plan::of(files(&written)) }.serve().await;
+    let id = served.turn(&As::nobody(), start()).await.conversation();
+    let events = format!("GET /api/v1/agents/default/conversations/{id}/events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let mut first = tokio::net::TcpStream::connect(served.at).await.unwrap();
+    first.write_all(events.as_bytes()).await.unwrap();
+    let mut head = [0; 15];
+    first.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
+    let second = wire(&served, events.as_bytes()).await;
+    assert!(second.starts_with("HTTP/1.1 503 ") && second.contains("retry-after: "), "{second}");
+
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let served = Plan { limits, ..Plan::of(files(&written)) }.serve().await;
+    let look = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let mut only = tokio::net::TcpStream::connect(served.at).await.unwrap();
+    only.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    only.read_exact(&mut head).await.unwrap();
+    let mut next = Box::pin(wire(&served, look));
+    assert!(tokio::time::timeout(Duration::from_millis(300), &mut next).await.is_err(), "there is room for one");
+    drop(only);
+    assert!(next.await.starts_with("HTTP/1.1 200 OK"));
+}
