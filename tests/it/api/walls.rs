@@ -70,6 +70,15 @@ async fn only_known_keys_come_in_and_each_as_what_it_is() {
 }
 
 #[tokio::test]
+async fn keys_do_not_go_with_a_reload() {
+    let served = keyed().await;
+    let open = files(&[("journeys/hi.yaml", JOURNEY), ("datapoints/all.yaml", "{name: City, type: string}")]);
+    let refused = served.service.reload(open).await.unwrap_err().to_string();
+    assert!(refused.contains("the keys are gone"), "{refused}");
+    assert_eq!(served.turn(&As::nobody(), start()).await.status, 401);
+}
+
+#[tokio::test]
 async fn a_question_s_id_is_for_the_user_and_the_host() {
     let served = keyed().await;
     let (web, bot, app) =
