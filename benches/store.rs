@@ -14,7 +14,7 @@ mod floor;
 #[expect(clippy::string_slice, clippy::indexing_slicing, clippy::panic, reason = "what a benchmark is made of must be sound")]
 mod pgbench;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
@@ -113,24 +113,32 @@ fn bytes(file: &Path) -> u64 {
     std::fs::metadata(file).expect("the file").len()
 }
 
-/// Fill turns, and what their number in a conversation does to their cost.
-fn fills(report: &mut Report, executor: &tokio::runtime::Runtime, loaded: &Loaded) {
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("store.db");
-    let shop = shop(loaded, &file);
-    let keys: Arc<[ConversationKey]> = executor.block_on(async {
-        let mut keys = Vec::new();
-        for n in 0..CONNECTIONS {
-            keys.push(open(&shop, n, "long-talk").await);
-        }
-        keys.into()
-    });
-    let filled = RefCell::new(0);
-    let some = |many: usize| {
-        let first = *filled.borrow();
-        *filled.borrow_mut() += many;
-        executor.block_on(at_each(|n| {
-            let (shop, keys) = (shop.clone(), keys.clone());
+/// A conversation at every connection, of which field after field is filled.
+struct Filler<'a, S> {
+    executor: &'a tokio::runtime::Runtime,
+    shop: &'a Shop<S>,
+    keys: Arc<[ConversationKey]>,
+    filled: Cell<usize>,
+}
+
+impl<'a, S: Store> Filler<'a, S> {
+    fn new(executor: &'a tokio::runtime::Runtime, shop: &'a Shop<S>) -> Self {
+        let keys = executor.block_on(async {
+            let mut keys = Vec::new();
+            for n in 0..CONNECTIONS {
+                keys.push(open(shop, n, "long-talk").await);
+            }
+            keys.into()
+        });
+        Self { executor, shop, keys, filled: Cell::new(0) }
+    }
+
+    /// Fills so many more in each, and says how many seconds that took.
+    fn fill(&self, many: usize) -> f64 {
+        let first = self.filled.replace(self.filled.get() + many);
+        let began = Instant::now();
+        self.executor.block_on(at_each(|n| {
+            let (shop, keys) = (self.shop.clone(), self.keys.clone());
             async move {
                 let key = keys.get(n).expect("a conversation for each");
                 for i in first..first + many {
@@ -138,15 +146,19 @@ fn fills(report: &mut Report, executor: &tokio::runtime::Runtime, loaded: &Loade
                 }
             }
         }));
-    };
-    let cost = |many: usize| {
-        let began = Instant::now();
-        some(many);
         began.elapsed().as_secs_f64()
-    };
+    }
+}
+
+/// Fill turns, and what their number in a conversation does to their cost.
+fn fills(report: &mut Report, executor: &tokio::runtime::Runtime, loaded: &Loaded) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("store.db");
+    let shop = shop(loaded, &file);
+    let filler = Filler::new(executor, &shop);
     // What the fifth turn costs, before the others.
-    some(3);
-    let early = median((0..5).map(|_| cost(1)).collect());
+    filler.fill(3);
+    let early = median((0..5).map(|_| filler.fill(1)).collect());
     let stat = || executor.block_on(shop.store().stat()).expect("a stat");
     let (before, size) = (stat(), bytes(&file));
 
@@ -160,7 +172,7 @@ fn fills(report: &mut Report, executor: &tokio::runtime::Runtime, loaded: &Loade
         CONNECTIONS,
     )));
     let number = RefCell::new(1_000);
-    let ours = || some(FILLS);
+    let ours = || filler.fill(FILLS);
     let handed = || {
         let mut first = number.borrow_mut();
         let talk = |rows: &floor::Rows| -> floor::Talk {
@@ -172,12 +184,12 @@ fn fills(report: &mut Report, executor: &tokio::runtime::Runtime, loaded: &Loade
         *floor.borrow_mut() = Some(floor::write(connection, &talks, 1, CONNECTIONS));
     };
     report.pair("32 connections, 20 fill turns each / one writer handed the same rows", 2.0, handed, ours);
-    let (after, turns) = (stat(), f64::from(u32::try_from(*filled.borrow() - 8).expect("small")) * 32.0);
+    let (after, turns) = (stat(), f64::from(u32::try_from(filler.filled.get() - 8).expect("small")) * 32.0);
     #[expect(clippy::cast_precision_loss, reason = "some thousands")]
     let shared = (after.transactions - before.transactions) as f64 / turns;
     report.most("commits a fill turn at 32 connections", shared, 0.2, "commits");
-    let late = median((0..5).map(|_| cost(1)).collect());
-    let turn = *filled.borrow() - 3;
+    let late = median((0..5).map(|_| filler.fill(1)).collect());
+    let turn = filler.filled.get() - 3;
     println!("turn 5: {}, turn {turn}: {} (32 at a time)", show(early / 32.0), show(late / 32.0));
     report.most(&format!("turn {turn} / turn 5"), late / early, 1.2, "times");
     drop(floor);
@@ -281,29 +293,8 @@ fn server(report: &mut Report, executor: &tokio::runtime::Runtime, loaded: &Load
     drop(opened(&floor_url));
     let directory = tempfile::tempdir().expect("a directory");
 
-    let keys: Arc<[ConversationKey]> = executor.block_on(async {
-        let mut keys = Vec::new();
-        for n in 0..CONNECTIONS {
-            keys.push(open(&shop, n, "long-talk").await);
-        }
-        keys.into()
-    });
-    let filled = RefCell::new(0);
-    let some = |many: usize| {
-        let first = filled.replace_with(|n| *n + many);
-        let began = Instant::now();
-        executor.block_on(at_each(|n| {
-            let (shop, keys) = (shop.clone(), keys.clone());
-            async move {
-                let key = keys.get(n).expect("a conversation for each");
-                for i in first..first + many {
-                    fill(&shop, key, i).await;
-                }
-            }
-        }));
-        began.elapsed().as_secs_f64()
-    };
-    some(3);
+    let filler = Filler::new(executor, &shop);
+    filler.fill(3);
     let rows = rows_of(&cluster, &database(&url));
     let last = rows.last().expect("rows");
     let fill_turn = pgbench::Script::new("'c-' || (:client_id)::text").load().commit(last, false).save(&directory.path().join("fill.sql"));
@@ -317,7 +308,7 @@ fn server(report: &mut Report, executor: &tokio::runtime::Runtime, loaded: &Load
         pgbench::run(&program, &floor_url, &fill_turn, CONNECTIONS, FILLS, v)
     };
     floor();
-    let pairs = (0..PAIRS).map(|_| (floor(), some(FILLS))).collect();
+    let pairs = (0..PAIRS).map(|_| (floor(), filler.fill(FILLS))).collect();
     report.pairs("PostgreSQL: 32 connections, 20 fill turns each / pgbench with the same statements", 2.0, pairs);
 
     let url = cluster.database();
