@@ -42,6 +42,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("deadpool_postgres", &["src/store/"]),
     ("cedar_policy", &["src/policy/"]),
     ("rustyline", &["src/cli/"]),
+    ("indicatif", &["src/cli/"]),
     ("clap", &["src/cli/", "src/main.rs"]),
     ("axum", &["src/api/", "src/mcp/", "src/cli/demo/", "src/cli/serve"]),
     ("rmcp", &["src/mcp/", "src/outbound/"]),
