@@ -50,6 +50,8 @@ pub mod template;
 
 pub mod syntax;
 
+pub mod registry;
+
 pub mod model;
 
 pub mod policy;

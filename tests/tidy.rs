@@ -12,6 +12,7 @@ const LAYERS: &[(&str, u32, &[&str])] = &[
     ("expr", 1, &[]),
     ("template", 1, &["expr"]),
     ("syntax", 2, &[]),
+    ("registry", 2, &[]),
     ("model", 3, &[]),
     ("policy", 3, &["model"]),
     ("check", 3, &["model", "policy"]),

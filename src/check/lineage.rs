@@ -254,7 +254,7 @@ fn of_reader(reader: Reader<'_>, variables: &Variables, span: Span, found: &mut 
     for read in reader.reads() {
         match read.root {
             // What these hold was read where they were made.
-            Root::Each | Root::Inputs | Root::Response => {}
+            Root::Each | Root::Inputs | Root::Response | Root::Entity | Root::Event | Root::Primitives => {}
             Root::Variables if read.keys.is_empty() => {
                 found.extend(variables.names().map(|n| Source { path: Path::variable(&Name::new(n)), span, by_name: false }));
             }

@@ -86,6 +86,7 @@ impl TypeEnv for Env<'_> {
             Root::User | Root::Variables | Root::Outcome | Root::Now | Root::Conversation => true,
             Root::Each => self.each.is_some(),
             Root::Response | Root::Inputs => self.answers.is_some(),
+            Root::Entity | Root::Event | Root::Primitives => false,
         }
     }
 
@@ -135,7 +136,7 @@ fn of_root(root: Root) -> Type {
         Root::Outcome => Type::Text,
         Root::Now => Type::Timestamp,
         Root::User | Root::Variables | Root::Conversation | Root::Response | Root::Inputs => Type::Map(Arc::new(Type::Any)),
-        Root::Each => Type::Any,
+        Root::Each | Root::Entity | Root::Event | Root::Primitives => Type::Any,
     }
 }
 
@@ -159,7 +160,15 @@ fn members_of(root: Root, action: Option<&Action>) -> Vec<Arc<str>> {
     match root {
         Root::Response => ["status", "headers", "body"].map(Arc::from).to_vec(),
         Root::Inputs => action.into_iter().flat_map(super::reads::inputs).map(|(n, _)| n.as_str().into()).collect(),
-        Root::User | Root::Variables | Root::Outcome | Root::Now | Root::Conversation | Root::Each => Vec::new(),
+        Root::User
+        | Root::Variables
+        | Root::Outcome
+        | Root::Now
+        | Root::Conversation
+        | Root::Each
+        | Root::Entity
+        | Root::Event
+        | Root::Primitives => Vec::new(),
     }
 }
 

@@ -23,11 +23,12 @@ use crate::check::Loaded;
 use crate::engine::effect::{EffectId, Refused};
 use crate::engine::input::Open;
 use crate::engine::{
-    Actor, Answer, CallEffect, CallFailure, CallResult, Claim, Effect, Event, Input, InputBody, Keys, Machine, Phase, Principal, State,
-    Status, holds,
+    Actor, Answer, CallEffect, CallFailure, CallResult, Claim, Effect, Event, Happened, Input, InputBody, Keys, Machine, Phase, Principal,
+    State, Status, happened, holds,
 };
 use crate::model::Workspace;
 use crate::model::action::ErrorKind;
+use crate::store::records::NewOwed;
 use crate::store::{AuditHead, Commit, Committed, ConversationKey, MESSAGE_IDS_KEPT, Owner, Reply, SNAPSHOT_EVERY, Store, StoreError};
 use crate::telemetry::{self, Telemetry};
 use crate::value::Name;
@@ -558,6 +559,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 let finished = after.status() == Status::Abandoned;
                 let reply = turning.message.as_ref().filter(|_| ended);
                 let (audit, audit_head) = self.audit.append(&turning.key, &head, now, &progress.events)?;
+                let owed = happened(&state, &progress.events).into_iter().map(owed).collect();
                 let holds = after.opened().map(|open| holds(&open.agent, &progress.events)).unwrap_or_default();
                 let commit = Commit {
                     key: turning.key.clone(),
@@ -582,6 +584,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
                     holds,
                     pinned: (finished || !after.pinned().eq(state.pinned()))
                         .then(|| after.pinned().filter(|_| !finished).cloned().collect()),
+                    owed,
                     finished,
                 };
                 let committed = self.store.commit(commit).await;
@@ -705,6 +708,11 @@ impl Turning {
         result.state = state.clone();
         result
     }
+}
+
+/// What an event owes to conditions.
+fn owed(happened: Happened) -> NewOwed {
+    NewOwed { event: happened.event.as_str(), data: happened.data.to_string().into(), depth: happened.depth }
 }
 
 /// The next call that came back.

@@ -148,7 +148,7 @@ impl Scope for View<'_> {
                 let value = self.each?;
                 Some(Node { json: value.json.get(key)?, taint: &self.each_taint })
             }
-            Root::Outcome | Root::Now => None,
+            Root::Outcome | Root::Now | Root::Entity | Root::Event | Root::Primitives => None,
         }
     }
 
@@ -177,6 +177,7 @@ impl Scope for View<'_> {
             Root::Conversation => Some(self.conversation().clone()),
             Root::Each => self.each.cloned(),
             Root::Inputs => self.inputs.cloned(),
+            Root::Entity | Root::Event | Root::Primitives => None,
             Root::Response => {
                 let (answer, taint) = self.response?;
                 let json = serde_json::json!({"status": self.status, "headers": self.headers(), "body": &*answer.body});

@@ -34,7 +34,7 @@ impl<'a> Operand<'a> {
 
 /// Whole roots, fetched once at most in an evaluation.
 #[derive(Debug, Default)]
-pub(super) struct Wholes([OnceCell<Option<Value>>; 8]);
+pub(super) struct Wholes([OnceCell<Option<Value>>; 11]);
 
 pub(super) struct Eval<'a> {
     scope: &'a dyn Scope,

@@ -46,6 +46,21 @@ pub enum Root {
     Response,
     /// `inputs`: likewise, and in endpoints.
     Inputs,
+    /// `entity`: what a condition is evaluated for. Only in conditions, like the two after it.
+    Entity,
+    /// `data`: what it is evaluated over, an event of a conversation for one.
+    Event,
+    /// `primitives`: what is known of the entity.
+    Primitives,
+}
+
+/// Where an expression stands: there are other roots in each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In a journey or an integration.
+    Journey,
+    /// In a condition: `entity`, `data`, `primitives` and `now`.
+    Condition,
 }
 
 impl Root {
@@ -61,6 +76,9 @@ impl Root {
             Self::Each => "$each",
             Self::Response => "$response",
             Self::Inputs => "$inputs",
+            Self::Entity => "$entity",
+            Self::Event => "$data",
+            Self::Primitives => "$primitives",
         }
     }
 
@@ -73,7 +91,11 @@ impl Root {
     /// As authors write it in an expression.
     #[must_use]
     pub fn written(self) -> &'static str {
-        if matches!(self, Self::Response | Self::Inputs) { self.bare() } else { self.dollar() }
+        if matches!(self, Self::Response | Self::Inputs | Self::Entity | Self::Event | Self::Primitives) {
+            self.bare()
+        } else {
+            self.dollar()
+        }
     }
 }
 
@@ -194,7 +216,13 @@ impl Program {
     /// Parses; a program with faults is broken and evaluates to an error.
     #[must_use]
     pub fn parse(text: crate::source::Text) -> (Self, Vec<Fault>) {
-        let (snippet, faults) = parse::parse(&text.value);
+        Self::parse_at(text, Place::Journey)
+    }
+
+    /// The same with the roots of another place.
+    #[must_use]
+    pub fn parse_at(text: crate::source::Text, place: Place) -> (Self, Vec<Fault>) {
+        let (snippet, faults) = parse::parse(&text.value, place);
         let tree = Tree { snippet, broken: !faults.is_empty(), reads: OnceLock::new() };
         (Self { text, tree: Arc::new(tree) }, faults)
     }

@@ -11,7 +11,7 @@ use super::ast::{At, Expr, Kind, Link, Literal, Op, OpKind, Operator, Snippet};
 use super::builtins::Style;
 use super::lex::{self, Symbol, Token};
 use super::macros::Macro;
-use super::{Fault, Root};
+use super::{Fault, Place, Root};
 use crate::source::Code;
 
 pub(super) const MAX_SOURCE: usize = 4096;
@@ -55,13 +55,22 @@ pub(super) const ROOTS: &[(&str, Root)] = &[
     ("inputs", Root::Inputs),
 ];
 
-pub(super) fn root_named(name: &str) -> Option<Root> {
-    ROOTS.iter().find(|(n, _)| *n == name).map(|(_, root)| *root)
+/// The roots of a condition's expressions.
+const CONDITION_ROOTS: &[(&str, Root)] =
+    &[("entity", Root::Entity), ("data", Root::Event), ("primitives", Root::Primitives), ("now", Root::Now)];
+
+impl Place {
+    const fn roots(self) -> &'static [(&'static str, Root)] {
+        match self {
+            Self::Journey => ROOTS,
+            Self::Condition => CONDITION_ROOTS,
+        }
+    }
 }
 
-pub(super) fn parse(text: &str) -> (Snippet, Vec<Fault>) {
-    let mut p =
-        Parser { text, token: Token::End, at: At::default(), last: At::default(), depth: 0, locals: Vec::new(), faults: Vec::new() };
+pub(super) fn parse(text: &str, place: Place) -> (Snippet, Vec<Fault>) {
+    let (token, at) = (Token::End, At::default());
+    let mut p = Parser { text, place, token, at, last: at, depth: 0, locals: Vec::new(), faults: Vec::new() };
     if text.len() > MAX_SOURCE {
         p.faults.push(Fault {
             code: Code::WP0107,
@@ -78,6 +87,7 @@ pub(super) fn parse(text: &str) -> (Snippet, Vec<Fault>) {
 
 struct Parser<'t> {
     text: &'t str,
+    place: Place,
     token: Token,
     at: At,
     last: At,
@@ -87,6 +97,10 @@ struct Parser<'t> {
 }
 
 impl<'t> Parser<'t> {
+    fn root_named(&self, name: &str) -> Option<Root> {
+        self.place.roots().iter().find(|(n, _)| *n == name).map(|(_, root)| *root)
+    }
+
     fn advance(&mut self) {
         self.last = self.at;
         (self.token, self.at) = lex::next(self.text, self.at.end as usize);
@@ -253,7 +267,7 @@ impl<'t> Parser<'t> {
             return "_".into();
         }
         self.advance();
-        if root_named(written).is_some() {
+        if self.root_named(written).is_some() {
             self.fault(
                 Code::WP0208,
                 at,

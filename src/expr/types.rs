@@ -244,6 +244,7 @@ impl Walk<'_> {
             Root::Response => "`response` is known only where an action's answer is judged",
             Root::Inputs => "`inputs` is known only where an action is called",
             Root::Each => "`$each` is known only in an action with `each`",
+            Root::Entity | Root::Event | Root::Primitives => "this root is known only in conditions",
             Root::User | Root::Variables | Root::Outcome | Root::Now | Root::Conversation => "this root is not known here",
         };
         let help = match root {

@@ -87,6 +87,12 @@ codes! {
 /// Codes of rules about supervision and cases, which `lints` and `allow` may name before this program finds them.
 const LATER: &[&str] = &["WP0901", "WP0902", "WP0903", "WP0904", "WP0905", "WP0906", "WP0907", "WP0908", "WP0909"];
 
+#[expect(missing_docs, reason = "they come into the table with their pages")]
+impl Code {
+    pub const WP0904: Self = Self("WP0904");
+    pub const WP0906: Self = Self("WP0906");
+}
+
 impl Code {
     /// The code as written, `WP0401`.
     #[must_use]

@@ -6,12 +6,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::address::Address;
+use super::records::{
+    DecisionsOf, Defines, Definition, Delivery, Namespaces, NewDefinition, Owed, PrimitiveWrite, Record, Recorded, Records, Registered,
+};
 use super::{
     AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Held, Listed, MemoryStore, PostgresStore, Reply, Seals,
     SqliteStore, Stat, Store, StoreError, Stored, Version,
 };
 use crate::engine::Event;
 use crate::model::workspace::ContentHash;
+use crate::registry::{Decision, PrimitiveId, Sample, Series};
 
 /// A store of any kind. Clones share it.
 #[derive(Debug, Clone)]
@@ -125,5 +129,89 @@ impl Store for AnyStore {
 
     async fn erase_user(&self, tenant: &str, user: &str, digest: DigestText) -> Result<Erased, StoreError> {
         each!(self, store => store.erase_user(tenant, user, digest))
+    }
+}
+
+impl Records for AnyStore {
+    async fn register(&self, new: NewDefinition) -> Result<Registered, StoreError> {
+        each!(self, store => store.register(new))
+    }
+
+    async fn bind_files(&self, seqs: Vec<u64>) -> Result<(), StoreError> {
+        each!(self, store => store.bind_files(seqs))
+    }
+
+    async fn definition(&self, tenant: &str, defines: Defines, id: &str, version: Option<&str>) -> Result<Option<Definition>, StoreError> {
+        each!(self, store => store.definition(tenant, defines, id, version))
+    }
+
+    async fn definitions(
+        &self,
+        tenant: &str,
+        defines: Defines,
+        of: &Namespaces,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<(Vec<Definition>, u64), StoreError> {
+        each!(self, store => store.definitions(tenant, defines, of, before, limit))
+    }
+
+    async fn bound(&self, tenant: &str, defines: Defines, to: &str) -> Result<Vec<Definition>, StoreError> {
+        each!(self, store => store.bound(tenant, defines, to))
+    }
+
+    async fn primitive(
+        &self,
+        tenant: &str,
+        primitive: &PrimitiveId,
+        entity: &str,
+        as_of: Timestamp,
+    ) -> Result<Option<PrimitiveWrite>, StoreError> {
+        each!(self, store => store.primitive(tenant, primitive, entity, as_of))
+    }
+
+    async fn history(
+        &self,
+        tenant: &str,
+        series: &Series,
+        entity: &str,
+        between: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Result<Vec<Sample>, StoreError> {
+        each!(self, store => store.history(tenant, series, entity, between, limit))
+    }
+
+    async fn record(&self, record: Record) -> Result<Recorded, StoreError> {
+        each!(self, store => store.record(record))
+    }
+
+    async fn decision(&self, tenant: &str, id: &str) -> Result<Option<Decision>, StoreError> {
+        each!(self, store => store.decision(tenant, id))
+    }
+
+    async fn decisions(
+        &self,
+        tenant: &str,
+        of: &DecisionsOf,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<(u64, Decision)>, StoreError> {
+        each!(self, store => store.decisions(tenant, of, before, limit))
+    }
+
+    async fn claim_owed(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Vec<Owed>, StoreError> {
+        each!(self, store => store.claim_owed(now, lease, limit))
+    }
+
+    async fn claim_deliveries(&self, now: Timestamp, lease: Timestamp, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+        each!(self, store => store.claim_deliveries(now, lease, limit))
+    }
+
+    async fn deliveries(&self, tenant: &str, dead: bool, before: Option<u64>, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+        each!(self, store => store.deliveries(tenant, dead, before, limit))
+    }
+
+    async fn delivery(&self, tenant: &str, id: u64) -> Result<Option<Delivery>, StoreError> {
+        each!(self, store => store.delivery(tenant, id))
     }
 }

@@ -10,6 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::claims::{Ledger, refused, taken};
 use super::log::{Dictionary, Kind, Lines, Log, Packed};
+use super::records::{
+    self, DecisionsOf, Defines, Definition, Delivery, Namespaces, NewDefinition, Owed, PrimitiveWrite, Record, Recorded, Records,
+    Registered,
+};
 use super::rows::{digest, numbered, write_numbered};
 use super::{
     AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Held, Listed, MESSAGE_IDS_KEPT, Owner, Reply, Seals, Stat,
@@ -17,6 +21,7 @@ use super::{
 };
 use crate::engine::{Claim, Event, HoldChange, Refused};
 use crate::model::workspace::ContentHash;
+use crate::registry::{Decision, PrimitiveId, Sample, Series};
 
 /// A store in memory. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +44,7 @@ struct Inner {
     versions: BTreeMap<ContentHash, Kept>,
     secrets: BTreeMap<Arc<str>, [u8; 32]>,
     commits: u64,
+    records: records::Kept,
 }
 
 #[derive(Debug)]
@@ -159,8 +165,23 @@ impl Inner {
     }
 
     fn commit(&mut self, seals: &Seals, commit: Commit) -> Result<Committed, StoreError> {
-        let Commit { key, expected, now, owner, events, claims, wake_at, snapshot, reply, audit, audit_head, holds, pinned, finished } =
-            commit;
+        let Commit {
+            key,
+            expected,
+            now,
+            owner,
+            events,
+            claims,
+            wake_at,
+            snapshot,
+            reply,
+            audit,
+            audit_head,
+            holds,
+            pinned,
+            owed,
+            finished,
+        } = commit;
         self.commits += 1;
         let standing = self.conversations.get(&key);
         if standing.is_some_and(|c| c.life == Life::Erased) {
@@ -269,6 +290,7 @@ impl Inner {
                 }
             }
         }
+        self.records.owe(&key.tenant, &key.id, now, owed);
         if !claims.is_empty() {
             let ledger = self.ledgers.entry(key.tenant.clone()).or_default();
             for claim in claims {
@@ -414,6 +436,7 @@ impl Inner {
             **conversation = Conversation { life: Life::Erased, gone: version, audit, ..Conversation::new(owner, conversation.updated) };
             conversation.log.append(&mut self.dictionary, &lines)?;
             self.holds.retain(|_, held| held.key != key);
+            self.records.forget(&key.tenant, &key.id);
             if let Some(ledger) = self.ledgers.get_mut(&key.tenant) {
                 ledger.forget(&key.id);
             }
@@ -564,6 +587,108 @@ impl Store for MemoryStore {
 
     fn erase_user(&self, tenant: &str, user: &str, digest: DigestText) -> impl Future<Output = Result<Erased, StoreError>> + Send {
         ready(self.inner().erase_user(tenant, user, &digest))
+    }
+}
+
+impl Records for MemoryStore {
+    fn register(&self, new: NewDefinition) -> impl Future<Output = Result<Registered, StoreError>> + Send {
+        ready(Ok(self.inner().records.register(new)))
+    }
+
+    fn bind_files(&self, seqs: Vec<u64>) -> impl Future<Output = Result<(), StoreError>> + Send {
+        self.inner().records.bind_files(&seqs);
+        ready(Ok(()))
+    }
+
+    fn definition(
+        &self,
+        tenant: &str,
+        defines: Defines,
+        id: &str,
+        version: Option<&str>,
+    ) -> impl Future<Output = Result<Option<Definition>, StoreError>> + Send {
+        ready(Ok(self.inner().records.definition(tenant, defines, id, version)))
+    }
+
+    fn definitions(
+        &self,
+        tenant: &str,
+        defines: Defines,
+        of: &Namespaces,
+        before: Option<u64>,
+        limit: usize,
+    ) -> impl Future<Output = Result<(Vec<Definition>, u64), StoreError>> + Send {
+        ready(Ok(self.inner().records.definitions(tenant, defines, of, before, limit)))
+    }
+
+    fn bound(&self, tenant: &str, defines: Defines, to: &str) -> impl Future<Output = Result<Vec<Definition>, StoreError>> + Send {
+        ready(Ok(self.inner().records.bound(tenant, defines, to)))
+    }
+
+    fn primitive(
+        &self,
+        tenant: &str,
+        primitive: &PrimitiveId,
+        entity: &str,
+        as_of: Timestamp,
+    ) -> impl Future<Output = Result<Option<PrimitiveWrite>, StoreError>> + Send {
+        ready(Ok(self.inner().records.primitive(tenant, primitive, entity, as_of)))
+    }
+
+    fn history(
+        &self,
+        tenant: &str,
+        series: &Series,
+        entity: &str,
+        between: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Sample>, StoreError>> + Send {
+        ready(Ok(self.inner().records.history(tenant, series, entity, between, limit)))
+    }
+
+    fn record(&self, record: Record) -> impl Future<Output = Result<Recorded, StoreError>> + Send {
+        ready(Ok(self.inner().records.record(record)))
+    }
+
+    fn decision(&self, tenant: &str, id: &str) -> impl Future<Output = Result<Option<Decision>, StoreError>> + Send {
+        ready(Ok(self.inner().records.decision(tenant, id)))
+    }
+
+    fn decisions(
+        &self,
+        tenant: &str,
+        of: &DecisionsOf,
+        before: Option<u64>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<(u64, Decision)>, StoreError>> + Send {
+        ready(Ok(self.inner().records.decisions(tenant, of, before, limit)))
+    }
+
+    fn claim_owed(&self, now: Timestamp, lease: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<Owed>, StoreError>> + Send {
+        ready(Ok(self.inner().records.claim_owed(now, lease, limit)))
+    }
+
+    fn claim_deliveries(
+        &self,
+        now: Timestamp,
+        lease: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Delivery>, StoreError>> + Send {
+        ready(Ok(self.inner().records.claim_deliveries(now, lease, limit)))
+    }
+
+    fn deliveries(
+        &self,
+        tenant: &str,
+        dead: bool,
+        before: Option<u64>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Delivery>, StoreError>> + Send {
+        ready(Ok(self.inner().records.deliveries(tenant, dead, before, limit)))
+    }
+
+    fn delivery(&self, tenant: &str, id: u64) -> impl Future<Output = Result<Option<Delivery>, StoreError>> + Send {
+        ready(Ok(self.inner().records.delivery(tenant, id)))
     }
 }
 

@@ -10,6 +10,7 @@ mod log;
 mod memory;
 mod pack;
 mod postgres;
+pub mod records;
 mod rows;
 pub mod seal;
 mod sqlite;
@@ -27,6 +28,7 @@ pub use any::{AnyStore, open};
 pub use around::{Around, Commits};
 pub use memory::MemoryStore;
 pub use postgres::PostgresStore;
+pub use records::Records;
 pub use seal::Seals;
 pub use sqlite::SqliteStore;
 
@@ -215,6 +217,8 @@ pub struct Commit {
     pub holds: Vec<HoldChange>,
     /// The journeys that its runs stand on, if they are others than before.
     pub pinned: Option<Vec<ContentHash>>,
+    /// What its events owe to conditions: kept only where one is bound to them.
+    pub owed: Vec<records::NewOwed>,
     /// It has ended for good: the snapshot is all that its state is, and of its events only the transcript stays.
     pub finished: bool,
 }
@@ -237,6 +241,7 @@ impl Commit {
             audit_head: None,
             holds: Vec::new(),
             pinned: None,
+            owed: Vec::new(),
             finished: false,
         }
     }

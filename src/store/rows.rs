@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::pack::{pack, unpack};
+use super::records::NewOwed;
 use super::{AuditHead, AuditRow, Commit, ConversationKey, MESSAGE_IDS_KEPT, Owner, Seals, StoreError};
 use crate::engine::{Claim, Event, HoldChange};
 use crate::model::workspace::ContentHash;
@@ -36,6 +37,7 @@ pub(super) struct Rows {
     pub(super) audit_head: Option<AuditHead>,
     pub(super) holds: Vec<HoldChange>,
     pub(super) pinned: Option<Vec<ContentHash>>,
+    pub(super) owed: Vec<NewOwed>,
     pub(super) finished: bool,
 }
 
@@ -57,8 +59,23 @@ pub(super) struct ReplyRow {
 impl Rows {
     /// Encodes a commit.
     pub(super) fn of(seals: &Seals, commit: Commit) -> Result<Self, StoreError> {
-        let Commit { key, expected, now, owner, events, claims, wake_at, snapshot, reply, audit, audit_head, holds, pinned, finished } =
-            commit;
+        let Commit {
+            key,
+            expected,
+            now,
+            owner,
+            events,
+            claims,
+            wake_at,
+            snapshot,
+            reply,
+            audit,
+            audit_head,
+            holds,
+            pinned,
+            owed,
+            finished,
+        } = commit;
         let snapshot = match snapshot {
             Some(state) => {
                 let mut raw = Vec::new();
@@ -94,6 +111,7 @@ impl Rows {
             audit,
             holds,
             pinned,
+            owed,
             finished,
             key,
         })

@@ -3,6 +3,7 @@
 mod agree;
 pub mod cluster;
 mod faults;
+mod records;
 
 use std::sync::Arc;
 
@@ -10,14 +11,14 @@ use jiff::{SignedDuration, Timestamp};
 use waypost::engine::{Answer, CallResult, Claim, Event, EventBody, HoldChange, HoldRow, Recorded, State};
 use waypost::model::ContentHash;
 use waypost::store::{
-    AuditHead, AuditRow, Commit, Committed, ConversationKey, Held, MemoryStore, Owner, PostgresStore, Reply, SNAPSHOT_EVERY, Seals,
-    SqliteStore, Store, StoreError, VERSIONS_KEPT, Version,
+    AuditHead, AuditRow, Commit, Committed, ConversationKey, Held, MemoryStore, Owner, PostgresStore, Records, Reply, SNAPSHOT_EVERY,
+    Seals, SqliteStore, Store, StoreError, VERSIONS_KEPT, Version,
 };
 use waypost::value::Taint;
 
 /// A store that is empty, and gone with this.
 trait Fresh {
-    type Store: Store;
+    type Store: Records;
     fn store(&self) -> &Self::Store;
 }
 
@@ -103,7 +104,20 @@ contract!(
     timers_come_due_in_order,
     a_tenant_sees_nothing_of_another,
     commits_at_the_same_time_lose_nothing,
+    a_version_is_registered_once,
+    of_two_registrations_at_once_one_is_taken,
+    what_files_define_every_tenant_sees,
+    lists_of_definitions_are_stable,
+    two_read_while_a_third_registers,
+    a_primitive_has_the_value_of_its_time,
+    a_history_takes_one_number_of_each_time,
+    a_decision_keeps_what_its_actions_came_to,
+    a_delivery_is_one_callers_at_a_time,
+    an_event_is_owed_where_a_condition_is_bound_and_settled_once,
+    what_was_decided_on_an_erased_users_events_is_gone,
 );
+
+use records::*;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_795_000_000 + seconds).unwrap()

@@ -34,7 +34,14 @@ pub(super) fn check(subject: &Subject<'_>, gates: &Gates<'_>, found: &mut Diagno
             }
             Root::Variables if first.keys.len() == 1 => format!("list `{}` under the `fields` of the `confirm`", first.shown()),
             Root::Variables => format!("show it in the `message` of the `confirm`: `{{{{ variables.{} }}}}`", first.shown()),
-            Root::User | Root::Conversation | Root::Each | Root::Response | Root::Inputs => {
+            Root::User
+            | Root::Conversation
+            | Root::Each
+            | Root::Response
+            | Root::Inputs
+            | Root::Entity
+            | Root::Event
+            | Root::Primitives => {
                 format!("show it in the `message` of the `confirm`: `{{{{ {} }}}}`", first.shown().trim_start_matches('$'))
             }
         };

@@ -6,7 +6,7 @@ use super::super::ast::{At, Expr, Kind, Literal, MacroCall, Op, OpKind, Pattern}
 use super::super::builtins::{self, Builtin, Style};
 use super::super::lex::{Symbol, Token};
 use super::super::macros::{self, Macro};
-use super::{Parser, root_named};
+use super::Parser;
 use crate::source::{Code, did_you_mean};
 
 impl Parser<'_> {
@@ -124,7 +124,7 @@ impl Parser<'_> {
 
     /// Whether a name means nothing yet, so that a macro may bind it.
     pub(super) fn is_free(&self, name: &str) -> bool {
-        !self.locals.iter().any(|l| &**l == name) && root_named(name).is_none() && !matches!(name, "true" | "false" | "null")
+        !self.locals.iter().any(|l| &**l == name) && self.root_named(name).is_none() && !matches!(name, "true" | "false" | "null")
     }
 
     pub(super) fn global_call(&mut self, at: At, name: &str) -> Expr {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::super::Place;
 use super::super::ast::{At, Expr, Kind, Literal};
 use super::super::lex::{Symbol, Token};
 use super::super::literal;
-use super::{Parser, RESERVED, ROOTS, root_named};
+use super::{Parser, RESERVED};
 use crate::source::{Code, did_you_mean};
 
 impl<'t> Parser<'t> {
@@ -33,7 +34,7 @@ impl<'t> Parser<'t> {
             Token::Root => {
                 self.advance();
                 let name = written.trim_start_matches('$');
-                match root_named(name) {
+                match self.root_named(name) {
                     Some(root) => Expr { at, kind: Kind::Root(root) },
                     None => self.unknown(at, name),
                 }
@@ -126,7 +127,7 @@ impl<'t> Parser<'t> {
             let name = self.locals.get(slot).map_or_else(|| written.into(), Arc::clone);
             return Expr { at, kind: Kind::Local(u32::try_from(slot).unwrap_or(0), name) };
         }
-        if let Some(root) = root_named(written) {
+        if let Some(root) = self.root_named(written) {
             return Expr { at, kind: Kind::Root(root) };
         }
         if RESERVED.contains(&written) {
@@ -145,7 +146,7 @@ impl<'t> Parser<'t> {
 
     pub(super) fn unknown(&mut self, at: At, name: &str) -> Expr {
         let before = self.text.get(..at.start as usize).unwrap_or("");
-        let names = ROOTS.iter().map(|(n, _)| *n).chain(self.locals.iter().map(|l| &**l));
+        let names = self.place.roots().iter().map(|(n, _)| *n).chain(self.locals.iter().map(|l| &**l));
         let help = match name {
             "True" | "TRUE" => "write `true`".into(),
             "False" | "FALSE" => "write `false`".into(),
@@ -154,6 +155,12 @@ impl<'t> Parser<'t> {
                 let joined = before.rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-')).next().unwrap_or("");
                 format!("a name in an expression has `_` for `-`: write `{}{name}`", joined.replace('-', "_"))
             }
+            _ if self.place == Place::Condition => match did_you_mean(name, names) {
+                Some(near) => format!("did you mean `{near}`? text is written `'{name}'`"),
+                None => {
+                    format!("write `data.{name}` for what is given, `primitives.<namespace>.{name}` for a primitive, `'{name}'` for text")
+                }
+            },
             _ => match did_you_mean(name, names) {
                 Some(near) if self.slice(at).starts_with('$') => {
                     format!("did you mean `${near}`? a variable is written `$variables.{name}`")

@@ -53,6 +53,11 @@ unpinned AS (
 ),
 pinned AS (
     INSERT INTO waypost.pins SELECT head.row, hash FROM head, unnest($24::text[]) hash ON CONFLICT DO NOTHING
+),
+owed AS (
+    INSERT INTO waypost.owed (tenant, conversation, event, at, data, depth, lease)
+    SELECT $1, $2, o.event, $5, o.data, o.depth, $28::bigint FROM head, unnest($25::text[], $26::text[], $27::bigint[]) o (event, data, depth)
+    WHERE EXISTS (SELECT 1 FROM waypost.bindings b WHERE b.tenant IN ($1, '') AND b.defines = 0 AND b.key = o.event)
 )
 SELECT row FROM head";
 
@@ -161,7 +166,10 @@ async fn write(client: &impl GenericClient, rows: &Rows) -> Result<Option<i64>, 
     let texts: Vec<&str> = rows.audit.iter().map(|r| &*r.text).collect();
     let macs: Vec<&str> = rows.audit.iter().map(|r| &*r.mac).collect();
     let pinned: Option<Vec<&str>> = rows.pinned.as_ref().map(|p| p.iter().map(|h| &*h.0).collect());
-    let values: [&(dyn ToSql + Sync); 24] = [
+    let events: Vec<&str> = rows.owed.iter().map(|o| o.event).collect();
+    let data: Vec<&str> = rows.owed.iter().map(|o| &*o.data).collect();
+    let depths: Vec<i64> = rows.owed.iter().map(|o| i64::from(o.depth)).collect();
+    let values: [&(dyn ToSql + Sync); 28] = [
         &&*rows.key.tenant,
         &&*rows.key.id,
         &int(rows.expected),
@@ -186,6 +194,10 @@ async fn write(client: &impl GenericClient, rows: &Rows) -> Result<Option<i64>, 
         &texts,
         &macs,
         &pinned,
+        &events,
+        &data,
+        &depths,
+        &i64::MIN,
     ];
     let statement = client.prepare_cached(&format!("{}{ROWS}", if owner.is_some() { BEGINS } else { GOES_ON })).await?;
     Ok(client.query_opt(&statement, &values).await?.map(|row| row.try_get(0)).transpose()?)

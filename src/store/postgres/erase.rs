@@ -11,14 +11,26 @@ const SOME: i64 = 64;
 /// Everything of a conversation but its own row and its audit.
 const OF_A_CONVERSATION: [&str; 6] = ["events", "snapshots", "messages", "holds", "keys", "pins"];
 
+/// What was decided on events of a conversation.
+const OF_ITS_EVENTS: [&str; 5] = [
+    "DELETE FROM waypost.deliveries WHERE tenant = $1 AND decision IN (SELECT id FROM waypost.decisions WHERE tenant = $1 AND conversation = $2)",
+    "DELETE FROM waypost.results WHERE tenant = $1 AND decision IN (SELECT id FROM waypost.decisions WHERE tenant = $1 AND conversation = $2)",
+    "DELETE FROM waypost.decisions WHERE tenant = $1 AND conversation = $2",
+    "DELETE FROM waypost.owed WHERE tenant = $1 AND conversation = $2",
+    "DELETE FROM waypost.samples WHERE tenant = $1 AND entity = $2",
+];
+
 /// Erases some of the conversations of a user.
 pub(super) async fn some(mut client: Object, tenant: &str, user: &str, digest: &DigestText) -> Result<Erased, Failure> {
     let transaction = client.transaction().await?;
     let mut erased = Erased::default();
     let sql = "UPDATE waypost.conversations SET user_id = '', wake_at = NULL, life = $3 WHERE row IN
-         (SELECT row FROM waypost.conversations WHERE tenant = $1 AND user_id = $2 AND life < $3 LIMIT $4 FOR UPDATE) RETURNING row";
+         (SELECT row FROM waypost.conversations WHERE tenant = $1 AND user_id = $2 AND life < $3 LIMIT $4 FOR UPDATE) RETURNING row, id";
     for found in transaction.query(sql, &[&tenant, &user, &ERASED, &SOME]).await? {
-        let conversation: i64 = found.try_get(0)?;
+        let (conversation, id): (i64, &str) = (found.try_get(0)?, found.try_get(1)?);
+        for sql in OF_ITS_EVENTS {
+            transaction.execute(sql, &[&tenant, &id]).await?;
+        }
         for table in OF_A_CONVERSATION {
             transaction.execute(&format!("DELETE FROM waypost.{table} WHERE conversation = $1"), &[&conversation]).await?;
         }

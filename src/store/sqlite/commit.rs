@@ -65,6 +65,12 @@ pub(super) fn commit(connection: &Connection, seals: &Seals, rows: &Rows) -> Res
             run(connection, "INSERT INTO pins VALUES (?1, ?2)", params![conversation, hash.0])?;
         }
     }
+    for owed in &rows.owed {
+        let sql = "INSERT INTO owed (tenant, conversation, event, at, data, depth, lease) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
+             WHERE EXISTS (SELECT 1 FROM bindings WHERE tenant IN (?1, '') AND defines = 0 AND key = ?3)";
+        let (key, at) = (&rows.key, nanos(rows.now));
+        run(connection, sql, params![key.tenant, key.id, owed.event, at, owed.data, owed.depth, i64::MIN])?;
+    }
     Ok(Committed::Done { version: rows.version })
 }
 
@@ -116,6 +122,6 @@ fn put_events(connection: &Connection, conversation: i64, upto: u64, batch: &Bat
     run(connection, sql, params![conversation, int(upto), int(batch.count), batch.packed])
 }
 
-fn run(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> Result<(), StoreError> {
+pub(super) fn run(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> Result<(), StoreError> {
     connection.prepare_cached(sql).and_then(|mut s| s.execute(values)).map(|_| ()).map_err(failed)
 }

@@ -26,7 +26,21 @@ fn numbers(connection: &Connection, sql: &str, values: &[&dyn rusqlite::ToSql]) 
     connection.prepare_cached(sql)?.query_map(values, |r| r.get(0))?.collect()
 }
 
+/// What was decided on events of a conversation.
+const OF_ITS_EVENTS: [&str; 5] = [
+    "DELETE FROM deliveries WHERE tenant = ?1 AND decision IN (SELECT id FROM decisions WHERE tenant = ?1 AND conversation = ?2)",
+    "DELETE FROM results WHERE tenant = ?1 AND decision IN (SELECT id FROM decisions WHERE tenant = ?1 AND conversation = ?2)",
+    "DELETE FROM decisions WHERE tenant = ?1 AND conversation = ?2",
+    "DELETE FROM owed WHERE tenant = ?1 AND conversation = ?2",
+    "DELETE FROM samples WHERE tenant = ?1 AND entity = ?2",
+];
+
 fn one(connection: &Connection, conversation: i64, digest: &DigestText) -> rusqlite::Result<u64> {
+    let sql = "SELECT tenant, id FROM conversations WHERE row = ?1";
+    let (tenant, id): (String, String) = connection.prepare_cached(sql)?.query_row([conversation], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    for sql in OF_ITS_EVENTS {
+        connection.prepare_cached(sql)?.execute([&tenant, &id])?;
+    }
     for table in OF_A_CONVERSATION {
         connection.prepare_cached(&format!("DELETE FROM {table} WHERE conversation = ?1"))?.execute([conversation])?;
     }

@@ -7,6 +7,7 @@ mod commit;
 mod erase;
 mod open;
 mod read;
+mod records;
 mod texts;
 mod writer;
 

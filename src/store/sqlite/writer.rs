@@ -10,9 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
+use super::super::records::{Record, Recorded};
 use super::super::rows::Rows;
 use super::super::{Committed, Seals, StoreError};
-use super::{claims, commit, failed};
+use super::{claims, commit, failed, records};
 
 /// Commits that share one transaction at most.
 const TOGETHER: usize = 512;
@@ -21,8 +22,64 @@ const SWEEP_EVERY: SignedDuration = SignedDuration::from_secs(10);
 
 type Told<T> = oneshot::Sender<Result<T, StoreError>>;
 
-enum Job {
+/// What one transaction is shared for.
+enum Work {
+    Commit(Box<Rows>),
+    Record(Box<Record>),
+}
+
+impl Work {
+    fn now(&self) -> Timestamp {
+        match self {
+            Self::Commit(rows) => rows.now,
+            Self::Record(record) => record.now,
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Clone)]
+enum Done {
+    Committed(Committed),
+    Recorded(Recorded),
+}
+
+/// Work, and who waits for it.
+enum Asked {
     Commit(Box<Rows>, Told<Committed>),
+    Record(Box<Record>, Told<Recorded>),
+}
+
+/// Who waits for what came of it. They may have gone; what is committed is committed.
+enum Tell {
+    Commit(Told<Committed>),
+    Record(Told<Recorded>),
+}
+
+impl Asked {
+    fn parts(self) -> (Work, Tell) {
+        match self {
+            Self::Commit(rows, told) => (Work::Commit(rows), Tell::Commit(told)),
+            Self::Record(record, told) => (Work::Record(record), Tell::Record(told)),
+        }
+    }
+}
+
+impl Tell {
+    fn tell(self, answer: Result<Done, StoreError>) {
+        match (self, answer) {
+            (Self::Commit(told), Ok(Done::Committed(committed))) => drop(told.send(Ok(committed))),
+            (Self::Record(told), Ok(Done::Recorded(recorded))) => drop(told.send(Ok(recorded))),
+            (Self::Commit(told), Err(error)) => drop(told.send(Err(error))),
+            (Self::Record(told), Err(error)) => drop(told.send(Err(error))),
+            (Self::Commit(told), Ok(Done::Recorded(_))) => drop(told.send(Err(gone()))),
+            (Self::Record(told), Ok(Done::Committed(_))) => drop(told.send(Err(gone()))),
+        }
+    }
+}
+
+enum Job {
+    Together(Asked),
     Alone(Box<dyn FnOnce(&mut Connection) + Send>),
 }
 
@@ -55,7 +112,14 @@ impl Writer {
     /// Commits, together with whoever waits at the same time.
     pub(super) async fn commit(&self, rows: Rows) -> Result<Committed, StoreError> {
         let (told, answer) = oneshot::channel();
-        self.send(Job::Commit(Box::new(rows), told))?;
+        self.send(Job::Together(Asked::Commit(Box::new(rows), told)))?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Keeps what evaluations leave, together with whoever waits at the same time.
+    pub(super) async fn record(&self, record: Record) -> Result<Recorded, StoreError> {
+        let (told, answer) = oneshot::channel();
+        self.send(Job::Together(Asked::Record(Box::new(record), told)))?;
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
@@ -126,7 +190,7 @@ impl Desk {
             let mut group = Vec::new();
             while group.len() < TOGETHER {
                 match waiting.pop_front() {
-                    Some(Job::Commit(rows, told)) => group.push((rows, told)),
+                    Some(Job::Together(asked)) => group.push(asked),
                     Some(other @ Job::Alone(_)) => {
                         waiting.push_front(other);
                         break;
@@ -145,44 +209,46 @@ impl Desk {
     }
 
     /// Commits all of them or, if that fails, each by itself: one that cannot be done takes no other with it.
-    fn group(&mut self, group: Vec<(Box<Rows>, Told<Committed>)>) {
+    fn group(&mut self, group: Vec<Asked>) {
         let n = u64::try_from(group.len()).unwrap_or(u64::MAX);
         self.counts.commits.fetch_add(n, Ordering::Relaxed);
-        let rows: Vec<&Rows> = group.iter().map(|(rows, _)| &**rows).collect();
-        let mut answers = match self.together(&rows) {
+        let (work, told): (Vec<Work>, Vec<Tell>) = group.into_iter().map(Asked::parts).unzip();
+        let all: Vec<&Work> = work.iter().collect();
+        let answers = match self.together(&all) {
             Together::Done(answers) => answers.into_iter().map(Ok).collect(),
-            Together::Shut(error) => vec![Err(error); group.len()],
-            Together::Failed(error) if group.len() == 1 => vec![Err(error)],
-            Together::Failed(_) => rows.iter().map(|one| self.alone(one)).collect(),
+            Together::Shut(error) => vec![Err(error); all.len()],
+            Together::Failed(error) if all.len() == 1 => vec![Err(error)],
+            Together::Failed(_) => all.iter().map(|one| self.alone(one)).collect(),
         };
-        for (_, told) in group.into_iter().rev() {
-            if let Some(answer) = answers.pop() {
-                // Whoever asked may have gone; what is committed is committed.
-                let _ = told.send(answer);
-            }
+        for (tell, answer) in told.into_iter().zip(answers) {
+            tell.tell(answer);
         }
     }
 
-    fn alone(&mut self, rows: &Rows) -> Result<Committed, StoreError> {
-        match self.together(&[rows]) {
+    fn alone(&mut self, work: &Work) -> Result<Done, StoreError> {
+        match self.together(&[work]) {
             Together::Done(mut answers) => answers.pop().ok_or_else(gone),
             Together::Shut(error) | Together::Failed(error) => Err(error),
         }
     }
 
-    fn together(&mut self, rows: &[&Rows]) -> Together {
+    fn together(&mut self, all: &[&Work]) -> Together {
         let transaction = match self.connection.transaction_with_behavior(TransactionBehavior::Immediate) {
             Ok(transaction) => transaction,
             Err(error) => return Together::Shut(failed(error)),
         };
-        let mut answers = Vec::with_capacity(rows.len());
-        for one in rows {
-            match commit::commit(&transaction, &self.seals, one) {
+        let mut answers = Vec::with_capacity(all.len());
+        for work in all {
+            let done = match work {
+                Work::Commit(rows) => commit::commit(&transaction, &self.seals, rows).map(Done::Committed),
+                Work::Record(record) => records::record(&transaction, record).map(Done::Recorded),
+            };
+            match done {
                 Ok(answer) => answers.push(answer),
                 Err(error) => return Together::Failed(error),
             }
         }
-        let now = rows.iter().map(|r| r.now).max().unwrap_or(Timestamp::MIN);
+        let now = all.iter().map(|w| w.now()).max().unwrap_or(Timestamp::MIN);
         let due = self.swept.checked_add(SWEEP_EVERY).is_ok_and(|next| next <= now);
         if due && let Err(error) = claims::sweep(&transaction, now) {
             return Together::Failed(failed(error));
@@ -201,7 +267,7 @@ impl Desk {
 }
 
 enum Together {
-    Done(Vec<Committed>),
+    Done(Vec<Done>),
     /// Nothing can be written now.
     Shut(StoreError),
     /// One of them failed, or all.

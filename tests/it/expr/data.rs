@@ -24,6 +24,9 @@ pub fn name(root: Root) -> &'static str {
         Root::Each => "each",
         Root::Response => "response",
         Root::Inputs => "inputs",
+        Root::Entity => "entity",
+        Root::Event => "data",
+        Root::Primitives => "primitives",
     }
 }
 

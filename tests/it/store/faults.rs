@@ -203,7 +203,7 @@ async fn a_file_of_the_first_version_is_brought_to_the_present_one() {
     let taken = store.commit(Commit { claims, ..commit("c", 0, &["a"]) }).await.unwrap();
     assert!(matches!(taken, waypost::store::Committed::ClaimRefused { .. }), "what was used once stays used");
     done(&store, commit("c", 0, &["a"])).await;
-    assert_eq!(store.stat().await.unwrap().schema, 2);
+    assert_eq!(store.stat().await.unwrap().schema, 3);
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn files_of_others_and_of_newer_programs_are_refused() {
     drop(open(&path).unwrap());
     Connection::open(&path).unwrap().execute("UPDATE schema_version SET version = 9", []).unwrap();
     let error = open(&path).unwrap_err().to_string();
-    assert!(error.ends_with("was written by a newer waypost: its tables have version 9, and this one knows them up to 2"), "{error}");
+    assert!(error.ends_with("was written by a newer waypost: its tables have version 9, and this one knows them up to 3"), "{error}");
     let (_directory, path) = file("theirs.db");
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE recipes (name TEXT)").unwrap();
     let error = open(&path).unwrap_err().to_string();

@@ -1,0 +1,262 @@
+//! Definitions, primitives, decisions, deliveries and owed events in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{
+    After, DecisionsOf, Defines, Definition, Delivery, Namespaces, NewDefinition, NewOwed, Owed, PrimitiveWrite, Record, Recorded,
+    Registered, SHARED,
+};
+use crate::registry::{Decision, PrimitiveId, Sample, Series};
+
+type Text = Arc<str>;
+
+/// What a store in memory keeps of them.
+#[derive(Debug, Default)]
+pub(in super::super) struct Kept {
+    seq: u64,
+    definitions: BTreeMap<u64, (Defines, Vec<Text>, Definition)>,
+    names: BTreeMap<(Text, Defines, Text, Text), u64>,
+    bindings: BTreeSet<(Text, Defines, Text, u64)>,
+    primitives: BTreeMap<(Text, PrimitiveId, Text), BTreeMap<Timestamp, PrimitiveWrite>>,
+    samples: BTreeMap<(Text, Text, Text), BTreeMap<Timestamp, f64>>,
+    decisions: BTreeMap<u64, (Text, Decision)>,
+    ids: BTreeMap<(Text, Text), u64>,
+    deliveries: BTreeMap<u64, Delivery>,
+    owed: BTreeMap<u64, (Timestamp, Owed)>,
+}
+
+impl Kept {
+    fn next(&mut self) -> u64 {
+        self.seq += 1;
+        self.seq
+    }
+
+    pub(in super::super) fn register(&mut self, new: NewDefinition) -> Registered {
+        let NewDefinition { tenant, defines, namespace, id, version, body, bound, at } = new;
+        let of = |tenant: &str| self.names.get(&(tenant.into(), defines, id.clone(), version.clone())).copied();
+        if let Some(seq) = of(&tenant).or_else(|| of(SHARED)) {
+            let same = self.definitions.get(&seq).is_some_and(|(_, _, d)| d.body == body && d.tenant == tenant);
+            return if same { Registered::Same(seq) } else { Registered::Taken };
+        }
+        let seq = self.next();
+        self.names.insert((tenant.clone(), defines, id.clone(), version.clone()), seq);
+        for key in &bound {
+            self.bindings.insert((tenant.clone(), defines, key.clone(), seq));
+        }
+        self.definitions.insert(seq, (defines, bound, Definition { seq, tenant, namespace, id, version, body, at }));
+        Registered::New(seq)
+    }
+
+    pub(in super::super) fn bind_files(&mut self, seqs: &[u64]) {
+        self.bindings.retain(|(tenant, ..)| &**tenant != SHARED);
+        for seq in seqs {
+            if let Some((defines, bound, definition)) = self.definitions.get(seq).filter(|(_, _, d)| &*d.tenant == SHARED) {
+                self.bindings.extend(bound.iter().map(|key| (definition.tenant.clone(), *defines, key.clone(), *seq)));
+            }
+        }
+    }
+
+    pub(in super::super) fn definition(&self, tenant: &str, defines: Defines, id: &str, version: Option<&str>) -> Option<Definition> {
+        let of = |tenant: &str| {
+            let name = |version: &str| (Text::from(tenant), defines, Text::from(id), Text::from(version));
+            let same = |(t, d, i, _): &(Text, Defines, Text, Text)| &**t == tenant && *d == defines && &**i == id;
+            let newest = || self.names.range(name("")..).take_while(|(key, _)| same(key)).map(|(_, seq)| *seq).max();
+            let seq = version.map_or_else(newest, |version| self.names.get(&name(version)).copied());
+            seq.and_then(|seq| self.definitions.get(&seq)).map(|(_, _, d)| d.clone())
+        };
+        of(tenant).or_else(|| of(SHARED))
+    }
+
+    pub(in super::super) fn definitions(
+        &self,
+        tenant: &str,
+        defines: Defines,
+        of: &Namespaces,
+        before: Option<u64>,
+        limit: usize,
+    ) -> (Vec<Definition>, u64) {
+        let seen = |d: &Definition| (&*d.tenant == tenant || &*d.tenant == SHARED) && of.has(&d.namespace);
+        let all = || self.definitions.values().rev().filter(|(d, ..)| *d == defines).map(|(_, _, d)| d).filter(|d| seen(d));
+        let total = u64::try_from(all().count()).unwrap_or(u64::MAX);
+        (all().filter(|d| before.is_none_or(|b| d.seq < b)).take(limit).cloned().collect(), total)
+    }
+
+    pub(in super::super) fn bound(&self, tenant: &str, defines: Defines, to: &str) -> Vec<Definition> {
+        let mut seqs: Vec<u64> = [tenant, SHARED]
+            .into_iter()
+            .flat_map(|tenant| {
+                let key = |seq| (Text::from(tenant), defines, Text::from(to), seq);
+                self.bindings.range(key(0)..=key(u64::MAX)).map(|(.., seq)| *seq)
+            })
+            .collect();
+        seqs.sort_unstable();
+        seqs.dedup();
+        seqs.iter().filter_map(|seq| self.definitions.get(seq)).map(|(_, _, d)| d.clone()).collect()
+    }
+
+    pub(in super::super) fn primitive(&self, tenant: &str, id: &PrimitiveId, entity: &str, as_of: Timestamp) -> Option<PrimitiveWrite> {
+        let values = self.primitives.get(&(tenant.into(), id.clone(), entity.into()))?;
+        values.range(..=as_of).next_back().map(|(_, write)| write.clone())
+    }
+
+    pub(in super::super) fn history(
+        &self,
+        tenant: &str,
+        series: &Series,
+        entity: &str,
+        (from, to): (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Vec<Sample> {
+        if from > to {
+            return Vec::new();
+        }
+        let mut found: Vec<Sample> = match series {
+            Series::Primitive(id) => {
+                let values = self.primitives.get(&(tenant.into(), id.clone(), entity.into()));
+                let number = |(at, write): (&Timestamp, &PrimitiveWrite)| Some(Sample { at: *at, value: write.value.as_f64()? });
+                values.into_iter().flat_map(|v| v.range(from..=to).rev()).filter_map(number).take(limit).collect()
+            }
+            Series::Recorded(series) => {
+                let values = self.samples.get(&(tenant.into(), series.clone(), entity.into()));
+                let sample = |(at, value): (&Timestamp, &f64)| Sample { at: *at, value: *value };
+                values.into_iter().flat_map(|v| v.range(from..=to).rev()).map(sample).take(limit).collect()
+            }
+        };
+        found.reverse();
+        found
+    }
+
+    pub(in super::super) fn record(&mut self, record: Record) -> Recorded {
+        let Record { tenant, now: _, decisions, samples, primitives, deliveries, results, delivered, settles } = record;
+        if settles.is_some_and(|id| self.owed.remove(&id).is_none()) {
+            return Recorded::Settled;
+        }
+        for decision in decisions {
+            let row = self.next();
+            self.ids.insert((tenant.clone(), decision.decision_id.clone()), row);
+            self.decisions.insert(row, (tenant.clone(), decision));
+        }
+        for (series, entity, sample) in samples {
+            self.samples.entry((tenant.clone(), series, entity)).or_default().entry(sample.at).or_insert(sample.value);
+        }
+        for write in primitives {
+            let of = (tenant.clone(), write.primitive.clone(), write.entity.clone());
+            self.primitives.entry(of).or_default().insert(write.at, write);
+        }
+        let mut numbers = Vec::new();
+        for new in deliveries {
+            let id = self.next();
+            let delivery = Delivery {
+                id,
+                tenant: tenant.clone(),
+                decision: new.decision,
+                n: new.n,
+                action_id: new.action_id,
+                action_version: new.action_version,
+                due: new.due,
+                tries: 0,
+                dead: false,
+                error: None,
+                plan: new.plan,
+            };
+            self.deliveries.insert(id, delivery);
+            numbers.push(id);
+        }
+        for (decision, n, result) in results {
+            let row = self.ids.get(&(tenant.clone(), decision));
+            if let Some((_, decision)) = row.and_then(|row| self.decisions.get_mut(row)) {
+                match decision.actions.get_mut(n as usize) {
+                    Some(place) => *place = result,
+                    None => decision.actions.push(result),
+                }
+            }
+        }
+        for (id, after) in delivered {
+            match (after, self.deliveries.get_mut(&id)) {
+                (After::Gone, _) => drop(self.deliveries.remove(&id)),
+                (After::Again { due, tries, error }, Some(delivery)) => {
+                    (delivery.due, delivery.tries, delivery.error, delivery.dead) = (due, tries, Some(error), false);
+                }
+                (After::Dead { tries, error }, Some(delivery)) => {
+                    (delivery.tries, delivery.error, delivery.dead) = (tries, Some(error), true);
+                }
+                (After::Again { .. } | After::Dead { .. }, None) => {}
+            }
+        }
+        Recorded::Done { deliveries: numbers }
+    }
+
+    pub(in super::super) fn decision(&self, tenant: &str, id: &str) -> Option<Decision> {
+        let row = self.ids.get(&(tenant.into(), id.into()))?;
+        self.decisions.get(row).map(|(_, decision)| decision.clone())
+    }
+
+    pub(in super::super) fn decisions(&self, tenant: &str, of: &DecisionsOf, before: Option<u64>, limit: usize) -> Vec<(u64, Decision)> {
+        let fits = |d: &Decision| {
+            of.entity.as_ref().is_none_or(|e| *e == d.entity)
+                && of.condition_id.as_ref().is_none_or(|c| *c == d.condition_id)
+                && of.namespaces.has(&d.namespace)
+        };
+        let all = self.decisions.range(..before.unwrap_or(u64::MAX)).rev().filter(|(_, (t, d))| &**t == tenant && fits(d));
+        all.take(limit).map(|(row, (_, d))| (*row, d.clone())).collect()
+    }
+
+    /// Keeps what a commit owes to conditions, if any is bound to it.
+    pub(in super::super) fn owe(&mut self, tenant: &Text, conversation: &Text, at: Timestamp, owed: Vec<NewOwed>) {
+        for NewOwed { event, data, depth } in owed {
+            if self.bound(tenant, Defines::Condition, event).is_empty() {
+                continue;
+            }
+            let id = self.next();
+            let owed = Owed { id, tenant: tenant.clone(), conversation: conversation.clone(), event: event.into(), at, data, depth };
+            self.owed.insert(id, (Timestamp::MIN, owed));
+        }
+    }
+
+    pub(in super::super) fn claim_owed(&mut self, now: Timestamp, lease: Timestamp, limit: usize) -> Vec<Owed> {
+        let free = self.owed.values_mut().filter(|(until, _)| *until <= now).take(limit);
+        free.map(|(until, owed)| {
+            *until = lease;
+            owed.clone()
+        })
+        .collect()
+    }
+
+    pub(in super::super) fn claim_deliveries(&mut self, now: Timestamp, lease: Timestamp, limit: usize) -> Vec<Delivery> {
+        let mut due: Vec<(Timestamp, u64)> = self.deliveries.values().filter(|d| !d.dead && d.due <= now).map(|d| (d.due, d.id)).collect();
+        due.sort_unstable();
+        due.truncate(limit);
+        let mut out = Vec::new();
+        for (_, id) in due {
+            if let Some(delivery) = self.deliveries.get_mut(&id) {
+                out.push(delivery.clone());
+                delivery.due = lease;
+            }
+        }
+        out
+    }
+
+    pub(in super::super) fn deliveries(&self, tenant: &str, dead: bool, before: Option<u64>, limit: usize) -> Vec<Delivery> {
+        let all = self.deliveries.range(..before.unwrap_or(u64::MAX)).rev().map(|(_, d)| d);
+        all.filter(|d| &*d.tenant == tenant && d.dead == dead).take(limit).cloned().collect()
+    }
+
+    pub(in super::super) fn delivery(&self, tenant: &str, id: u64) -> Option<Delivery> {
+        self.deliveries.get(&id).filter(|d| &*d.tenant == tenant).cloned()
+    }
+
+    /// Forgets what was decided on events of a conversation.
+    pub(in super::super) fn forget(&mut self, tenant: &str, conversation: &str) {
+        let of = |d: &Decision| d.conversation_id.as_deref() == Some(conversation);
+        let gone: Vec<Text> =
+            self.decisions.values().filter(|(t, d)| &**t == tenant && of(d)).map(|(_, d)| d.decision_id.clone()).collect();
+        self.decisions.retain(|_, (t, d)| &**t != tenant || !of(d));
+        self.ids.retain(|(t, id), _| &**t != tenant || !gone.contains(id));
+        self.deliveries.retain(|_, d| &*d.tenant != tenant || !gone.contains(&d.decision));
+        self.owed.retain(|_, (_, o)| &*o.tenant != tenant || &*o.conversation != conversation);
+        self.samples.retain(|(t, _, entity), _| &**t != tenant || &**entity != conversation);
+    }
+}
