@@ -54,9 +54,10 @@ impl Talk<'_> {
         entropy[..8].copy_from_slice(&self.n.to_be_bytes());
         let at = Timestamp::from_second(1_767_600_000).expect("a time");
         let principal = Principal { id: "bench".into(), roles: Vec::new(), scopes: Vec::new() };
-        let mut progress = self
-            .machine
-            .handle(&self.state, Input { at, actor, principal, message_id: None, entropy, refused: Vec::new(), unaware: false, body });
+        let mut progress = self.machine.handle(
+            &self.state,
+            Input { at, actor, principal, message_id: None, entropy, refused: Vec::new(), unaware: false, answered: false, body },
+        );
         self.state = std::mem::take(&mut progress.state);
         progress
     }

@@ -38,7 +38,7 @@ impl Talk {
         let principal = Principal { id: "fuzz".into(), roles: Vec::new(), scopes: Vec::new() };
         let progress = MACHINE.handle(
             &self.state,
-            Input { at: self.now, actor, principal, message_id: None, entropy, refused: Vec::new(), unaware: false, body },
+            Input { at: self.now, actor, principal, message_id: None, entropy, refused: Vec::new(), unaware: false, answered: false, body },
         );
         for event in &progress.events {
             self.state.apply(event);

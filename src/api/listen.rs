@@ -8,15 +8,21 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use super::patient::Patient;
+use crate::model::settings::{self, Serving};
 
 /// Bytes of a request's head, at most.
 const HEAD: usize = 32 * 1024;
 /// How long accepting is left alone after the machine refused it, for want of files for one.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long what is under way may take to end when the server stops, beside the time of a turn.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Bounds of the server.
 #[derive(Debug, Clone, Copy)]
@@ -29,27 +35,44 @@ pub struct Limits {
     pub wait: Duration,
     /// Streams of events.
     pub streams: usize,
+    /// Until a stream ends, and its reader comes again.
+    pub stream: Duration,
     /// Connections.
     pub connections: usize,
     /// Until a head has come, also between two requests of a connection.
     pub head: Duration,
     /// Until a body has come.
     pub body: Duration,
+    /// Until a caller has taken what is sent.
+    pub send: Duration,
     /// Until connections are cut when the server stops.
     pub grace: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
+        Self::of(&settings::Limits::default())
+    }
+}
+
+impl Limits {
+    /// As a workspace has them. What was let in is answered, however long a turn may take.
+    #[must_use]
+    pub fn of(limits: &settings::Limits) -> Self {
+        let Serving { requests, waiting, wait_ms, connections, streams, stream_ms, receive_ms, send_ms } = limits.serving;
+        let count = |n: u32| usize::try_from(n).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        let receive = Duration::from_millis(receive_ms);
         Self {
-            at_once: 4_096,
-            waiting: 1_024,
-            wait: Duration::from_secs(5),
-            streams: 1_024,
-            connections: 8_192,
-            head: Duration::from_secs(30),
-            body: Duration::from_secs(30),
-            grace: Duration::from_secs(40),
+            at_once: count(requests),
+            waiting: count(waiting),
+            wait: Duration::from_millis(wait_ms),
+            streams: count(streams),
+            stream: Duration::from_millis(stream_ms),
+            connections: count(connections),
+            head: receive,
+            body: receive,
+            send: Duration::from_millis(send_ms),
+            grace: Duration::from_millis(limits.turn_ms).saturating_add(GRACE),
         }
     }
 }
@@ -73,7 +96,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
         };
         match accepted {
             Ok((stream, from)) => {
-                let connection = connection(http.clone(), stream, from, router.clone(), stop.clone());
+                let connection = connection(http.clone(), Patient::new(stream, limits.send), from, router.clone(), stop.clone());
                 tasks.spawn(async move {
                     connection.await;
                     drop(permit);
@@ -92,9 +115,9 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     }
 }
 
-async fn connection(http: Arc<http1::Builder>, stream: TcpStream, from: SocketAddr, router: Router, stop: CancellationToken) {
+async fn connection(http: Arc<http1::Builder>, stream: Patient, from: SocketAddr, router: Router, stop: CancellationToken) {
     // Without it every small answer waits for the acknowledgement of the one before.
-    if let Err(error) = stream.set_nodelay(true) {
+    if let Err(error) = stream.tcp().set_nodelay(true) {
         tracing::debug!(%error, %from, "a connection keeps its delay");
     }
     let serving = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));

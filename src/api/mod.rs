@@ -12,6 +12,8 @@ mod guard;
 mod health;
 mod listen;
 mod openapi;
+mod page;
+mod patient;
 mod problem;
 mod routes;
 mod stream;

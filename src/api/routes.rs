@@ -13,7 +13,7 @@ use schemars::{Schema, SchemaGenerator};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::problem::Problem;
-use super::{App, capabilities, conversations, converse, guard, health, stream, wire};
+use super::{App, capabilities, conversations, converse, guard, health, page, stream, wire};
 
 /// What everything but the health stands under.
 pub(super) const BASE: &str = "/api/v1";
@@ -303,6 +303,7 @@ pub(super) fn router(app: App, beside: Router) -> Router {
     Router::new()
         .nest(BASE, keyed.merge(open.clone()))
         .merge(open)
+        .merge(page::router())
         .with_state(app.clone())
         .merge(beside.layer(known))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no_route", "there is nothing here") })

@@ -2,6 +2,7 @@
 //! from the store.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -11,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Sleep;
 
 use super::App;
 use super::body::{Named, Params, Who, named};
@@ -46,7 +48,9 @@ pub(super) async fn events(
     };
     let room = app.admission.stream()?;
     let watch = app.service.runtime().watch(&key);
-    let reader = Reader { app, caller, key, watch, seq: last.or(from.after).unwrap_or(0), ready: Vec::new(), _room: room };
+    let seq = last.or(from.after).unwrap_or(0);
+    let ends = Box::pin(tokio::time::sleep(app.admission.limits().stream));
+    let reader = Reader { app, caller, key, watch, seq, ready: Vec::new(), ends, _room: room };
     let events = stream::unfold(reader, Reader::next);
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)).into_response())
 }
@@ -60,11 +64,12 @@ struct Reader {
     seq: u64,
     /// What was read and not sent yet, the next last.
     ready: Vec<Line>,
+    ends: Pin<Box<Sleep>>,
     _room: OwnedSemaphorePermit,
 }
 
 impl Reader {
-    /// The next event; the end when the service stops. Whoever comes again then goes on where this ended.
+    /// The next event; the end when the service stops, or the stream's time is over. Whoever comes again then goes on where this ended.
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
         loop {
             if let Some(line) = self.ready.pop() {
@@ -74,6 +79,7 @@ impl Reader {
             // Asked for before the store is: what comes in between is not missed.
             let happened = self.watch.next();
             match self.app.service.events(&self.caller, &self.key, self.seq).await {
+                _ if self.ends.is_elapsed() => return None,
                 Ok((lines, seq)) if seq > self.seq => {
                     self.seq = seq;
                     self.ready = lines.into_iter().map(Line::from).rev().collect();
@@ -86,6 +92,7 @@ impl Reader {
                 () = happened => {}
                 () = tokio::time::sleep(LOOK) => {}
                 () = self.app.closing.cancelled() => return None,
+                () = &mut self.ends => return None,
             }
         }
     }

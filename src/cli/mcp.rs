@@ -46,6 +46,7 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
         Some(place) => writeln!(terminal.err, "{DIM}conversations are kept in {place}{DIM:#}")?,
         None => writeln!(terminal.err, "{DIM}conversations are kept in memory, and end with the program{DIM:#}")?,
     }
+    let shared = storage.place.is_some();
     let service = {
         // What the service starts, it starts on the executor.
         let _inside = executor.enter();
@@ -65,7 +66,7 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
     let ended = executor.block_on(async {
         let timers = service.runtime().run_timers();
         tokio::select! {
-            ended = mcp::stdio(service.clone(), caller) => ended,
+            ended = mcp::stdio(service.clone(), caller, shared) => ended,
             () = timers => Ok(()),
         }
     });

@@ -22,8 +22,6 @@ use crate::store::Address;
 
 /// Where it listens if nobody says otherwise.
 const LISTEN: &str = "127.0.0.1:8700";
-/// How long what is under way may take to end, beside the time of a turn.
-const GRACE: Duration = Duration::from_secs(10);
 /// How long the collector may take for the last traces.
 const LAST: Duration = Duration::from_secs(5);
 /// How long the files must be left alone before they are taken.
@@ -116,9 +114,7 @@ async fn serving(
     terminal: &mut Terminal,
 ) -> Outcome {
     let stop = CancellationToken::new();
-    // A turn that was let in is answered, however long it may take.
-    let turn = Duration::from_millis(service.workspace().settings.limits.turn_ms);
-    let limits = api::Limits { grace: turn.saturating_add(GRACE), ..api::Limits::default() };
+    let limits = api::Limits::of(&service.workspace().settings.limits);
     let router = api::router(service.clone(), limits, mcp::http(service.clone(), stop.clone()), stop.clone());
     let server = api::serve(listener, router, limits, stop.clone());
     let timers = service.runtime().run_timers();

@@ -138,9 +138,12 @@ impl Reader {
                 continue;
             }
             let name = if name.is_empty() { shown.into_owned() } else { format!("{name}/{shown}") };
-            if path.is_dir() {
+            let is_ours = path.extension().is_some_and(|e| self.endings.iter().any(|known| e == *known));
+            if path.is_dir() && is_ours {
+                self.unreadable(name, "it is a directory, and has the name of a file");
+            } else if path.is_dir() {
                 self.directory(&path, &name, depth + 1);
-            } else if path.extension().is_some_and(|e| self.endings.iter().any(|known| e == *known)) {
+            } else if is_ours {
                 self.file(&path, name);
             }
         }

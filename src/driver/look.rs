@@ -35,8 +35,17 @@ impl<S: Store, P: Perform> Runtime<S, P> {
     /// What the first turn of a conversation would come to: nothing is kept, and nothing is performed.
     pub async fn preview(&self, open: &Open, actor: Actor, principal: Principal, turn: Turn) -> Result<(State, Answer), DriverError> {
         let (at, entropy) = (self.0.clock.now(), self.0.draw()?);
-        let input =
-            |actor, principal, body| Input { at, actor, principal, message_id: None, entropy, refused: Vec::new(), unaware: false, body };
+        let input = |actor, principal, body| Input {
+            at,
+            actor,
+            principal,
+            message_id: None,
+            entropy,
+            refused: Vec::new(),
+            unaware: false,
+            answered: false,
+            body,
+        };
         let machine = self.0.machine(&State::default()).await?;
         let opened = machine.handle(&State::default(), input(Actor::System, Principal::default(), InputBody::Open(open.clone()))).state;
         let answer = machine.handle(&opened, input(actor, principal, turn.into())).answer;

@@ -3,6 +3,7 @@
 //! Long because a turn is one loop over load, handle, commit and perform, and what it holds has to be seen together.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -96,12 +97,22 @@ struct Turning {
     at: Option<u64>,
     // Whether something was asked in it before its own input was handled.
     unaware: bool,
+    told: Arc<Told>,
     // The conversation as it was when the turn began, for its first input.
     seen: Mutex<Option<Seen>>,
     began: Timestamp,
     standing: Arc<Mutex<TurnResult>>,
     // The journeys that were under way when it began.
     journeys: OnceLock<Vec<Name>>,
+}
+
+/// How far a turn's caller is told of it.
+#[derive(Debug, Default)]
+struct Told {
+    // Whether the caller has an answer: what comes later is told to nobody.
+    answered: AtomicBool,
+    // Held by each input until what it said is in the turn's standing; whether nothing follows from the last.
+    ended: AsyncMutex<bool>,
 }
 
 /// A conversation as the store has it: its state, its version and the end of its audit; none, 0 and none if there is none.
@@ -342,6 +353,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             started: None,
             at: None,
             unaware: false,
+            told: Arc::default(),
             seen: Mutex::default(),
             began: self.0.clock.now(),
             standing: Arc::default(),
@@ -352,7 +364,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
     /// Runs an input and all that follows from it. Holds the turn until it is answered.
     async fn answered(&self, mut turning: Turning, body: InputBody, held: Held) -> Result<TurnResult, DriverError> {
         let key = turning.key.clone();
-        let standing = turning.standing.clone();
+        let (standing, told) = (turning.standing.clone(), turning.told.clone());
         let held = Arc::new(Mutex::new(Some(held)));
         *self.0.background().entry(key.clone()).or_default() += 1;
         let under_way = UnderWay { runtime: self.clone(), key, held: held.clone() };
@@ -372,10 +384,16 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             Ok(Ok(Err(error))) => Err(error),
             Ok(Err(_)) => Err(DriverError::Broken("a turn ended early")),
             Err(_) => {
+                // What is being committed at this moment is still told; of what comes after it, the caller knows nothing.
+                let committed = tokio::time::timeout(TAKE_OVER, told.ended.lock()).await;
+                told.answered.store(true, Ordering::Relaxed);
+                let ended = committed.is_ok_and(|ended| *ended);
                 lock(&held).take();
                 let mut result = lock(&standing).clone();
-                result.answer.phase = Phase::Working;
-                result.answer.awaiting_input = false;
+                if !ended {
+                    result.answer.phase = Phase::Working;
+                    result.answer.awaiting_input = false;
+                }
                 Ok(result)
             }
         }
@@ -508,6 +526,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
     /// Loads, handles and commits one input. What it says is added to where the turn stands.
     async fn input(&self, turning: &Turning, body: InputBody) -> Result<Stepped, DriverError> {
         let _held = self.inputs.lock(&turning.key).await;
+        let mut told = turning.told.ended.lock().await;
         let opening = match &body {
             InputBody::Open(open) => Some(Owner { agent: open.agent.clone(), user: open.user_id.clone() }),
             _ => None,
@@ -541,11 +560,13 @@ impl<S: Store, P: Perform> Inner<S, P> {
                     entropy,
                     refused: refused.clone(),
                     unaware: turning.unaware && is_sent(&body),
+                    answered: turning.told.answered.load(Ordering::Relaxed),
                     body: body.clone(),
                 };
                 let progress = machine.handle(&state, input);
                 let after = progress.state;
                 let working = progress.answer.phase == Phase::Working;
+                *told = progress.effects.is_empty() && !working;
                 let result = turning.with(&progress.answer, &progress.events, &after);
                 if progress.events.is_empty() && progress.claims.is_empty() {
                     *lock(&turning.standing) = result;
@@ -555,7 +576,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 let landed = after.pending().filter(|p| p.effect.is_some() && p.retry_at.is_none()).map(|p| later(p.until, TAKE_OVER));
                 let wake_at = landed.chain(progress.wake_at).min();
                 // What is recorded under the message's id is what the turn comes to, not how far it is.
-                let ended = progress.effects.is_empty() && !working;
+                let ended = *told;
                 let finished = after.status() == Status::Abandoned;
                 let reply = turning.message.as_ref().filter(|_| ended);
                 let (audit, audit_head) = self.audit.append(&turning.key, &head, now, &progress.events)?;

@@ -394,6 +394,8 @@ impl Turn<'_> {
             return self.refuse("forbidden", "this key has not the scope `context`");
         }
         flatten(&mut user);
+        // Who a user is may be told apart from what is shown to them: a question that this changes has been shown to nobody.
+        self.answered = true;
         self.emit(EventBody::Context { user });
         let go = self.come_back();
         self.walk(go);

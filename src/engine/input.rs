@@ -25,6 +25,8 @@ pub struct Input {
     pub refused: Vec<Refused>,
     /// Whether something was just asked of which its sender cannot know: what it says is noted, and answers nothing.
     pub unaware: bool,
+    /// Whether its sender was answered before it came: what is asked now is told to nobody.
+    pub answered: bool,
     /// What.
     pub body: InputBody,
 }

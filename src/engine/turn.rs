@@ -102,6 +102,8 @@ pub(super) struct Turn<'m> {
     pub claims: Vec<Claim>,
     refused_claims: Vec<Refused>,
     pub unaware: bool,
+    /// Whether nobody is told what is asked now.
+    pub answered: bool,
     pub said: Vec<Saying>,
     pub errors: Vec<FieldError>,
     pub refused: Option<Refusal>,
@@ -138,6 +140,7 @@ impl<'m> Turn<'m> {
             claims: Vec::new(),
             refused_claims: input.refused,
             unaware: input.unaware,
+            answered: input.answered,
             said: Vec::new(),
             errors: Vec::new(),
             refused: None,
@@ -279,7 +282,7 @@ impl<'m> Turn<'m> {
     /// The channel that is given what this turn puts: nobody, if its caller was answered before, or there is none.
     pub fn given_to(&self) -> Arc<str> {
         let limit = later(self.state.last_at, self.machine.workspace.settings.limits.turn_ms);
-        if self.actor == Actor::System || self.at > limit { "".into() } else { self.channel() }
+        if self.actor == Actor::System || self.answered || self.at > limit { "".into() } else { self.channel() }
     }
 
     /// A fresh id, from the turn's entropy.

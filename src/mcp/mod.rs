@@ -22,8 +22,9 @@ use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{RoleServer, ServerHandler, ServiceExt};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::Expects;
+use crate::engine::{Expects, Phase};
 use crate::service::{Caller, Request, Role, Service, ServiceError, Told};
+use crate::store::ConversationKey;
 use ask::{Asking, Put, QUESTIONS};
 use tools::{Call, Tool};
 
@@ -41,14 +42,14 @@ pub fn http(service: Service, closing: CancellationToken) -> Router {
         .disable_allowed_hosts()
         .with_max_request_body_bytes(body)
         .with_cancellation_token(closing.child_token());
-    let desk = move || Ok(Desk::new(service.clone(), None));
+    let desk = move || Ok(Desk::new(service.clone(), None, true));
     let served = StreamableHttpService::new(desk, Arc::new(LocalSessionManager::default()), config);
     Router::new().route_service("/mcp", served)
 }
 
-/// The protocol over standard input and output, for one caller, until the input ends.
-pub async fn stdio(service: Service, caller: Caller) -> Result<(), String> {
-    let desk = Desk::new(service, Some(caller));
+/// The protocol over standard input and output, for one caller, until the input ends; whether a process that serves pages shares the store.
+pub async fn stdio(service: Service, caller: Caller, pages: bool) -> Result<(), String> {
+    let desk = Desk::new(service, Some(caller), pages);
     let running = Box::pin(desk.serve(rmcp::transport::stdio())).await.map_err(|e| e.to_string())?;
     running.waiting().await.map(drop).map_err(|e| e.to_string())
 }
@@ -58,6 +59,8 @@ struct Desk {
     service: Service,
     // Of a process that serves one caller.
     caller: Option<Caller>,
+    // Whether the pages of the service are open to the user.
+    pages: bool,
     session: Mutex<Session>,
 }
 
@@ -71,8 +74,8 @@ struct Session {
 }
 
 impl Desk {
-    fn new(service: Service, caller: Option<Caller>) -> Self {
-        Self { service, caller, session: Mutex::default() }
+    fn new(service: Service, caller: Option<Caller>, pages: bool) -> Self {
+        Self { service, caller, pages, session: Mutex::default() }
     }
 
     /// Who calls: always an agent. A session stays with whom it began with.
@@ -177,7 +180,21 @@ impl Desk {
             }
         }
         self.narrow(&told, context).await;
-        done(reply::told(&told))
+        let link = match self.link(caller, &told).await {
+            Ok(link) => link,
+            Err(error) => return done(reply::failed(&error)),
+        };
+        done(reply::told(&told, link))
+    }
+
+    /// Where the user answers the question that stands, if another process can show it to them.
+    async fn link(&self, caller: &Caller, told: &Told) -> Result<Option<String>, ServiceError> {
+        match &told.conversation {
+            Some(id) if self.pages && told.answer.phase == Phase::Confirm => {
+                self.service.question_link(&ConversationKey::new(caller.tenant.clone(), id.clone())).await
+            }
+            Some(_) | None => Ok(None),
+        }
     }
 
     /// How the conversation stands now.

@@ -17,6 +17,10 @@ use crate::value::Json;
 const THEIRS: &str = "Only the user can answer this, in their own channel, not through you: relay the message word for word, and ask \
      `status` afterwards.";
 
+/// The same, where there is a page for it.
+const THEIRS_BY_LINK: &str = "Only the user can answer this, on the page of `question_url` after signing in, or in their own channel, not \
+     through you: relay the message and the link word for word, and ask `status` afterwards.";
+
 /// The result of a tool.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Reply {
@@ -48,6 +52,9 @@ struct Reply {
     /// What a read answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     read: Option<Answered>,
+    /// Where the user answers the question: to relay with the message, as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    question_url: Option<String>,
     /// What to mind.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'static str>,
@@ -106,7 +113,7 @@ struct Listed {
 }
 
 /// The result that tells how a conversation stands.
-pub(super) fn told(told: &Told) -> CallToolResult {
+pub(super) fn told(told: &Told, link: Option<String>) -> CallToolResult {
     let answer = &told.answer;
     let refused = answer.refused.as_ref().map(|r| Refused { code: r.code.clone(), reason: r.reason.clone() });
     let is_error = refused.is_some();
@@ -123,7 +130,8 @@ pub(super) fn told(told: &Told) -> CallToolResult {
         errors: answer.errors.iter().map(|e| Wrong { field: e.field.to_string(), code: e.code.clone(), help: e.help.clone() }).collect(),
         refused,
         read: answer.read.as_ref().map(|r| Answered { action: r.action.clone(), outcome: r.outcome.clone(), body: r.body.clone() }),
-        hint: (answer.phase == Phase::Confirm).then_some(THEIRS),
+        hint: (answer.phase == Phase::Confirm).then_some(if link.is_some() { THEIRS_BY_LINK } else { THEIRS }),
+        question_url: link,
         expects: tools::expected(&told.expects, told.conversation.is_some()).into_iter().collect(),
     };
     result(&reply, is_error)

@@ -50,12 +50,16 @@ pub struct Settings {
     pub mcp_trusted_clients: Vec<Arc<str>>,
     /// Signed tokens of a host.
     pub jwt: Option<Jwt>,
+    /// The host's page that signs users in.
+    pub sign_in: Option<Arc<str>>,
     /// Where conversations are kept.
     pub store_url: Option<Arc<str>>,
     /// What seals sensitive values at rest, with `${…}` unresolved: the first seals, all open.
     pub seal_keys: Vec<Text>,
     /// The address of `serve`.
     pub listen: Option<Arc<str>>,
+    /// Where users reach it.
+    pub server_url: Option<Arc<str>>,
     /// Who may call it.
     pub server_keys: Vec<ServerKey>,
     /// Where notifications go, by name.
@@ -111,11 +115,57 @@ pub struct Limits {
     pub response: u64,
     /// Milliseconds until a turn is answered `working` (default 30,000).
     pub turn_ms: u64,
+    /// Of `serve`.
+    pub serving: Serving,
+}
+
+/// How much `serve` does at once, and for whom it waits how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Serving {
+    /// Requests that are handled at once (default 4,096).
+    pub requests: u32,
+    /// Requests that wait beside those (default 1,024).
+    pub waiting: u32,
+    /// Milliseconds that one waits (default 5,000).
+    pub wait_ms: u64,
+    /// Connections (default 8,192).
+    pub connections: u32,
+    /// Streams of events (default 1,024).
+    pub streams: u32,
+    /// Milliseconds until a stream ends (default 3,600,000).
+    pub stream_ms: u64,
+    /// Milliseconds until a head, and a body, has come (default 30,000).
+    pub receive_ms: u64,
+    /// Milliseconds until a caller has taken what is sent (default 30,000).
+    pub send_ms: u64,
+}
+
+impl Default for Serving {
+    fn default() -> Self {
+        Self {
+            requests: 4_096,
+            waiting: 1_024,
+            wait_ms: 5_000,
+            connections: 8_192,
+            streams: 1_024,
+            stream_ms: 3_600_000,
+            receive_ms: 30_000,
+            send_ms: 30_000,
+        }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { instant_steps: 1_000, grant_ttl_s: 900, idle_s: 86_400, body: 1_000_000, response: 5_000_000, turn_ms: 30_000 }
+        Self {
+            instant_steps: 1_000,
+            grant_ttl_s: 900,
+            idle_s: 86_400,
+            body: 1_000_000,
+            response: 5_000_000,
+            turn_ms: 30_000,
+            serving: Serving::default(),
+        }
     }
 }
 
@@ -148,9 +198,11 @@ impl Default for Settings {
             strict: false,
             mcp_trusted_clients: Vec::new(),
             jwt: None,
+            sign_in: None,
             store_url: None,
             seal_keys: Vec::new(),
             listen: None,
+            server_url: None,
             server_keys: Vec::new(),
             channels: BTreeMap::new(),
             workflows: BTreeMap::new(),

@@ -104,6 +104,8 @@ impl Service {
                 told.answer.refused = Some(Refusal { code: "stale".into(), reason });
                 Ok(told)
             }
+            // By the name that the caller gave it.
+            Err(DriverError::MessageReused(_)) => Err(ServiceError::Reused(request.id.unwrap_or_default())),
             Err(error) => Err(error.into()),
         }
     }
@@ -130,7 +132,7 @@ impl Service {
         answer: Answer,
         state: &State,
     ) -> Result<Told, ServiceError> {
-        let expects = self.runtime().expects_of(state, actor, &caller.principal()).await?;
+        let expects = self.runtime().expects_of(state, commands_of(caller, actor), &caller.principal()).await?;
         // A host shows the question word for word, whoever it spoke for; a model never sees what names it.
         let question = match (caller.role, actor) {
             (Role::Runtime, Actor::Agent) => self.runtime().present_of(state, Actor::User).await?.question,
@@ -173,7 +175,10 @@ impl Service {
         let id = request.id.as_ref().map(|id| Arc::from(format!("{}:{id}:context", caller.key)));
         let sent = Sent { id, with: request.digest.clone(), at: None };
         let command = Turn::Command(Command::Context(Arc::new(context.clone())));
-        let result = self.runtime().turn_as(key, caller.role.actor(), caller.principal(), sent, command).await?;
+        let result = match self.runtime().turn_as(key, caller.role.actor(), caller.principal(), sent, command).await {
+            Err(DriverError::MessageReused(_)) => return Err(ServiceError::Reused(request.id.clone().unwrap_or_default())),
+            result => result?,
+        };
         match result.answer.refused {
             Some(refused) if &*refused.code == "forbidden" => Err(ServiceError::Forbidden(refused.reason.to_string())),
             // Whoever says yes in the same breath has not seen it.
@@ -222,7 +227,7 @@ impl Service {
         if let Some(turn @ Turn::Command(_)) = &request.turn {
             let (state, answer) = self.runtime().preview(&open, actor, caller.principal(), turn.clone()).await?;
             if answer.refused.is_some() {
-                let expects = self.runtime().expects_of(&state, actor, &caller.principal()).await?;
+                let expects = self.runtime().expects_of(&state, commands_of(caller, actor), &caller.principal()).await?;
                 let told = Told { conversation: None, answer, expects, question: None, trace: Vec::new(), repeated: false };
                 return Ok(Begun::Refused(Box::new(told)));
             }
@@ -267,6 +272,11 @@ fn speaks(caller: &Caller, request: &Request) -> Result<Actor, ServiceError> {
         return forbidden("`context`");
     }
     Ok(actor)
+}
+
+/// Whose commands a caller may send next: those of a host are its model's, unless it says otherwise.
+fn commands_of(caller: &Caller, actor: Actor) -> Actor {
+    if caller.role == Role::Runtime { Actor::Agent } else { actor }
 }
 
 /// For whom somebody looks at a conversation.

@@ -9,6 +9,7 @@ use super::error::ServiceError;
 use super::{PAGE_MAX, Service};
 use crate::engine::answer::{AnswerOption, Status};
 use crate::engine::{Actor, AuditEntry, Event, EventBody, shown, trace};
+use crate::model::Workspace;
 use crate::store::{AuditRow, ConversationKey, Held, Store};
 use crate::value::Json;
 
@@ -129,7 +130,7 @@ impl Service {
         while from < end {
             let events = self.runtime().store().events(&key, from, CHUNK).await?;
             let (whole, last) = (events.len() == CHUNK, events.last().map_or(from, |(seq, _)| *seq));
-            for line in lines(caller, Depth::History, &events) {
+            for line in lines(&self.workspace(), caller, Depth::History, &events) {
                 if items.len() == limit {
                     let next = items.last().map(|l| l.seq.to_string());
                     return Ok(Page { items, next });
@@ -185,7 +186,7 @@ impl Service {
         let events = self.runtime().store().events(key, from, CHUNK).await?;
         let depth = if caller.role.sees_all() { Depth::All } else { Depth::History };
         let last = events.last().map_or(from, |(seq, _)| *seq);
-        Ok((lines(caller, depth, &events).collect(), last))
+        Ok((lines(&self.workspace(), caller, depth, &events).collect(), last))
     }
 
     /// The key of a conversation that the caller may see.
@@ -203,7 +204,7 @@ fn number(after: Option<&str>) -> Result<u64, ServiceError> {
 }
 
 /// What a caller is told of events.
-fn lines(caller: &Caller, depth: Depth, events: &[(u64, Event)]) -> impl Iterator<Item = Line> {
+fn lines(workspace: &Workspace, caller: &Caller, depth: Depth, events: &[(u64, Event)]) -> impl Iterator<Item = Line> {
     let agent = caller.role.actor() == Actor::Agent;
     let mut operator_speaks = false;
     events.iter().flat_map(move |(seq, event)| {
@@ -211,7 +212,7 @@ fn lines(caller: &Caller, depth: Depth, events: &[(u64, Event)]) -> impl Iterato
         if let EventBody::Turn(turn) = event.body.plain() {
             operator_speaks = &*turn.what == "command:say";
         }
-        let told = line(event, agent, operator_speaks);
+        let told = line(workspace, event, agent, operator_speaks);
         let line = |(kind, who, text, id): Told| Line { seq, at: event.at, kind, who, text, id, options: Vec::new() };
         let mut lines: Vec<Line> = told.into_iter().map(line).collect();
         if let (EventBody::Offered { options } | EventBody::Options { options }, [line]) = (event.body.plain(), &mut *lines) {
@@ -231,7 +232,7 @@ fn lines(caller: &Caller, depth: Depth, events: &[(u64, Event)]) -> impl Iterato
 type Told = (&'static str, Option<Arc<str>>, Arc<str>, Option<Arc<str>>);
 
 /// What is told of an event to whoever may only know what was said and what became of it.
-fn line(event: &Event, agent: bool, operator_speaks: bool) -> Option<Told> {
+fn line(workspace: &Workspace, event: &Event, agent: bool, operator_speaks: bool) -> Option<Told> {
     let sealed = matches!(event.body, EventBody::Sealed { .. });
     let speaker = || Some(Arc::from(if operator_speaks { "operator" } else { "assistant" }));
     Some(match event.body.plain() {
@@ -254,7 +255,11 @@ fn line(event: &Event, agent: bool, operator_speaks: bool) -> Option<Told> {
         }
         EventBody::Offered { .. } => ("options", None, "".into(), None),
         EventBody::Options { options } if !options.is_empty() => ("options", None, "".into(), None),
-        EventBody::Began(began) => ("began", None, began.journey.as_str().into(), None),
+        EventBody::Began(began) => {
+            // As its author wrote it, unless the journey is gone.
+            let slug = workspace.journeys.get(&began.journey).map_or_else(|| began.journey.as_str().into(), |j| j.slug.shown.clone());
+            ("began", None, slug, None)
+        }
         EventBody::Ended(ended) => ("ended", None, ended.outcome.clone(), None),
         EventBody::Escalated(escalated) => ("escalated", None, escalated.to.clone(), None),
         EventBody::TakenOver => ("taken_over", None, "".into(), None),

@@ -2,6 +2,7 @@
 
 mod crowd;
 mod expected;
+mod page;
 mod program;
 mod served;
 mod walls;
@@ -94,6 +95,7 @@ async fn the_same_turn_twice_is_one_turn() {
     let c = served.turn(&As::nobody().user("u-2").with("idempotency-key", "s-1"), start).await;
     assert_eq!(a.body, b.body);
     assert_ne!(a.conversation(), c.conversation());
+    assert_eq!(other.body["detail"], json!("the id `k-1` was used for something else"));
     let stale = json!({"conversation_id": id, "command": {"type": "cancel", "at": question.body["at"]}});
     let stale = served.turn(&who, stale).await;
     assert_eq!((stale.status, stale.code()), (409, "stale"));
@@ -122,6 +124,28 @@ async fn a_refused_command_changes_nothing_and_says_what_may_come() {
     let forbidden = served.command(&who, &id, json!({"type": "confirm"})).await;
     assert_eq!((forbidden.status, forbidden.code()), (403, "forbidden"));
     assert_eq!(served.look(&who, &id, "").await.body, before.body);
+}
+
+#[tokio::test]
+async fn what_is_told_is_what_may_be_done_and_how_it_is_called() {
+    let (_backend, served) = shop("").await;
+    let who = As::nobody().user("u-1");
+    let begun = served.turn(&who, json!({"message": "where is my order?"})).await;
+    let id = begun.conversation();
+    // A command without an actor is the model's: nothing is listed that it may not send.
+    for command in begun.commands() {
+        assert!(!["confirm", "reject", "approve", "say"].contains(&&*command), "{begun:?}");
+    }
+    let history = served.look(&who, &id, "/history").await;
+    let began = history.body["items"].as_array().unwrap().iter().find(|l| l["kind"] == json!("began")).unwrap().clone();
+    assert_eq!(began["text"], json!("order-status"));
+    served.command(&who, &id, json!({"type": "cancel"})).await;
+    let done = served.look(&who, &id, "").await;
+    assert_eq!(done.phase(), "phase_done");
+    for _ in 0..2 {
+        assert_eq!(served.command(&who, &id, json!({"type": "next"})).await.status, 409);
+        assert_eq!(served.look(&who, &id, "").await.body, done.body);
+    }
 }
 
 #[tokio::test]

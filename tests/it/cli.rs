@@ -247,6 +247,16 @@ fn a_chat_reads_lines_and_prints_what_is_said() {
 }
 
 #[test]
+fn a_chat_does_not_begin_in_a_journey_that_others_run() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let ran = chat(root, &["--journey", "verify-identity"], "");
+    assert_eq!(ran.status, 2);
+    assert!(ran.err.contains("`verify-identity` is only run by other journeys") && ran.err.contains("cancel-order"), "{}", ran.err);
+    let ran = chat(root, &["--journey", "verify-idenity"], "");
+    assert!(ran.err.contains("has no journey `verify-idenity`") && !ran.err.contains("verify-identity"), "{}", ran.err);
+}
+
+#[test]
 fn a_chat_takes_commands_after_a_slash() {
     let (_dir, path) = workspace();
     let lines =

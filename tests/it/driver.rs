@@ -447,3 +447,71 @@ async fn the_same_inputs_and_randomness_give_the_same_events() {
     assert!(events.len() > 10);
     assert_eq!(events, talk().await);
 }
+
+const LOOK_THEN_ASK: &str = "
+name: Look and cancel
+trigger: {goal: Return a parcel, examples: [return my parcel]}
+fallback: {to: care, message: A colleague takes over.}
+journey:
+  - collect: [order_id]
+  - action: shop.get-order -> order
+    outcomes: {found: continue, missing: [{done: Nothing there.}]}
+  - confirm: {fields: [order_id], message: 'Cancel {{ variables.order_id }} of {{ user.user_name }}?'}
+  - action: shop.cancel-order
+    outcomes:
+      cancelled: [{done: Cancelled.}]
+";
+
+/// A question that is put when its caller has an answer already was shown to nobody, whatever the caller said in the meantime.
+#[tokio::test]
+async fn a_yes_to_what_nobody_was_told_is_no_yes() {
+    for meanwhile in [None, Some("hello?")] {
+        let (go, calls) = (Arc::new(Notify::new()), Counted::default());
+        let (gate, count) = (go.clone(), calls.clone());
+        let performer = move |call: CallEffect| {
+            let (gate, count) = (gate.clone(), count.clone());
+            async move {
+                if call.action.id.to_string().ends_with("get-order") {
+                    gate.notified().await;
+                } else {
+                    count.perform(call).await;
+                }
+                shipped()
+            }
+        };
+        let settings = "queues: {default: care, names: [care]}\nlimits: {turn: 50ms}";
+        let runtime = runtime(workspace_with(settings, LOOK_THEN_ASK), &MemoryStore::new(), performer, &clock());
+        let key = open(&runtime).await;
+        let working = say(&runtime, &key, "return my parcel A1").await;
+        assert_eq!(working.answer.phase, Phase::Working, "{:?}", working.answer);
+        if let Some(meanwhile) = meanwhile {
+            assert_eq!(say(&runtime, &key, meanwhile).await.answer.phase, Phase::Working);
+        }
+        go.notify_one();
+        assert_eq!(runtime.settled(&key, Actor::User).await.unwrap().phase, Phase::Confirm);
+        let blind = say(&runtime, &key, "yes").await;
+        assert_eq!((blind.answer.phase, calls.0.load(Ordering::SeqCst)), (Phase::Confirm, 0), "{:?}", blind.answer);
+        assert!(blind.answer.text().contains("Cancel A1"), "{:?}", blind.answer);
+        say(&runtime, &key, "yes").await;
+        assert_eq!(calls.0.load(Ordering::SeqCst), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_a_context_changed_was_shown_to_nobody() {
+    let calls = Counted::default();
+    let settings = "queues: {default: care, names: [care]}";
+    let runtime = runtime(workspace_with(settings, LOOK_THEN_ASK), &MemoryStore::new(), calls.clone(), &clock());
+    let key = open(&runtime).await;
+    let asked = say(&runtime, &key, "return my parcel A1").await;
+    assert_eq!((asked.answer.phase, calls.0.load(Ordering::SeqCst)), (Phase::Confirm, 1), "{:?}", asked.answer);
+    let user = Arc::new(json!({"identity": {"user_id": "u-1", "user_name": "Nora"}}));
+    let principal = Principal { scopes: vec!["context".into()], ..Principal::default() };
+    let turn = Turn::Command(waypost::engine::Command::Context(user));
+    runtime.turn(&key, Actor::User, principal, None, turn).await.unwrap();
+    let blind = say(&runtime, &key, "yes").await;
+    assert_eq!((blind.answer.phase, calls.0.load(Ordering::SeqCst)), (Phase::Confirm, 1), "{:?}", blind.answer);
+    assert!(blind.answer.text().contains("of Nora?"), "{:?}", blind.answer);
+    say(&runtime, &key, "yes").await;
+    assert_eq!(calls.0.load(Ordering::SeqCst), 2);
+}

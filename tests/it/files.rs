@@ -54,6 +54,7 @@ fn what_cannot_be_read_is_said_by_name() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "journeys/bad.yaml", b"name: \xff");
     write(dir.path(), "journeys/good.yaml", "name: good");
+    write(dir.path(), "journeys/folder.yml/inner.yaml", "name: inner");
     write(dir.path(), "journeys/huge.yaml", vec![b' '; 17 * 1024 * 1024]);
     std::os::unix::fs::symlink("nowhere", dir.path().join("journeys/link.yaml")).unwrap();
     let files = read(dir.path()).unwrap();
@@ -62,9 +63,13 @@ fn what_cannot_be_read_is_said_by_name() {
     let said: Vec<_> = files.unreadable.iter().map(|u| format!("{}: {}", u.name, u.why)).collect();
     assert_eq!(
         said,
-        ["journeys/huge.yaml: it is larger than 16 MB", "journeys/link.yaml: it does not exist, or is a link that leads nowhere",]
+        [
+            "journeys/folder.yml: it is a directory, and has the name of a file",
+            "journeys/huge.yaml: it is larger than 16 MB",
+            "journeys/link.yaml: it does not exist, or is a link that leads nowhere",
+        ]
     );
-    assert_eq!(read_dir(dir.path()).unwrap_err().to_string(), "journeys/huge.yaml: it is larger than 16 MB");
+    assert_eq!(read_dir(dir.path()).unwrap_err().to_string(), "journeys/folder.yml: it is a directory, and has the name of a file");
     assert!(read_dir(&dir.path().join("none")).is_err());
     assert!(read_dir(&dir.path().join("journeys/good.yaml")).is_err());
 }

@@ -16,6 +16,7 @@ use super::{storage, workspace};
 use crate::check::Loaded;
 use crate::driver::Clock;
 use crate::engine::TraceLine;
+use crate::model::Journey;
 use crate::outbound::{HttpPerformer, Secrets};
 use crate::source::render::{Format, Report};
 use crate::source::{Diagnostics, SourceMap, did_you_mean};
@@ -123,10 +124,16 @@ pub(super) fn talk(session: &mut Session, terminal: &mut Terminal, mut after: im
 }
 
 fn known_journey(loaded: &Loaded, journey: &str) -> Result<(), Failure> {
-    if loaded.journey(journey).is_some() {
-        return Ok(());
+    let starts = |j: &Journey| !j.callable && j.trigger.is_some();
+    let known: Vec<&str> = loaded.journeys.values().filter(|j| starts(j)).map(|j| &*j.slug.shown).collect();
+    match loaded.journey(journey) {
+        Some(found) if starts(found) => return Ok(()),
+        Some(_) => {
+            let help = format!("start one of those that run it, or another: {}", known.join(", "));
+            return Err(Failure::new(format!("the journey `{journey}` is only run by other journeys")).help(help));
+        }
+        None => {}
     }
-    let known: Vec<&str> = loaded.journeys.values().map(|j| &*j.slug.shown).collect();
     let help = match did_you_mean(journey, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("it has {}", known.join(", ")),

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+use url::Url;
 
 use super::context::Context;
 use super::integration::literal_secret;
-use crate::model::settings::{Jwt, Limits, ServerKey, Settings};
+use crate::model::settings::{Jwt, Limits, ServerKey, Serving, Settings};
 use crate::source::{Code, Diagnostic, Severity, did_you_mean};
-use crate::syntax::{Node, bytes};
+use crate::syntax::{Node, bytes, millis};
 use crate::value::{Json, Name};
 
 /// Codes and their levels; unknown codes are errors.
@@ -63,7 +64,7 @@ pub fn settings(cx: &mut Context<'_>, root: &Node<'_>) -> Settings {
         }
     }
     locale(cx, part("locale"));
-    out.limits = part("limits").map(limits).unwrap_or_default();
+    out.limits = part("limits").map(|n| limits(cx, n)).unwrap_or_default();
     out.identity_journey = text("identity", "journey").map(|j| Name::new(&j));
     out.identity_allow_switch = part("identity").and_then(|n| n.get("allow_switch")).and_then(Node::bool).unwrap_or(false);
     out.jwt = part("identity").and_then(|n| n.get("jwt")).map(|jwt| Jwt {
@@ -77,6 +78,8 @@ pub fn settings(cx: &mut Context<'_>, root: &Node<'_>) -> Settings {
         out.seal_keys = std::iter::once(keys).chain(keys.items()).filter_map(|n| cx.text(n)).collect();
     }
     out.listen = text("server", "listen");
+    out.server_url = address(cx, part("server").and_then(|n| n.get("url")));
+    out.sign_in = address(cx, part("identity").and_then(|n| n.get("sign_in")));
     secrets(cx, root);
     for key in part("server").and_then(|n| n.get("keys")).map(Node::items).unwrap_or_default() {
         let (Some(name), Some(secret), Some(role)) =
@@ -109,6 +112,17 @@ pub fn settings(cx: &mut Context<'_>, root: &Node<'_>) -> Settings {
     }
     out.otlp = text("telemetry", "otlp");
     out
+}
+
+/// Where a browser is sent.
+fn address(cx: &mut Context<'_>, node: Option<&Node<'_>>) -> Option<Arc<str>> {
+    let (node, written) = node.and_then(|n| Some((n, n.str()?)))?;
+    if Url::parse(written).is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host() && u.fragment().is_none()) {
+        return Some(written.into());
+    }
+    let said = format!("`{written}` is no address that a browser is sent to");
+    cx.push(Diagnostic::new(Code::WP0803, node.span, said).help("write one such as `https://agents.example.com`"));
+    None
 }
 
 /// A zone that there is, and a region that is written as one.
@@ -146,7 +160,18 @@ fn secrets(cx: &mut Context<'_>, root: &Node<'_>) {
     }
 }
 
-fn limits(node: &Node<'_>) -> Limits {
+/// Bounds by which nothing could be served at all.
+const NOT_ZERO: [&str; 5] = ["requests", "connections", "stream_time", "receive", "send"];
+
+fn limits(cx: &mut Context<'_>, node: &Node<'_>) -> Limits {
+    for key in NOT_ZERO {
+        if let Some(written) =
+            node.get(key).filter(|n| n.whole().is_some_and(|n| n == 0) || n.str().and_then(|t| millis(t, 1_000)) == Some(0))
+        {
+            let said = format!("with `{key}` at nothing, nobody is served");
+            cx.push(Diagnostic::new(Code::WP0104, written.span, said).help("write more than nothing, or leave the key out"));
+        }
+    }
     let default = Limits::default();
     let size = |key: &str| node.get(key).and_then(Node::str).and_then(bytes);
     Limits {
@@ -156,5 +181,21 @@ fn limits(node: &Node<'_>) -> Limits {
         body: size("body").unwrap_or(default.body),
         response: size("response").unwrap_or(default.response),
         turn_ms: Context::millis_at(node, "turn").unwrap_or(default.turn_ms),
+        serving: serving(node, default.serving),
+    }
+}
+
+fn serving(node: &Node<'_>, default: Serving) -> Serving {
+    let count = |key: &str, default: u32| Context::count_at(node, key).unwrap_or(default);
+    let time = |key: &str, default: u64| Context::millis_at(node, key).unwrap_or(default);
+    Serving {
+        requests: count("requests", default.requests),
+        waiting: count("waiting", default.waiting),
+        wait_ms: time("wait", default.wait_ms),
+        connections: count("connections", default.connections),
+        streams: count("streams", default.streams),
+        stream_ms: time("stream_time", default.stream_ms),
+        receive_ms: time("receive", default.receive_ms),
+        send_ms: time("send", default.send_ms),
     }
 }

@@ -72,6 +72,14 @@ static LIMITS: Object = Object {
         may("body", Shape::Size, "Of a request; 1MB if left out."),
         may("response", Shape::Size, "Of a service's answer; 5MB if left out."),
         may("turn", Shape::Duration, "Until a turn is answered `working`; 30s if left out."),
+        may("requests", Shape::Whole, "That `serve` handles at once; 4,096 if left out."),
+        may("waiting", Shape::Whole, "Requests that wait beside those; 1,024 if left out."),
+        may("wait", Shape::Duration, "How long one waits; 5s if left out."),
+        may("connections", Shape::Whole, "To `serve`; 8,192 if left out."),
+        may("streams", Shape::Whole, "Of events, at once; 1,024 if left out."),
+        may("stream_time", Shape::Duration, "Until a stream of events ends, and its reader comes again; 1h if left out."),
+        may("receive", Shape::Duration, "Until a request's head has come, and its body; 30s if left out."),
+        may("send", Shape::Duration, "Until a caller has taken what is sent; 30s if left out."),
     ],
 };
 
@@ -81,6 +89,7 @@ static IDENTITY: Object = Object {
         may("journey", Shape::Text, "The journey that verifies who speaks."),
         may("allow_switch", Shape::Bool, "Whether a second subject may take over a conversation."),
         may("jwt", Shape::Object(&JWT), "Signed tokens of a host."),
+        may("sign_in", Shape::Text, "The host's page that signs a user in, for the page of a question."),
     ],
 };
 
@@ -108,7 +117,11 @@ static STORE: Object = Object {
 
 static SERVER: Object = Object {
     what: "a server",
-    keys: &[may("listen", Shape::Text, "Its address."), may("keys", Shape::List(&Shape::Object(&SERVER_KEY)), "Who may call it.")],
+    keys: &[
+        may("listen", Shape::Text, "Its address."),
+        may("url", Shape::Text, "Where users reach it, for links to its pages."),
+        may("keys", Shape::List(&Shape::Object(&SERVER_KEY)), "Who may call it."),
+    ],
 };
 
 /// A key of the server.

@@ -376,3 +376,98 @@ async fn streams_and_connections_have_bounds() {
     drop(only);
     assert!(next.await.starts_with("HTTP/1.1 200 OK"));
 }
+
+/// A connection that asks for a stream of events and takes next to nothing in.
+async fn deaf(served: &Served, conversation: &str) -> tokio::net::TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut stream = socket.connect(served.at).await.unwrap();
+    let ask = format!("GET /api/v1/agents/default/conversations/{conversation}/events HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    stream.write_all(ask.as_bytes()).await.unwrap();
+    let mut head = [0; 15];
+    stream.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
+    stream
+}
+
+/// The status of one more request for the stream, once it is another than 503.
+async fn room_again(served: &Served, conversation: &str) -> Option<String> {
+    let ask = format!(
+        "GET /api/v1/agents/default/conversations/{conversation}/events HTTP/1.1\r\nhost: localhost\r\nlast-event-id: 1000000\r\n\r\n"
+    );
+    for _ in 0..200 {
+        let mut stream = tokio::net::TcpStream::connect(served.at).await.unwrap();
+        stream.write_all(ask.as_bytes()).await.unwrap();
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).await.unwrap();
+        if &head != b"HTTP/1.1 503" {
+            return Some(String::from_utf8_lossy(&head).into_owned());
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    None
+}
+
+#[tokio::test]
+async fn who_never_reads_a_stream_does_not_keep_its_place() {
+    let written = [("journeys/hi.yaml", JOURNEY), ("datapoints/all.yaml", "{name: City, type: string}")];
+    let limits = Limits { streams: 1, send: Duration::from_millis(300), ..Limits::default() };
+    let served = Plan { limits, ..Plan::of(files(&written)) }.serve().await;
+    let id = served.turn(&As::nobody(), start()).await.conversation();
+    for _ in 0..6 {
+        assert_eq!(served.say(&As::nobody(), &id, &"far too long ".repeat(60_000)).await.status, 200);
+    }
+    let deaf = deaf(&served, &id).await;
+    assert_eq!(room_again(&served, &id).await.as_deref(), Some("HTTP/1.1 200"), "the place is free again");
+    drop(deaf);
+    // Who reads, however late, is cut off as little as anybody, and misses nothing.
+    let all = served.events(&As::nobody(), &id, None, 14).await;
+    let kinds: Vec<_> = all.iter().map(|(seq, kind, _)| (*seq, &**kind)).collect();
+    assert!(kinds.is_sorted() && kinds.iter().filter(|(_, kind)| *kind == "message").count() > 1, "{kinds:?}");
+}
+
+#[tokio::test]
+async fn a_stream_ends_in_time_and_goes_on_where_it_ended() {
+    let written = [("journeys/hi.yaml", JOURNEY), ("datapoints/all.yaml", "{name: City, type: string}")];
+    let limits = Limits { streams: 1, stream: Duration::from_millis(300), ..Limits::default() };
+    let served = Plan { limits, ..Plan::of(files(&written)) }.serve().await;
+    let id = served.turn(&As::nobody(), start()).await.conversation();
+    // Nobody closes this one, and nothing more happens in it.
+    let quiet = deaf(&served, &id).await;
+    assert_eq!(room_again(&served, &id).await.as_deref(), Some("HTTP/1.1 200"), "the place is free again");
+    drop(quiet);
+    room_again(&served, &id).await;
+    // The end of a stream is an end, not a cut: what it gave, and what the next one gives, is all there is.
+    let seen = served.events(&As::nobody(), &id, None, usize::MAX).await;
+    served.say(&As::nobody(), &id, "Vienna").await;
+    let last = seen.last().unwrap().0;
+    room_again(&served, &id).await;
+    let more = served.events(&As::nobody(), &id, Some(last), usize::MAX).await;
+    room_again(&served, &id).await;
+    let all = served.events(&As::nobody(), &id, None, usize::MAX).await;
+    assert!(!more.is_empty());
+    assert_eq!([seen, more].concat(), all);
+}
+
+#[tokio::test]
+async fn connections_that_nobody_uses_or_that_are_half_closed_end() {
+    let written = [("journeys/hi.yaml", JOURNEY), ("datapoints/all.yaml", "{name: City, type: string}")];
+    let limits = Limits { head: Duration::from_millis(200), connections: 1, streams: 1, ..Limits::default() };
+    let served = Plan { limits, ..Plan::of(files(&written)) }.serve().await;
+    // One request, and then nothing: whoever waits for the only place gets it.
+    let mut idle = tokio::net::TcpStream::connect(served.at).await.unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let mut head = [0; 15];
+    idle.read_exact(&mut head).await.unwrap();
+    let id = served.turn(&As::nobody(), start()).await.conversation();
+    drop(idle);
+    // A stream whose reader has closed its half is one that nobody reads.
+    let events = format!("GET /api/v1/agents/default/conversations/{id}/events HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    let other = Plan { limits: Limits { connections: 8, ..limits }, ..Plan::of(files(&written)) }.serve().await;
+    let theirs = other.turn(&As::nobody(), start()).await.conversation();
+    let mut half = tokio::net::TcpStream::connect(other.at).await.unwrap();
+    half.write_all(events.replace(&id, &theirs).as_bytes()).await.unwrap();
+    half.read_exact(&mut head).await.unwrap();
+    half.shutdown().await.unwrap();
+    assert_eq!(room_again(&other, &theirs).await.as_deref(), Some("HTTP/1.1 200"));
+}

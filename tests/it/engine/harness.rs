@@ -112,6 +112,7 @@ impl Talk {
             entropy,
             refused: Vec::new(),
             unaware: false,
+            answered: false,
             body,
         };
         let progress = self.machine.handle(&self.state, input);

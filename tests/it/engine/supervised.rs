@@ -153,6 +153,7 @@ fn a_message_id_that_the_store_knows_is_not_taken_again() {
         entropy: [1; 32],
         refused,
         unaware: false,
+        answered: false,
         body: InputBody::Command(Command::Said(said.clone())),
     };
     assert!(talk.machine.handle(&talk.state, input(Vec::new())).claims.contains(&claim));
@@ -178,6 +179,8 @@ fn a_later_claim_is_an_assignment_to_all_of_user() {
     let put = context(&mut talk, &["context"], other());
     assert!(put.messages[0].contains("DE2"), "{put:?}");
     assert_ne!(put.question, old);
+    // Who said what the context is need not have shown what came of it.
+    assert_eq!(talk.user("yes").phase, Phase::Confirm);
     assert_eq!(talk.user("yes").phase, Phase::Guide, "{}", talk.trace());
     context(&mut talk, &["context"], json!({"identity": {"user_id": "u-1"}, "iban": "DE3"}));
     assert_eq!(talk.user("next").outcome.as_deref(), Some("denied"));

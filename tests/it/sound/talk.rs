@@ -217,8 +217,17 @@ impl<'f> Play<'f> {
         entropy[..8].copy_from_slice(&self.inputs.to_be_bytes());
         let roles = if ROLE.1.contains(&principal) { vec![ROLE.0.into()] } else { Vec::new() };
         let principal = Principal { id: principal.into(), roles, scopes: vec!["context".into()] };
-        let input =
-            Input { at: self.now, actor, principal, message_id: id.map(Into::into), entropy, refused: Vec::new(), unaware: false, body };
+        let input = Input {
+            at: self.now,
+            actor,
+            principal,
+            message_id: id.map(Into::into),
+            entropy,
+            refused: Vec::new(),
+            unaware: false,
+            answered: false,
+            body,
+        };
         self.machine.handle(&self.state, input)
     }
 

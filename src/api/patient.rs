@@ -1,0 +1,77 @@
+//! A connection whose other end has so long to take what is sent to it. Whoever never reads is cut off, and keeps nothing.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+
+/// A connection that is written to with patience, but not for ever.
+#[derive(Debug)]
+pub(super) struct Patient {
+    tcp: TcpStream,
+    limit: Duration,
+    // Since something could not be sent; until all of it was.
+    waits: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patient {
+    pub(super) fn new(tcp: TcpStream, limit: Duration) -> Self {
+        Self { tcp, limit, waits: None }
+    }
+
+    pub(super) fn tcp(&self) -> &TcpStream {
+        &self.tcp
+    }
+
+    /// A write that goes on, or waits within the limit. Taking a little now and then is not enough: only a flush ends the wait.
+    fn bounded<T>(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let written = write(Pin::new(&mut self.tcp), cx);
+        let limit = self.limit;
+        if written.is_pending() {
+            let waits = self.waits.get_or_insert_with(|| Box::pin(sleep(limit)));
+            ready!(waits.as_mut().poll(cx));
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "nobody reads what is sent")));
+        }
+        written
+    }
+}
+
+impl AsyncRead for Patient {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Patient {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.bounded(cx, |tcp, cx| tcp.poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        self.bounded(cx, |tcp, cx| tcp.poll_write_vectored(cx, bytes))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = self.as_mut().bounded(cx, AsyncWrite::poll_flush);
+        if flushed.is_ready() {
+            self.waits = None;
+        }
+        flushed
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.bounded(cx, AsyncWrite::poll_shutdown)
+    }
+}

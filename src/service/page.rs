@@ -1,0 +1,161 @@
+//! The page on which a user answers a question that an agent relays a link to. The link is bound to the question, the conversation and its
+//! user, and says nothing by itself: the question is shown, and an answer taken, only with the host's signed word that its user is there.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use subtle::ConstantTimeEq;
+
+use super::Service;
+use super::error::ServiceError;
+use super::token::Unbelieved;
+use crate::driver::{DriverError, Sent, Turn};
+use crate::engine::answer::Question;
+use crate::engine::{Actor, Command, Principal, State};
+use crate::store::ConversationKey;
+
+/// Digits of a link's code.
+const CODE: usize = 32;
+/// Bytes that stand as they are in a link and in what is asked for with it.
+const PLAIN: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A link's last parts, as somebody sends them.
+#[derive(Debug, Clone)]
+pub struct Ticket {
+    /// The tenant.
+    pub tenant: Arc<str>,
+    /// The conversation.
+    pub conversation: Arc<str>,
+    /// Until when it may be used, and its code.
+    pub seal: Arc<str>,
+}
+
+/// What the page shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Page {
+    /// Nobody has said who is there: where the host does.
+    SignIn {
+        /// The host's page.
+        at: String,
+        /// Why the word that came was not believed, if one came.
+        why: Option<Unbelieved>,
+    },
+    /// The question, to its user.
+    Question(Arc<str>),
+    /// The user's answer was taken: what is said to it, and the link to the next question, if one follows.
+    Taken(Vec<Arc<str>>, Option<String>),
+    /// It is somebody else's.
+    Theirs,
+    /// Its time is over.
+    Expired,
+    /// It was answered, has changed, or never was.
+    Gone,
+}
+
+impl Service {
+    /// A link to the question that stands in a conversation, for whoever cannot answer it to relay. None where the page would not know its
+    /// user: without keys, without a user, or where no host signs users in.
+    pub async fn question_link(&self, key: &ConversationKey) -> Result<Option<String>, ServiceError> {
+        let settings = &self.workspace().settings;
+        let live = self.live();
+        let (Some(base), Some(_), Some(_), false) = (&settings.server_url, &settings.sign_in, &live.tokens, live.access.is_open()) else {
+            return Ok(None);
+        };
+        let Some((state, question)) = self.asked(key).await? else { return Ok(None) };
+        let Some(user) = user(&state) else { return Ok(None) };
+        let ttl = i64::try_from(settings.limits.grant_ttl_s).unwrap_or(i64::MAX);
+        let now = self.runtime().clock().now();
+        let until = now.checked_add(SignedDuration::from_secs(ttl)).unwrap_or(jiff::Timestamp::MAX).as_second();
+        let code = self.code(key, &question, user, until);
+        let path = path(&key.tenant, &key.id, &format!("{until}-{code}"));
+        Ok(Some(format!("{}/questions/{path}", base.trim_end_matches('/'))))
+    }
+
+    /// The page of a link: with the host's word of who is there, the question; with that and an answer, what comes of it.
+    pub async fn question_page(&self, ticket: &Ticket, token: Option<&str>, answer: Option<bool>) -> Result<Page, ServiceError> {
+        let live = self.live();
+        let (Some(tokens), Some(sign_in), false) = (&live.tokens, &self.workspace().settings.sign_in, live.access.is_open()) else {
+            return Ok(Page::Gone);
+        };
+        let Some((until, code)) = ticket.seal.split_once('-').and_then(|(until, code)| Some((until.parse::<i64>().ok()?, code))) else {
+            return Ok(Page::Gone);
+        };
+        let now = self.runtime().clock().now();
+        if until <= now.as_second() {
+            return Ok(Page::Expired);
+        }
+        let key = ConversationKey::new(ticket.tenant.clone(), ticket.conversation.clone());
+        let Some((state, question)) = self.asked(&key).await? else { return Ok(Page::Gone) };
+        let Some(user) = user(&state) else { return Ok(Page::Gone) };
+        if !bool::from(self.code(&key, &question, user, until).as_bytes().ct_eq(code.as_bytes())) {
+            return Ok(Page::Gone);
+        }
+        // Good for this question alone: a token that a host signs for anything else answers nothing.
+        let nonce = format!("question:{code}");
+        let sign_in = |why| {
+            let joint = if sign_in.contains('?') { '&' } else { '?' };
+            let question = encoded(&path(&key.tenant, &key.id, &ticket.seal));
+            Page::SignIn { at: format!("{sign_in}{joint}question={question}&nonce={}", encoded(&nonce)), why }
+        };
+        let Some(token) = token else { return Ok(sign_in(None)) };
+        let identity = match tokens.identity(token, &nonce, now) {
+            Ok(identity) => identity,
+            Err(why) => return Ok(sign_in(Some(why))),
+        };
+        if *identity.subject != **user {
+            return Ok(Page::Theirs);
+        }
+        match answer {
+            None => Ok(Page::Question(question.text)),
+            Some(yes) => self.take(&key, &question, yes, code).await,
+        }
+    }
+
+    /// The user's own answer.
+    async fn take(&self, key: &ConversationKey, question: &Question, yes: bool, code: &str) -> Result<Page, ServiceError> {
+        let named = Some(question.id.clone());
+        let command = if yes { Command::Confirm { question: named } } else { Command::Reject { question: named } };
+        // The same answer twice is one answer.
+        let sent = Sent { id: Some(format!("page:{}:{code}", command.name()).into()), ..Sent::default() };
+        let principal = Principal { id: "page".into(), ..Principal::default() };
+        let result = self.runtime().turn_as(key, Actor::User, principal, sent, Turn::Command(command)).await?;
+        if result.answer.refused.is_some() {
+            return Ok(Page::Gone);
+        }
+        let next = self.question_link(key).await?;
+        Ok(Page::Taken(result.answer.messages, next))
+    }
+
+    /// The question that stands in a conversation, if one does.
+    async fn asked(&self, key: &ConversationKey) -> Result<Option<(State, Question)>, ServiceError> {
+        let state = match self.runtime().state(key).await {
+            Ok(state) => state,
+            Err(DriverError::NoConversation(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let question = self.runtime().present_of(&state, Actor::User).await?.question;
+        Ok(question.map(|question| (state, question)))
+    }
+
+    fn code(&self, key: &ConversationKey, question: &Question, user: &str, until: i64) -> String {
+        let until = until.to_be_bytes();
+        let parts: [&[u8]; 6] =
+            [b"question page", key.tenant.as_bytes(), key.id.as_bytes(), question.id.as_bytes(), user.as_bytes(), &until];
+        let mut code = self.runtime().keys().digest(&parts);
+        code.truncate(CODE);
+        code
+    }
+}
+
+/// The user of a conversation; a nobody has no page.
+fn user(state: &State) -> Option<&Arc<str>> {
+    state.opened().map(|open| &open.user_id).filter(|user| !user.is_empty())
+}
+
+fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, PLAIN).to_string()
+}
+
+fn path(tenant: &str, conversation: &str, seal: &str) -> String {
+    format!("{}/{}/{seal}", encoded(tenant), encoded(conversation))
+}
