@@ -143,7 +143,7 @@ impl FromRequestParts<App> for Pages {
         if !(1..=crate::service::PAGE_MAX).contains(&limit) {
             return Err(Problem::bad_request("query", format!("`limit` is from 1 to {}", crate::service::PAGE_MAX)));
         }
-        if query.cursor.as_deref().is_some_and(|c| !is_id(c)) {
+        if query.cursor.as_deref().is_some_and(|c| !is_id(c) || !c.bytes().all(|b| b.is_ascii_graphic())) {
             return Err(Problem::new(StatusCode::NOT_FOUND, "cursor", "there is no such page of this list"));
         }
         Ok(Self(Asked { after: query.cursor, limit }))

@@ -123,7 +123,11 @@ fn parameter(param: Param) -> Json {
     let query = |name: &str, does: &str, schema: Json| json!({"name": name, "in": "query", "required": false, "description": does, "schema": schema});
     match param {
         Param::Limit => query("limit", "Items of a page", json!({"type": "integer", "minimum": 1, "maximum": crate::service::PAGE_MAX})),
-        Param::Cursor => query("cursor", "`next_cursor` of the page before", json!({"type": "string", "minLength": 1, "maxLength": 200})),
+        Param::Cursor => query(
+            "cursor",
+            "`next_cursor` of the page before",
+            json!({"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"}),
+        ),
         Param::Trace => query("trace", "Tell what happened, step by step", json!({"type": "boolean"})),
         Param::After => query("after", "The last event that is known already", json!({"type": "integer", "minimum": 0})),
         Param::DrawnAs => query("format", "What it is drawn as", json!({"enum": ["mermaid", "dot", "svg"], "default": "mermaid"})),

@@ -5,6 +5,7 @@ mod expected;
 mod page;
 mod program;
 mod served;
+mod talk;
 mod walls;
 
 use serde_json::{Value as Json, json};
@@ -354,20 +355,13 @@ async fn journeys_are_listed_shown_drawn_and_tried() {
 
 #[tokio::test]
 async fn a_transcript_of_a_conversation_plays_it_again() {
-    use waypost::source::SourceMap;
-    use waypost::transcript::{self, Options, Runner};
-    let (_backend, served) = shop("").await;
+    let (backend, served) = shop("").await;
     let who = As::nobody().user("u-1");
     let id = served.turn(&who, json!({"message": "my grinder is jammed"})).await.conversation();
-    let written = served.look(&who, &id, "/transcript").await;
-    let text: std::sync::Arc<str> = written.body.as_str().unwrap().into();
-    let loaded = waypost::check::load(shipped("")).loaded().unwrap();
-    let mut sources = SourceMap::default();
-    let file = sources.add("recorded.yaml", text.clone());
-    let runner = Runner::new(loaded.clone(), Options::default());
-    for document in transcript::read(file, &text, Some(&loaded)) {
-        let script = document.script.unwrap_or_else(|| panic!("{text}\n{:?}", document.diagnostics));
-        let failures = runner.run(&script).await;
-        assert!(failures.is_empty(), "{text}\n{failures:?}");
-    }
+    talk::plays_again(&served, &who, &id, shipped("")).await;
+    let id = served.turn(&who, json!({"message": "my rocket is late"})).await.conversation();
+    talk::plays_again(&served, &who, &id, shipped("")).await;
+    assert_eq!(served.command(&who, &id, json!({"type": "handoff"})).await.status, 200);
+    talk::plays_again(&served, &who, &id, shipped("")).await;
+    assert!(backend.requests().is_empty());
 }

@@ -189,8 +189,10 @@ fn a_session_stays_with_whom_it_began_with() {
     let [hello, ready] = greeting("2025-06-18");
     let greeted = say("key-one", "", &hello);
     let session = greeted.lines().find_map(|l| l.strip_prefix("mcp-session-id: ")).unwrap_or_else(|| panic!("{greeted}")).trim().to_owned();
-    say("key-one", &session, &ready);
     let list = request(2, "tools/list", json!({}));
+    // It is theirs from the greeting on: nobody takes it over by being the first to ask for something.
+    assert!(say("key-two", &session, &list).contains("another caller's"), "a session that was just begun was of use to another");
+    say("key-one", &session, &ready);
     let own = say("key-one", &session, &list);
     assert!(own.contains("start_journey"), "the session is of no use to its own caller");
     let stolen = say("key-two", &session, &list);
