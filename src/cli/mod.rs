@@ -13,6 +13,8 @@ mod explain;
 mod graph;
 mod mcp;
 mod new;
+mod record;
+mod replay;
 mod schema;
 mod serve;
 mod storage;
@@ -68,6 +70,8 @@ enum Command {
     Explain(explain::Args),
     Chat(chat::Args),
     Test(test::Args),
+    Record(record::Args),
+    Replay(replay::Args),
     Serve(serve::Args),
     Mcp(mcp::Args),
     Audit(audit::Args),
@@ -136,6 +140,8 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(&args, &mut terminal),
         Command::Chat(args) => chat::run(&args, &mut terminal),
         Command::Test(args) => test::run(&args, &mut terminal),
+        Command::Record(args) => record::run(&args, &mut terminal),
+        Command::Replay(args) => replay::run(&args, &mut terminal),
         Command::Serve(args) => serve::run(&args, &mut terminal),
         Command::Mcp(args) => mcp::run(&args, &mut terminal),
         Command::Audit(args) => audit::run(&args, &mut terminal),

@@ -20,6 +20,7 @@ mod watchers;
 pub use clock::{Clock, Entropy, ManualClock, Seeded};
 pub use perform::Perform;
 pub use runtime::Runtime;
+pub use texts::texts_of;
 pub use turn::{DriverError, Sent, Turn, TurnResult};
 pub use vault::{Vault, VaultError};
 pub use watchers::Watch;

@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 
 use super::DriverError;
 use crate::check::{self, Loaded};
+use crate::model::workspace::WorkspaceTexts;
 use crate::model::{ContentHash, Workspace};
-use crate::store::{Store, Version};
+use crate::store::{Store, StoreError, Version};
 
 /// Everything that a workspace's runs need to be loaded again.
 pub(super) async fn save<S: Store>(store: &S, workspace: &Workspace, at: Timestamp) -> Result<(), DriverError> {
@@ -41,6 +42,18 @@ pub(super) async fn load<S: Store>(store: &S, journey: &ContentHash) -> Result<L
     checked
         .loaded()
         .ok_or_else(|| DriverError::Unrunnable("a run began with an older version that does not pass the checker any more".into()))
+}
+
+/// The texts of that version of a workspace, if the store has them still.
+pub async fn texts_of<S: Store>(store: &S, workspace: &ContentHash) -> Result<Option<WorkspaceTexts>, StoreError> {
+    let Some(list) = store.text(workspace).await? else { return Ok(None) };
+    let Ok(list) = serde_json::from_str::<Vec<(String, ContentHash)>>(&list) else { return Ok(None) };
+    let mut files = Vec::with_capacity(list.len());
+    for (name, hash) in list {
+        let Some(text) = store.text(&hash).await? else { return Ok(None) };
+        files.push((name, text));
+    }
+    Ok(Some(WorkspaceTexts { hash: workspace.clone(), files }))
 }
 
 /// SHA-256 of a text.

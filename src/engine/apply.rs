@@ -62,6 +62,9 @@ impl State {
             EventBody::Turn(turn) => {
                 self.turn += 1;
                 self.turn_began = seq;
+                if turn.brought.workspace.is_some() {
+                    self.workspace.clone_from(&turn.brought.workspace);
+                }
                 for id in turn.id.iter().chain(turn.message.iter().filter(|m| turn.id.as_ref() != Some(*m))) {
                     self.ids.push(id.clone());
                 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::claims::Taking;
 use super::effect::{CallEffect, CallResult, Claim, Effect, EffectId};
-use super::event::{Class, Decided, Draft, EventBody, Finished, Purpose};
+use super::event::{Class, Decided, Draft, EventBody, Finished, Purpose, Told};
 use super::hold;
 use super::input::Actor;
 use super::inputs::{self, Resolved};
@@ -195,7 +195,7 @@ impl Turn<'_> {
     fn build(&self, wanted: &Wanted<'_>, action: &Action, run: &Run) -> Result<Built, String> {
         let view = View::new(&self.state, Some(run), self.at).each(wanted.each);
         let view = if let Some(about) = wanted.about { view.inputs(about) } else { view };
-        let resolved = inputs::resolve(action, wanted.inputs, &view, &self.state, run)?;
+        let resolved = inputs::resolve(action, wanted.inputs, &view, &self.state, run, &self.recall)?;
         let view = View::new(&self.state, Some(run), self.at).each(wanted.each).inputs(&resolved.value);
         let request = request::build(action, &resolved.value, &view)?;
         let key = self.authors_key(action, &view)?;
@@ -257,6 +257,9 @@ impl Turn<'_> {
             rate: case.taking.rate_stands,
             key: case.taking.key_stands,
         };
+        if ledger.policies.is_some() && !case.inputs.taint.is_clean() {
+            self.recall.guess();
+        }
         let (verdict, permit) = decide(&intent, &ledger, self.at);
         Ok((verdict, permit, asks))
     }
@@ -376,6 +379,19 @@ impl Turn<'_> {
 
     /// Records what came of a request, and what that means for a write.
     pub fn finish(&mut self, action: Option<&Action>, effect: &EffectId, result: CallResult, class: Option<Class>, dropped: bool) {
+        self.finish_told(action, effect, result, class, dropped, None);
+    }
+
+    /// The same, with what was told of an answer that is not kept or not to be shown.
+    pub fn finish_told(
+        &mut self,
+        action: Option<&Action>,
+        effect: &EffectId,
+        result: CallResult,
+        class: Option<Class>,
+        dropped: bool,
+        told: Option<Told>,
+    ) {
         let taint = if dropped { Taint::default() } else { redact::of_result(action, &result) };
         let finished = Finished {
             effect: effect.clone(),
@@ -385,6 +401,7 @@ impl Turn<'_> {
             taint,
             detailed: action.is_some_and(|a| a.safety.audit_detailed),
             dropped,
+            told: told.map(Box::new),
         };
         self.emit(EventBody::ActionFinished(Box::new(finished)));
     }

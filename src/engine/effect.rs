@@ -231,14 +231,16 @@ impl Recorded {
 }
 
 /// A claim that could not be had.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Refused {
     /// Which.
     pub claim: Claim,
     /// A code: `used`, `busy`, `other_inputs`, `applied`, `rate_limited`.
     pub reason: Arc<str>,
     /// When it may be had again, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
     /// What was recorded under a key that was `applied`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded: Option<Recorded>,
 }

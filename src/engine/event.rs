@@ -7,12 +7,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::answer::AnswerOption;
-use super::effect::{CallResult, EffectId, Recorded, Request};
+use super::effect::{CallResult, EffectId, Recorded, Refused, Request};
 use super::input::{Actor, Open};
 use crate::model::action::ErrorKind;
 use crate::model::step::Priority;
 use crate::model::{ActionId, ContentHash, StepKey};
-use crate::supervise::{Approved, Grant, Identity, Origin, Ownership, Question, Source, Verdict};
+use crate::supervise::{Approved, Grant, Identity, Origin, Owner, Ownership, Question, Source, Verdict};
 use crate::value::{Json, Name, Taint, Value};
 
 /// The version of the form of events.
@@ -307,6 +307,80 @@ pub struct TurnBegun {
     /// Whether the text filled a sensitive field, or may have been meant to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sensitive: bool,
+    /// All else that went into the machine with it, so that it can be played again.
+    #[serde(rename = "in", default, skip_serializing_if = "Brought::is_empty")]
+    pub brought: Brought,
+}
+
+/// What an input brought beside who, when and what: with it, the same input can be given again.
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Brought {
+    /// What a command was sent with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub with: Option<Value>,
+    /// The roles of its sender.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<Arc<str>>,
+    /// What else its sender may do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<Arc<str>>,
+    /// Whether something had just been asked of which its sender could not know.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unaware: bool,
+    /// The randomness, in hexadecimal, if anything was made of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entropy: Option<Arc<str>>,
+    /// Claims that could not be had.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Refused>,
+    /// Conditions that stood on what may not be shown, and what they came to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub judged: Vec<Judged>,
+    /// The version of the workspace, if it is another than in the turn before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<ContentHash>,
+    /// An answer that nothing waited for: its effect, and what is known of it without its body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late: Option<Box<(EffectId, CallResult)>>,
+}
+
+impl Brought {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether it holds an answer in which anything is sensitive.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.refused.iter().any(|r| r.recorded.as_ref().is_some_and(super::Recorded::is_sensitive))
+    }
+}
+
+/// A condition that stood on what may not be shown.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Judged {
+    /// As it is written.
+    pub on: Arc<str>,
+    /// What it came to; nothing, if it failed.
+    #[serde(rename = "is", default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<bool>,
+}
+
+/// What was told of an answer that is not kept, or not to be shown.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Told {
+    /// A digest of the rules that judged it.
+    pub by: Arc<str>,
+    /// The outcome that matched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Arc<str>>,
+    /// Whose it said something is; anybody but the verified person is not named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+    /// Whether it was somebody else's itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub foreign: bool,
 }
 
 impl TurnBegun {
@@ -605,6 +679,9 @@ pub struct Finished {
     /// Whether its body was somebody else's, or only told whose something is, and was dropped before it was kept.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dropped: bool,
+    /// What was told of it, where it stood on what is not kept or not to be shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Box<Told>>,
 }
 
 /// What of a conversation is gone with the key that sealed it. From here on it makes no difference whether the key comes back.

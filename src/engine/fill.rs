@@ -15,10 +15,10 @@ use crate::understand::{self, FieldProblem};
 use crate::value::{Json, Name, Taint, Value};
 
 /// A field that somebody may fill: in which run, and what types it.
-struct Slot {
+pub(super) struct Slot {
     run: u32,
     name: Name,
-    datapoint: Arc<Datapoint>,
+    pub datapoint: Arc<Datapoint>,
 }
 
 /// What came of values for fields.
@@ -34,7 +34,7 @@ pub(super) struct Fills {
 
 impl Turn<'_> {
     /// The slot that a name means here: of the top run or, in a called one, of the nearest below that asks for it.
-    fn slot(&self, name: &Name) -> Option<Slot> {
+    pub(super) fn slot(&self, name: &Name) -> Option<Slot> {
         for run in self.state.runs.iter().rev() {
             let plan = self.machine.plan(run)?;
             let from_caller = plan.journey.inputs.iter().find(|i| i.from_caller && i.name == *name).map(|i| &i.datapoint);
@@ -102,6 +102,11 @@ impl Turn<'_> {
                 fills.taken.push(slot.name);
                 continue;
             }
+            if self.recall.hides(json) {
+                // Whether it was taken, only the recording can tell.
+                accepted.extend(self.recall.filled(&slot.name).map(|_| (slot, json.clone())));
+                continue;
+            }
             match understand::normalise(&slot.datapoint, json, &self.machine.locale, self.at) {
                 Ok(json) => accepted.push((slot, json)),
                 Err(problem) => fills.problems.push((slot.name, problem)),
@@ -158,6 +163,12 @@ impl Turn<'_> {
     }
 
     fn take(&mut self, heard: &Heard, slots: Vec<Slot>, asked: &[Name], plain: bool) -> Fills {
+        if self.recall.hides_text(&heard.text) {
+            let known: Vec<_> = slots.into_iter().filter_map(|s| self.recall.filled(&s.name).map(|f| (s, (*f.value.json).clone()))).collect();
+            let mut fills = Fills::default();
+            self.accept(known, Origin::Said, &mut fills);
+            return fills;
+        }
         let fields: Vec<&Datapoint> = slots.iter().map(|s| &*s.datapoint).collect();
         let asked: Vec<&Datapoint> = slots.iter().filter(|s| asked.contains(&s.name)).map(|s| &*s.datapoint).collect();
         let found = understand::extract(&fields, &asked, &heard.text, plain, &self.machine.locale, self.at);
@@ -180,7 +191,8 @@ impl Turn<'_> {
         for (slot, json) in accepted {
             let Some(run) = self.run_of(slot.run) else { continue };
             let before = run.variables.set.get(&slot.name);
-            if before.is_some_and(|v| *v.value.json == json) {
+            let known = self.recall.hides(&json).then(|| self.recall.filled(&slot.name)).flatten();
+            if known.is_none() && before.is_some_and(|v| *v.value.json == json) {
                 fills.taken.push(slot.name);
                 continue;
             }
@@ -190,7 +202,11 @@ impl Turn<'_> {
             {
                 back = Some((run.id, *entered, slot.name.clone(), step.clone()));
             }
-            let origin = if origin == Origin::Proposed && self.stands_in_users_words(&json) { Origin::Said } else { origin };
+            let origin = match known {
+                Some(known) => known.origin,
+                None if origin == Origin::Proposed && self.stands_in_users_words(&json) => Origin::Said,
+                None => origin,
+            };
             let taint = if slot.datapoint.sensitive { Taint::whole() } else { Taint::default() };
             let run = (run.id != self.state.top().map_or(0, |r| r.id)).then_some(run.id);
             let value = Value { json: Arc::new(json), taint };
@@ -219,7 +235,12 @@ impl Turn<'_> {
     /// Whether a value stands, as whole words, in something that the user said in this conversation.
     pub fn stands_in_users_words(&self, json: &Json) -> bool {
         let text = crate::value::display(json);
-        self.state.heard.iter().any(|heard| understand::stands_in(heard, &text))
+        let stands = || self.state.heard.iter().any(|heard| understand::stands_in(heard, &text));
+        if !self.state.sensitive {
+            return stands();
+        }
+        // What was said may be hidden, or the value itself.
+        self.recall.condition("said", || Ok::<_, std::convert::Infallible>(stands())).unwrap_or(false)
     }
 
     /// Tells what was wrong with the values of a command.

@@ -99,6 +99,7 @@ impl Turn<'_> {
     /// A message: an option that it names, then everywhere-words, then the answer to what is asked, then another wish, then an
     /// attempt that failed.
     fn hear(&mut self, heard: &Heard) {
+        self.recall.hear(&heard.text);
         if self.state.status == Status::Escalated {
             // Whoever took it over speaks for himself.
             if !self.state.taken {
@@ -111,10 +112,10 @@ impl Turn<'_> {
         if self.names_option(&heard.text) {
             return self.answer_or_wish(heard);
         }
-        if has_run && is_word(Words::Cancel, &heard.text, locale) {
+        if has_run && self.is_meant("cancel", &heard.text, |text| is_word(Words::Cancel, text, locale)) {
             return self.cancel();
         }
-        if is_word(Words::Person, &heard.text, locale) {
+        if self.is_meant("person", &heard.text, |text| is_word(Words::Person, text, locale)) {
             return self.hand_off(Some("the user asked for a person".into()));
         }
         if !has_run {
@@ -303,6 +304,7 @@ impl Turn<'_> {
             return;
         }
         let name = command.name();
+        self.with = self.brought_by(&command);
         if !may_send(self.actor, name) {
             self.begin(&format!("command:{name}"), None);
             return self.refuse("forbidden", format!("`{name}` is not for this caller"));
@@ -439,6 +441,11 @@ impl Turn<'_> {
             let Some(datapoint) = plan.field(name).or(input) else {
                 return self.refuse("not_fillable", format!("no step of `{}` asks for `{name}`", journey.slug));
             };
+            if self.recall.hides(json) {
+                let origin = self.recall.began_origin(name).unwrap_or(Origin::Said);
+                with.extend(self.recall.began_with(name).map(|value| (name.clone(), value, origin)));
+                continue;
+            }
             match normalise(datapoint, json, &self.machine.locale, self.at) {
                 Ok(json) => {
                     let own = self.actor != Actor::Agent || self.stands_in_users_words(&json);

@@ -35,6 +35,9 @@ pub(super) enum Wish {
 impl Turn<'_> {
     /// The journeys that a message wishes for. In the middle of another the threshold is higher, and only one wish at a time is heard.
     pub fn wish(&self, text: &str) -> Wish {
+        if self.recall.hides_text(text) {
+            return self.recall.routed().map_or(Wish::Nothing, |(journey, score)| Wish::One(journey, score));
+        }
         let thresholds = Thresholds::DEFAULT;
         let router = &self.machine.router;
         let meant = if self.state.top().is_some() {

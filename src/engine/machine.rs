@@ -7,10 +7,12 @@ use jiff::Timestamp;
 
 use super::answer::{Answer, Expects};
 use super::effect::Progress;
+use super::event::Event;
 use super::expects;
 use super::input::{Actor, Input, Principal};
 use super::keys::Keys;
 use super::present;
+use super::recall::{Hidden, Recall};
 use super::state::{Run, State};
 use super::turn::Turn;
 use crate::check::Loaded;
@@ -97,6 +99,13 @@ impl Machine {
     /// Handles one input. Pure: the same state and input give the same progress.
     pub fn handle(&self, state: &State, input: Input) -> Progress {
         Turn::new(self, state.clone(), input).run()
+    }
+
+    /// Handles an input again as it was recorded: what stood on values that may not be shown is taken from what happened then, and told.
+    pub fn replay(&self, state: &State, input: Input, recorded: Arc<[Event]>) -> (Progress, Hidden) {
+        let mut turn = Turn::new(self, state.clone(), input);
+        turn.recall = Recall::of(recorded);
+        turn.ran()
     }
 
     /// What may come next from that actor, by that credential.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::call::{Trouble, Wanted, given};
 use super::effect::{CallResult, HttpAnswer};
-use super::event::{Draft, Purpose};
+use super::event::{Draft, Purpose, Told};
+use super::redact;
 use super::state::Flight;
 use super::turn::{Go, Turn};
 use crate::expr::{Program, Root, Scope, Type, TypeEnv};
@@ -56,7 +57,7 @@ impl Turn<'_> {
     pub fn approvals(&self, action: &Arc<Action>, inputs: &Value) -> Vec<ApprovalRule> {
         let rules = self.safeties(action).into_iter().filter_map(|s| s.approval);
         let view = self.view().inputs(inputs);
-        rules.filter(|r| r.when.as_ref().is_none_or(|when| when.test(&view).unwrap_or(true))).collect()
+        rules.filter(|r| r.when.as_ref().is_none_or(|when| self.test(when, &view).unwrap_or(true))).collect()
     }
 
     /// What the rules of ownership find, and the first whose read has not told yet. `read`: what reads have told so far.
@@ -66,7 +67,12 @@ impl Turn<'_> {
         let mut asks = None;
         let rules = self.safeties(action).into_iter().filter_map(|s| s.owner);
         let owners = rules.map(|rule| match rule {
-            OwnerRule::Expr(is) => Ownership::Told(owner(&is, &view)),
+            OwnerRule::Expr(is) => {
+                if self.is_sensitive(is.reads(), &view) {
+                    self.recall.guess();
+                }
+                Ownership::Told(owner(&is, &view))
+            }
             OwnerRule::Read { call, inputs, .. } => told.next().cloned().unwrap_or_else(|| {
                 asks.get_or_insert(Asks { call, inputs });
                 Ownership::Unread
@@ -126,6 +132,57 @@ impl Turn<'_> {
             Owner::Fails | Owner::Unknown => true,
         });
         foreign.next().map(|(_, otherwise)| otherwise)
+    }
+
+    /// The outcome of an answer that is somebody else's.
+    pub fn otherwise(&self, action: &Arc<Action>) -> Option<Slug> {
+        self.safeties(action).into_iter().find_map(|s| s.result_owner).map(|(_, otherwise)| otherwise)
+    }
+
+    /// A digest of the rules that judge an answer.
+    fn judges(&self, action: &Arc<Action>, flight: &Flight) -> Arc<str> {
+        let of = |action: &Arc<Action>| action.hash.0.get(..16).unwrap_or_default().to_owned();
+        let asked = flight.draft.as_ref().and_then(|d| self.drafted(d));
+        asked.map_or_else(|| of(action), |asked| format!("{}.{}", of(action), of(&asked))).into()
+    }
+
+    /// What was told of an answer that is played again and is hidden.
+    pub fn told(&self, action: &Arc<Action>, flight: &Flight) -> Option<Told> {
+        self.recall.finished()?.told.as_ref()?;
+        self.recall.told(&self.judges(action, flight))
+    }
+
+    /// What is told of an answer that is not kept or not to be shown. Nobody is named who is not the verified person.
+    pub fn telling(
+        &self,
+        action: &Arc<Action>,
+        flight: &Flight,
+        outcome: Option<&Arc<str>>,
+        owner: Option<&Owner>,
+        foreign: bool,
+    ) -> Told {
+        let subject = self.state.identity.as_ref().map(|i| &i.subject);
+        let owner = owner.map(|owner| match owner {
+            Owner::Is(who) if subject != Some(who) => Owner::Fails,
+            Owner::Is(_) | Owner::Meets | Owner::Fails | Owner::Unknown => owner.clone(),
+        });
+        Told { by: self.judges(action, flight), outcome: outcome.cloned(), owner, foreign }
+    }
+
+    /// Whether what an answer means stands on something that is not to be shown.
+    pub fn stands_on_hidden(&self, action: &Arc<Action>, flight: &Flight, result: &CallResult) -> bool {
+        let CallResult::Answered(answer) = result else { return false };
+        let taint = redact::of_response(&action.safety, &answer.body);
+        if !taint.is_clean() || !flight.inputs.taint.is_clean() {
+            return true;
+        }
+        let view = self.view().inputs(&flight.inputs).response(answer, &taint);
+        action.outcomes.iter().filter_map(|o| o.condition.as_ref()).any(|c| self.is_sensitive(c.reads(), &view))
+    }
+
+    /// Whether the answer that is played again is hidden, as a whole or in part.
+    pub fn is_answer_hidden(&self) -> bool {
+        self.recall.finished().is_some_and(|f| f.dropped || !f.taint.is_clean())
     }
 
     /// The action of a draft.

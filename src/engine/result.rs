@@ -45,9 +45,19 @@ impl Turn<'_> {
             self.finish(None, effect, result, None, false);
             return self.trouble(Trouble::new(ErrorKind::Internal, "the action is not in this version of the workspace"));
         };
-        let owner = (flight.purpose == Purpose::Owner).then(|| self.owner_of(&flight, &result));
-        let foreign = self.foreign(&action, &flight, &result);
+        let told = self.told(&action, &flight);
+        let owner = (flight.purpose == Purpose::Owner).then(|| match &told {
+            Some(told) => told.owner.clone().unwrap_or(Owner::Unknown),
+            None => self.owner_of(&flight, &result),
+        });
+        let foreign = match &told {
+            Some(told) => self.otherwise(&action).filter(|_| told.foreign),
+            None => self.foreign(&action, &flight, &result),
+        };
         let mut judged = self.judge(&action, &flight, &result);
+        if let Some(outcome) = told.as_ref().and_then(|t| t.outcome.clone()) {
+            judged.outcome = Ok(outcome);
+        }
         if let (Some(otherwise), CallResult::Answered(answer)) = (&foreign, &result)
             && (200..300).contains(&answer.status)
         {
@@ -58,7 +68,9 @@ impl Turn<'_> {
         if let (Some(Class::Applied), true, Some(key)) = (judged.class, flight.reserves, &flight.request.idempotency_key) {
             self.key_applied(&action, key.clone(), result.clone(), None);
         }
-        self.finish(Some(&action), effect, result, judged.class, drops);
+        let notes = drops || self.stands_on_hidden(&action, &flight, &result);
+        let told = notes.then(|| self.telling(&action, &flight, judged.outcome.as_ref().ok(), owner.as_ref(), foreign.is_some()));
+        self.finish_told(Some(&action), effect, result, judged.class, drops, told);
         for note in judged.notes {
             self.note(note);
         }
@@ -98,6 +110,7 @@ impl Turn<'_> {
 
     /// A result that nobody waits for: recorded, and if it is definite, it settles the doubt of its write.
     fn late(&mut self, effect: &EffectId, result: &CallResult) {
+        self.late = Some(Box::new((effect.clone(), owner::dropped(result.clone()))));
         let doubtful = self.state.writes.iter().find(|(_, w)| w.doubt.as_ref() == Some(effect));
         let Some((digest, write)) = doubtful.map(|(d, w)| (d.clone(), w.clone())) else {
             return self.note("a result came that nothing waits for");
@@ -209,7 +222,7 @@ impl Turn<'_> {
             }
             None if good && answer.invalid_json => Err(Trouble::new(ErrorKind::InvalidOutput, "the answer is not valid JSON")),
             None => Err(Trouble::new(ErrorKind::Unmatched, format!("no outcome matched an answer of status {}", answer.status))),
-            Some((outcome, _)) => match invalid_output(action, answer, good) {
+            Some((outcome, _)) => match invalid_output(action, answer, good).filter(|_| !self.is_answer_hidden()) {
                 None => Ok(outcome),
                 Some(why) => Err(Trouble::new(ErrorKind::InvalidOutput, why)),
             },

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::effect::{CallResult, Request};
-use super::event::{Draft, Event, EventBody};
+use super::event::{Draft, Event, EventBody, TurnBegun};
 use super::redact;
 use super::turn::REDACTED;
 use crate::value::{Json, Taint, Value};
@@ -29,7 +29,7 @@ impl Event {
     pub fn is_sensitive(&self) -> bool {
         let tainted = |value: &Value| !value.taint.is_clean();
         match &self.body {
-            EventBody::Turn(turn) => turn.sensitive,
+            EventBody::Turn(turn) => turn.sensitive || turn.brought.with.as_ref().is_some_and(tainted) || turn.brought.is_answered(),
             EventBody::Queued(queued) => queued.sensitive,
             EventBody::Began(began) => began.with.iter().any(|(_, v)| tainted(v)),
             EventBody::Filled(filled) => tainted(&filled.value),
@@ -122,7 +122,13 @@ fn parts(body: &mut EventBody) -> Vec<Part<'_>> {
         values.filter_map(of).collect()
     }
     match body {
-        EventBody::Turn(turn) if turn.sensitive => turn.text.as_mut().map(Part::Text).into_iter().collect(),
+        EventBody::Turn(turn) => {
+            let TurnBegun { text, sensitive, brought, .. } = &mut **turn;
+            let text = text.as_mut().filter(|_| *sensitive).map(Part::Text);
+            let refused = brought.refused.iter_mut().filter_map(|r| r.recorded.as_mut());
+            let recorded = refused.flat_map(|r| answered(&mut r.result, &r.taint));
+            text.into_iter().chain(brought.with.as_mut().and_then(of)).chain(recorded).collect()
+        }
         EventBody::Queued(queued) if queued.sensitive => vec![Part::Text(&mut queued.text)],
         EventBody::Began(began) => all(began.with.iter_mut().map(|(_, v)| v)),
         EventBody::Filled(filled) => all([&mut filled.value].into_iter()),

@@ -95,6 +95,9 @@ pub struct State {
     /// The operator who brought the present turn on the user's behalf.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) acting: Option<Arc<str>>,
+    /// The version of the workspace that the last turn was handled by.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) workspace: Option<ContentHash>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -299,6 +302,20 @@ pub struct Pending {
     pub retry_at: Option<Timestamp>,
 }
 
+/// What a conversation waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    place: Option<(Name, Option<StepKey>)>,
+    asked: Vec<Name>,
+    options: Vec<Arc<str>>,
+    shown: Option<Vec<Arc<[Arc<str>]>>>,
+    index: u32,
+    waits: bool,
+    working: bool,
+    held: bool,
+    status: Status,
+}
+
 impl State {
     /// The version at which it last moved: later ones only record what was refused.
     #[must_use]
@@ -337,6 +354,25 @@ impl State {
     #[must_use]
     pub fn place(&self) -> Option<(&Name, Option<&StepKey>)> {
         self.runs.last().map(|r| (&r.journey, r.at.as_ref()))
+    }
+
+    /// What it waits for: an answer that is given there is one to this, and to nothing else.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let run = self.runs.last();
+        let stand = run.map(|r| &r.stand);
+        let options = stand.map_or(&self.offered, |s| &s.options);
+        Standing {
+            place: run.map(|r| (r.journey.clone(), r.at.clone())),
+            asked: stand.map(|s| s.asked.clone()).unwrap_or_default(),
+            options: options.iter().map(|o| o.id.clone()).collect(),
+            shown: stand.and_then(|s| s.question.as_ref()).map(|q| q.shown.iter().map(|s| s.path.clone()).collect()),
+            index: stand.map_or(0, |s| s.index),
+            waits: stand.is_some_and(|s| s.waits),
+            working: self.flight.is_some(),
+            held: stand.is_some_and(|s| s.hold.is_some()),
+            status: self.status,
+        }
     }
 
     /// Who was verified last.

@@ -7,10 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::answer::{Answer, FieldError, ReadResult, Refusal};
-use super::effect::{Claim, Effect, Progress, Refused};
-use super::event::{Assigned, Draft, EventBody, TurnBegun, VERSION};
+use super::effect::{CallResult, Claim, Effect, EffectId, Progress, Refused};
+use super::event::{Assigned, Brought, Draft, EventBody, TurnBegun, VERSION};
 use super::input::{Actor, Input, InputBody, Principal};
 use super::machine::{Machine, Plan};
+use super::recall::{Hidden, Recall};
 use super::scope::View;
 use super::state::{Run, State};
 use super::walk::Here;
@@ -117,6 +118,12 @@ pub(super) struct Turn<'m> {
     pub heard: Option<Arc<str>>,
     /// The collects, by run, that the turn has gone on from: what they had, they have used.
     pub passed: Vec<(u32, StepId)>,
+    /// What the command at hand was sent with.
+    pub with: Option<Value>,
+    /// An answer that nothing waits for.
+    pub late: Option<Box<(EffectId, CallResult)>>,
+    /// What was decided on what may not be shown.
+    pub recall: Recall,
     message_id: Option<Arc<str>>,
     entropy: [u8; 32],
     ids: u32,
@@ -149,6 +156,9 @@ impl<'m> Turn<'m> {
             read: None,
             heard: None,
             passed: Vec::new(),
+            with: None,
+            late: None,
+            recall: Recall::default(),
             message_id: input.message_id,
             entropy: input.entropy,
             ids: 0,
@@ -158,13 +168,19 @@ impl<'m> Turn<'m> {
         }
     }
 
-    pub fn run(mut self) -> Progress {
+    pub fn run(self) -> Progress {
+        self.ran().0
+    }
+
+    /// The same, and what became of hidden values.
+    pub fn ran(mut self) -> (Progress, Hidden) {
         let before = self.state.version;
         let flight = self.state.flight.clone();
         if let Some(body) = self.body.take() {
             self.handle(body);
         }
         self.mark_sensitive();
+        self.mark_brought();
         self.free_key(flight.as_ref());
         if let (Some(refusal), false) = (&self.refused, self.events.is_empty()) {
             let code = refusal.code.clone();
@@ -172,7 +188,8 @@ impl<'m> Turn<'m> {
         }
         let wake_at = self.wake_at();
         let answer = self.answer(before);
-        Progress { state: self.state, events: self.events, claims: self.claims, effects: self.effects, wake_at, answer }
+        let hidden = self.recall.hidden();
+        (Progress { state: self.state, events: self.events, claims: self.claims, effects: self.effects, wake_at, answer }, hidden)
     }
 
     fn answer(&mut self, before: u64) -> Answer {
@@ -229,7 +246,17 @@ impl<'m> Turn<'m> {
         let message = self.forwarded.take();
         let other = message.iter().filter(|m| id.as_ref() != Some(*m)).map(|id| Claim::Message { id: id.clone() });
         self.claims.extend(other);
-        let turn = TurnBegun { actor: self.actor, by: self.principal.id.clone(), id, message, what: what.into(), text, sensitive };
+        let today = &self.machine.workspace.hash;
+        let brought = Brought {
+            with: self.with.take(),
+            roles: self.principal.roles.clone(),
+            scopes: self.principal.scopes.clone(),
+            unaware: self.unaware,
+            refused: self.refused_claims.clone(),
+            workspace: (self.state.workspace.as_ref() != Some(today)).then(|| today.clone()),
+            ..Brought::default()
+        };
+        let turn = TurnBegun { actor: self.actor, by: self.principal.id.clone(), id, message, what: what.into(), text, sensitive, brought };
         self.emit(EventBody::Turn(Box::new(turn)));
     }
 
@@ -239,7 +266,7 @@ impl<'m> Turn<'m> {
     }
 
     /// Whether a sensitive field is asked for: what is said now is meant for it, even if it does not fill it.
-    fn is_asked_for_sensitive(&self) -> bool {
+    pub fn is_asked_for_sensitive(&self) -> bool {
         let Some((run, plan)) = self.top() else { return false };
         run.stand.asked.iter().any(|f| plan.field(f).is_some_and(|d| d.sensitive))
     }
@@ -258,6 +285,16 @@ impl<'m> Turn<'m> {
                 _ => {}
             }
         }
+    }
+
+    /// What was drawn, decided on hidden values or came too late is told with the turn.
+    fn mark_brought(&mut self) {
+        let Some(turn) = self.events.iter_mut().find_map(|e| if let EventBody::Turn(turn) = &mut e.body { Some(turn) } else { None }) else {
+            return;
+        };
+        turn.brought.entropy = (self.ids > 0).then(|| hex(&self.entropy).into());
+        turn.brought.judged = self.recall.judged();
+        turn.brought.late = self.late.take();
     }
 
     /// Whether this message or command was taken in before.

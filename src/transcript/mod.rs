@@ -5,6 +5,7 @@
 mod expect;
 mod read;
 mod reader;
+pub mod record;
 mod run;
 mod script;
 mod stubs;

@@ -12,7 +12,7 @@ use super::stubs::{Call, Stubs};
 use crate::check::Loaded;
 use crate::driver::{Clock, DriverError, Entropy, Perform, Runtime, Turn, TurnResult};
 use crate::engine::input::Open;
-use crate::engine::{Actor, Answer, AuditEntry, CallEffect, CallResult, Command, EventBody, Keys, Principal, State};
+use crate::engine::{Actor, Answer, AuditEntry, CallEffect, CallResult, Command, Event, EventBody, Keys, Principal, State};
 use crate::model::ErrorKind;
 use crate::outbound::{HttpPerformer, Secrets};
 use crate::source::Span;
@@ -66,6 +66,15 @@ impl Runner {
     #[must_use]
     pub fn new(loaded: Loaded, options: Options) -> Self {
         Self { loaded, options }
+    }
+
+    /// Runs a transcript to its end, and gives what there is to record of it.
+    pub async fn record(&self, script: &Script) -> Result<(Vec<Failure>, Vec<Event>), DriverError> {
+        let talk = Talk::open(self, script).await?;
+        let (store, key) = (talk.runtime.store().clone(), talk.key.clone());
+        let failures = talk.run(script).await;
+        let events = store.events(&key, 0, EVENTS).await?;
+        Ok((failures, events.into_iter().map(|(_, event)| event).collect()))
     }
 
     /// Runs a transcript to its end: every expectation that is not met. The same transcript gives the same every time.

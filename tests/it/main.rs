@@ -29,6 +29,7 @@ mod outbound;
 mod policies;
 mod properties;
 mod python;
+mod record;
 mod recovery;
 mod retail;
 mod routing;

@@ -49,9 +49,14 @@ pub fn run(workspace: &Marked, services: &Services<'_>, talk: &str, line: usize)
         let loaded = checked.loaded().unwrap_or_else(|| panic!("line {line}: the workspace does not load"));
         let document = read(file, &text, Some(&loaded)).remove(0);
         let Some(script) = document.script else { return Some(format!("cannot be read: {:#?}", document.diagnostics.0)) };
-        let runner = Runner::new(loaded, Options { live: server.is_some(), ..Options::default() });
+        let runner = Runner::new(loaded.clone(), Options { live: server.is_some(), ..Options::default() });
         let mut wrong = String::new();
-        for failure in runner.run(&script).await {
+        let (failures, events) = runner.record(&script).await.unwrap();
+        // Whatever a talk shows, its recording plays again.
+        if let Err(why) = crate::record::plays(&loaded, &events) {
+            let _ = write!(wrong, "\n  line {line}: its recording does not play again: {why}");
+        }
+        for failure in failures {
             let at = (sources.position(failure.span.file, failure.span.start).line as usize + line).saturating_sub(before);
             let _ = write!(wrong, "\n  line {at}: {}\n  expected {:?}\n  actual   {:?}", failure.message, failure.expected, failure.actual);
         }

@@ -39,6 +39,7 @@ use watched::Watch;
   waypost chat shop --store sqlite:shop.db --conversation nora-1
   waypost chat shop --stubs shop/stubs.yaml
   SHOP_URL=https://… waypost chat shop --dry-run
+  waypost chat shop --record nora.jsonl
   printf 'where is my order A1?\\n' | waypost chat shop
 
 Type /help for what can be typed beside messages.")]
@@ -67,6 +68,12 @@ pub(super) struct Args {
     /// Show each step, verdict and call as it happens
     #[arg(long)]
     trace: bool,
+    /// Record it: `waypost replay FILE` plays it again, `waypost record convert FILE` makes a test of it
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Put the texts of the workspace into the recording, so that it can be played anywhere
+    #[arg(long, requires = "record")]
+    bundle: bool,
 }
 
 pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
@@ -102,6 +109,9 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
     if terminal.is_interactive() {
         writeln!(terminal.err, "{BOLD}{name}{BOLD:#} {DIM}· {journeys} journeys · /help says what can be typed, Ctrl-D ends{DIM:#}")?;
     }
+    if let Some(path) = &args.record {
+        session.record(path, args.bundle)?;
+    }
     if let Some(place) = place {
         session.take_up(&place, terminal)?;
     }
@@ -118,8 +128,10 @@ pub(super) fn talk(session: &mut Session, terminal: &mut Terminal, mut after: im
         if session.hear(&line, terminal)? == Flow::End {
             break;
         }
+        session.keep()?;
         after(terminal)?;
     }
+    session.end()?;
     Ok(Status::Fine)
 }
 

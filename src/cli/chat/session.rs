@@ -1,6 +1,8 @@
 //! A conversation in the terminal: what is typed goes in, what is said comes out. Used by `chat` and by `demo`.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +11,14 @@ use super::slash::{HELP, Line, read};
 use super::watched::{Watch, Watched};
 use crate::check::Loaded;
 use crate::cli::Failure;
+use crate::cli::workspace;
 use crate::cli::storage::Storage;
 use crate::cli::terminal::{BOLD, CARE, DIM, GOOD, NAME, Terminal};
 use crate::driver::{Clock, DriverError, Entropy, Runtime, Turn, TurnResult};
 use crate::engine::input::Open;
 use crate::engine::{Actor, Answer, Command, Event, EventBody, Phase, Principal, Status, TraceLine, trace};
 use crate::store::{AnyStore, Around, ConversationKey, Store};
+use crate::transcript::record::{Header, Writer};
 use crate::value::{Json, Name};
 
 /// The tenant of whoever talks in a terminal.
@@ -50,6 +54,8 @@ pub(in crate::cli) struct Session {
     refused: Option<String>,
     /// Whether remarks are part of what is printed, not only of what is said to whoever types.
     whole: bool,
+    /// Where it is recorded, and how many events are there by now.
+    record: Option<(Writer<BufWriter<File>>, u64)>,
 }
 
 /// Who speaks, and in which conversation.
@@ -90,7 +96,7 @@ impl Session {
             _ => cannot(&e),
         })?;
         let answer = Answer::default();
-        Ok(Self { executor, runtime, clock, key, shared: false, seen, answer, decided: Vec::new(), refused: None, whole: false })
+        Ok(Self { executor, runtime, clock, key, shared: false, seen, answer, decided: Vec::new(), refused: None, whole: false, record: None })
     }
 
     /// Says which conversation of a store this is and where it stands, and waits for what is under way in it, for as long as a turn
@@ -136,6 +142,46 @@ impl Session {
         let limit = usize::try_from(before.saturating_sub(self.seen)).unwrap_or(usize::MAX).min(NEWS);
         let found = self.runtime.store().events(&self.key, self.seen, limit).await?;
         Ok(found.into_iter().map(|(_, event)| event).collect())
+    }
+
+    /// Records the conversation from its beginning on. `bundle`: with the texts of the workspace.
+    pub(in crate::cli) fn record(&mut self, path: &Path, bundle: bool) -> Result<(), Failure> {
+        let workspace = self.runtime.workspace();
+        let header = Header {
+            agent: workspace.settings.agent_slug.clone(),
+            tenant: self.key.tenant.clone(),
+            conversation: self.key.id.clone(),
+            workspace: Some(workspace.hash.clone()),
+            journeys: workspace.journeys.values().map(|j| (j.slug.name.shared(), j.hash.clone())).collect(),
+            bundle: bundle.then(|| workspace.texts()).into_iter().collect(),
+            partial: false,
+        };
+        let file = File::create(path).map_err(|e| workspace::unreadable(path, &e))?;
+        self.record = Some((Writer::begin(BufWriter::new(file), &header)?, 0));
+        self.keep()
+    }
+
+    /// Writes down what happened since.
+    pub(in crate::cli) fn keep(&mut self) -> Result<(), Failure> {
+        let Some((writer, kept)) = &mut self.record else { return Ok(()) };
+        loop {
+            let page = self.executor.block_on(self.runtime.store().events(&self.key, *kept, NEWS)).map_err(|e| cannot(&e.into()))?;
+            let Some((last, _)) = page.last() else { break };
+            *kept = *last;
+            for (_, event) in &page {
+                writer.event(event)?;
+            }
+        }
+        Ok(writer.get_mut().flush()?)
+    }
+
+    /// Ends the recording.
+    pub(in crate::cli) fn end(&mut self) -> Result<(), Failure> {
+        self.keep()?;
+        if let Some((writer, _)) = self.record.take() {
+            writer.end()?;
+        }
+        Ok(())
     }
 
     /// Puts remarks among what is said: the output tells the whole story.

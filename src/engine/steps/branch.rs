@@ -4,7 +4,7 @@ use crate::engine::turn::{Go, Turn};
 use crate::model::step::If;
 
 pub(in crate::engine) fn enter(turn: &mut Turn<'_>, branch: &If) -> Go {
-    let result = branch.condition.test(&turn.view());
+    let result = turn.test(&branch.condition, &turn.view());
     match result {
         Ok(true) => Go::via(branch.then, "then"),
         Ok(false) => Go::via(branch.otherwise, "else"),

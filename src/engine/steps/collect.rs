@@ -152,7 +152,8 @@ pub(in crate::engine) fn hear(turn: &mut Turn<'_>, step: &Step, collect: &Collec
     let Some(run) = turn.state.top().cloned() else { return Answered::No };
     let asked = run.stand.asked.clone();
     let optional = asked.first().is_some_and(|f| run.stand.optional.contains(f));
-    if optional && understand::is_word(understand::Words::Skip, &heard.text, &turn.machine.locale) {
+    let locale = &turn.machine.locale;
+    if optional && turn.is_meant("skip", &heard.text, |text| understand::is_word(understand::Words::Skip, text, locale)) {
         return Answered::Yes(onward(turn, step, collect, None));
     }
     let plain = asked.len() == 1 && matches!(turn.wish(&heard.text), Wish::Nothing);

@@ -26,6 +26,7 @@ pub(in crate::engine) fn result(turn: &mut Turn<'_>, done: &Done) -> Option<Valu
     let mut map = serde_json::Map::new();
     let mut taint = Taint::default();
     for (key, operand) in &done.result {
+        turn.computes(operand);
         let value = operand::value(operand, &turn.view(), Missing::Nothing);
         match value {
             Ok(value) => {

@@ -25,7 +25,7 @@ fn forward(turn: &mut Turn<'_>, guide: &Guide, from: usize) -> Go {
 
 fn is_skipped(turn: &mut Turn<'_>, guide: &Guide, index: usize) -> bool {
     let Some(program) = guide.steps.get(index).and_then(|i| i.unless.as_ref()) else { return false };
-    let skipped = program.test(&turn.view());
+    let skipped = turn.test(program, &turn.view());
     skipped.unwrap_or_else(|fault| {
         turn.note(format!("`unless` of an instruction failed: {}", fault.message));
         false

@@ -20,6 +20,11 @@ pub(in crate::engine) fn enter(turn: &mut Turn<'_>, run: &Run) -> Go {
     let Some(journey) = run.journey.clone() else { return Go::Fall("the journey to run is not here".into()) };
     let mut with: Vec<(Name, Value, Origin)> = Vec::new();
     for input in &run.with {
+        let known = if turn.is_hidden(&input.value, &turn.view()) { turn.recall.began_with(&input.name) } else { None };
+        if let Some(value) = known {
+            with.push((input.name.clone(), value, turn.word_of([&input.value])));
+            continue;
+        }
         let value = operand::value(&input.value, &turn.view(), Missing::Nothing);
         let mut value = match value {
             Ok(value) => value,

@@ -15,7 +15,8 @@ pub(in crate::engine) fn enter(turn: &mut Turn<'_>, step: &Step, assigns: &[Assi
             continue;
         };
         let from = operand::sources(value, turn.state.top().map(|r| &*r.variables));
-        let result = operand::value(value, &turn.view(), operand::Missing::Nothing);
+        let known = if turn.is_hidden(value, &turn.view()) { turn.recall.assigned(&assign.name) } else { None };
+        let result = known.map_or_else(|| operand::value(value, &turn.view(), operand::Missing::Nothing), Ok);
         let value = match result {
             Ok(value) => value,
             Err(fault) => {

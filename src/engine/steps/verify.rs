@@ -51,7 +51,7 @@ fn not_verified(verify: &Verify) -> Go {
 fn resolved(turn: &Turn<'_>, verify: &Verify, action: &Action) -> Result<Resolved, String> {
     let run = turn.state.top().ok_or("there is no run")?;
     let view = View::new(&turn.state, Some(run), turn.at);
-    inputs::resolve(action, &verify.call.inputs, &view, &turn.state, run)
+    inputs::resolve(action, &verify.call.inputs, &view, &turn.state, run, &turn.recall)
 }
 
 /// The first variable that the inputs come from which only an agent vouches for.

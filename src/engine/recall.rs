@@ -1,0 +1,252 @@
+//! Decisions that stand on what may not be shown: each is noted with its turn, and taken from there where the turn is played again from
+//! a recording that no longer holds what it stood on.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use super::event::{Event, EventBody, Filled, Finished, Judged, Told};
+use super::scope::View;
+use super::turn::{REDACTED, Turn};
+use crate::expr::{EvalError, Program, Read, Root, Scope};
+use crate::model::Operand;
+use crate::supervise::Origin;
+use crate::value::{Json, Name, Value};
+
+/// Before a word that a message was taken for.
+const WORD: &str = "word:";
+
+/// What became of hidden values when a turn was played again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Hidden {
+    /// Decisions that were taken over.
+    pub taken: u32,
+    /// Whether a decision stood on a hidden value and was not in the recording: what came of it says nothing.
+    pub blind: bool,
+    /// Whether a value was computed from a hidden one.
+    pub computed: bool,
+}
+
+/// What a turn decided on hidden values; where it is played again, what it had decided then.
+#[derive(Debug, Default)]
+pub(super) struct Recall {
+    /// What happened in the turn when it was recorded; none: it happens now.
+    recorded: Option<Arc<[Event]>>,
+    used: RefCell<Vec<usize>>,
+    judged: RefCell<Vec<Judged>>,
+    taken: Cell<u32>,
+    blind: Cell<bool>,
+    computed: Cell<bool>,
+}
+
+impl Recall {
+    /// Of a turn that is played again.
+    pub fn of(recorded: Arc<[Event]>) -> Self {
+        Self { recorded: Some(recorded), ..Self::default() }
+    }
+
+    /// Whether the turn is played again.
+    pub fn plays(&self) -> bool {
+        self.recorded.is_some()
+    }
+
+    /// What became of hidden values.
+    pub fn hidden(&self) -> Hidden {
+        Hidden { taken: self.taken.get(), blind: self.blind.get(), computed: self.computed.get() }
+    }
+
+    /// What was decided in it.
+    pub fn judged(&self) -> Vec<Judged> {
+        self.judged.borrow().clone()
+    }
+
+    /// Something is decided on a hidden value, and the recording does not tell how it was decided.
+    pub fn guess(&self) {
+        self.blind.set(self.blind.get() || self.plays());
+    }
+
+    fn take(&self) {
+        self.taken.set(self.taken.get() + 1);
+    }
+
+    /// What a hidden condition came to: noted now, or as it was noted then.
+    pub fn condition<E>(&self, on: &str, answer: impl FnOnce() -> Result<bool, E>) -> Result<bool, E> {
+        let judged = match &self.recorded {
+            None => {
+                let answer = answer();
+                let told = answer.as_ref().ok().copied();
+                self.judged.borrow_mut().push(Judged { on: on.into(), answer: told });
+                return answer;
+            }
+            Some(recorded) => {
+                let turn = recorded.iter().find_map(|e| if let EventBody::Turn(turn) = &e.body { Some(turn) } else { None });
+                let mut used = self.used.borrow_mut();
+                let all = turn.map(|t| t.brought.judged.as_slice()).unwrap_or_default().iter().enumerate();
+                let found = all.into_iter().find(|(i, j)| *j.on == *on && !used.contains(i));
+                found.map(|(i, judged)| {
+                    used.push(i);
+                    judged.clone()
+                })
+            }
+        };
+        match judged {
+            Some(Judged { answer: Some(told), .. }) => {
+                self.take();
+                self.judged.borrow_mut().extend(judged);
+                Ok(told)
+            }
+            Some(Judged { answer: None, .. }) | None => {
+                self.judged.borrow_mut().extend(judged);
+                self.guess();
+                answer()
+            }
+        }
+    }
+
+    /// Whether a message that is hidden now was noted to be this word.
+    fn meant(&self, word: &str) -> bool {
+        let turn = self.recorded.iter().flat_map(|r| r.iter()).find_map(|e| if let EventBody::Turn(turn) = &e.body { Some(turn) } else { None });
+        let meant = turn.is_some_and(|t| t.brought.judged.iter().any(|j| j.on.strip_prefix(WORD) == Some(word)));
+        if meant {
+            self.take();
+        }
+        meant
+    }
+
+    /// Notes that a message was this word.
+    fn mean(&self, word: &str) {
+        self.judged.borrow_mut().push(Judged { on: format!("{WORD}{word}").into(), answer: Some(true) });
+    }
+
+    /// Whether this text or value is one that the recording does not hold.
+    pub fn hides(&self, json: &Json) -> bool {
+        self.plays() && json.as_str() == Some(REDACTED)
+    }
+
+    /// The same of a text.
+    pub fn hides_text(&self, text: &str) -> bool {
+        self.plays() && text == REDACTED
+    }
+
+    /// A message is heard: of one that is hidden, what it leads to is known only from what was noted of it.
+    pub fn hear(&self, text: &str) {
+        self.computed.set(self.computed.get() || self.hides_text(text));
+    }
+
+    /// The value that a field got in the turn.
+    pub fn filled(&self, name: &Name) -> Option<Filled> {
+        let found = self.recorded.iter().flat_map(|r| r.iter()).find_map(|e| match &e.body {
+            EventBody::Filled(filled) if filled.name == *name => Some((**filled).clone()),
+            _ => None,
+        })?;
+        self.take();
+        Some(found)
+    }
+
+    /// The value that a variable was assigned in the turn.
+    pub fn assigned(&self, name: &Name) -> Option<Value> {
+        self.computed.set(self.computed.get() || self.plays());
+        self.recorded.iter().flat_map(|r| r.iter()).find_map(|e| match &e.body {
+            EventBody::Set(set) if set.name == *name => Some(set.value.clone()),
+            _ => None,
+        })
+    }
+
+    /// What a journey that began in the turn was given under a name.
+    pub fn began_with(&self, name: &Name) -> Option<Value> {
+        let began = self.recorded.iter().flat_map(|r| r.iter()).find_map(|e| match &e.body {
+            EventBody::Began(began) => began.with.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone()),
+            _ => None,
+        })?;
+        self.take();
+        Some(began)
+    }
+
+    /// Whose word that was.
+    pub fn began_origin(&self, name: &Name) -> Option<Origin> {
+        self.recorded.iter().flat_map(|r| r.iter()).find_map(|e| match &e.body {
+            EventBody::Began(began) => began.origins.get(began.with.iter().position(|(n, _)| n == name)?).copied(),
+            _ => None,
+        })
+    }
+
+    /// The journey that a message led to, and how surely.
+    pub fn routed(&self) -> Option<(Name, u32)> {
+        let found = self.recorded.iter().flat_map(|r| r.iter()).find_map(|e| match &e.body {
+            EventBody::Routed { journey, score } => Some((journey.clone(), *score)),
+            _ => None,
+        })?;
+        self.take();
+        Some(found)
+    }
+
+    /// The answer that the turn took in.
+    pub fn finished(&self) -> Option<&Finished> {
+        self.recorded.iter().flat_map(|r| r.iter()).find_map(|e| match &e.body {
+            EventBody::ActionFinished(finished) => Some(&**finished),
+            _ => None,
+        })
+    }
+
+    /// What was told of an answer that the recording does not hold, if the same rules judged it.
+    pub fn told(&self, by: &str) -> Option<Told> {
+        let told = self.finished()?.told.as_deref().filter(|t| *t.by == *by).cloned();
+        match told {
+            Some(_) => self.take(),
+            None => self.guess(),
+        }
+        told
+    }
+}
+
+impl Turn<'_> {
+    /// Whether a condition is true; one that reads what may not be shown is noted.
+    pub fn test(&self, program: &Program, view: &View<'_>) -> Result<bool, EvalError> {
+        if !self.is_sensitive(program.reads(), view) {
+            return program.test(view);
+        }
+        self.recall.condition(&program.text().value, || program.test(view))
+    }
+
+    /// Whether a message is that word; of one that may not be shown, it is noted.
+    pub fn is_meant(&self, word: &str, text: &str, is: impl FnOnce(&str) -> bool) -> bool {
+        let hides = self.recall.hides_text(text);
+        let meant = if hides { self.recall.meant(word) } else { is(text) };
+        if meant && (hides || self.is_asked_for_sensitive()) {
+            self.recall.mean(word);
+        }
+        meant
+    }
+
+    /// Whether any of these reads is of something that may not be shown.
+    pub fn is_sensitive(&self, reads: &[Read], view: &View<'_>) -> bool {
+        self.state.sensitive && reads.iter().any(|read| is_tainted(read, view))
+    }
+
+    /// Says of a value that was computed from hidden ones that it was.
+    pub fn computes(&self, operand: &Operand) {
+        if self.is_hidden(operand, &self.view()) {
+            self.recall.computed.set(true);
+        }
+    }
+
+    /// Whether an operand reads what may not be shown, where its turn is played again.
+    pub fn is_hidden(&self, operand: &Operand, view: &View<'_>) -> bool {
+        let reads = match operand {
+            Operand::Literal(_) => return false,
+            Operand::Expr(program) => program.reads(),
+            Operand::Template(template) => template.reads(),
+            Operand::List(items) => return items.iter().any(|o| self.is_hidden(o, view)),
+            Operand::Map(entries) => return entries.iter().any(|(_, o)| self.is_hidden(o, view)),
+        };
+        self.recall.plays() && self.is_sensitive(reads, view)
+    }
+}
+
+fn is_tainted(read: &Read, view: &View<'_>) -> bool {
+    let Some((first, rest)) = read.keys.split_first() else {
+        return !matches!(read.root, Root::Now | Root::Outcome | Root::User | Root::Conversation)
+            && view.whole(read.root).is_some_and(|v| !v.taint.is_clean());
+    };
+    let Some(node) = view.member(read.root, first) else { return false };
+    !node.taint.is_clean() && !rest.iter().fold(node.taint.clone(), |taint, key| taint.member(Some(key))).is_clean()
+}

@@ -1,0 +1,304 @@
+//! A recording, tried on another version of the workspace: what the users and the services said then is given to the new journeys, each
+//! answer only where it answers the same, each result only to the same call.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::alike::{Alike, Compared, Difference, Found};
+use super::input::{Unplayable, feed, give, is_hidden, turn_of};
+use super::play::{is_of_lost_keys, place};
+use super::{Recording, redacted};
+use crate::engine::effect::EffectId;
+use crate::engine::state::Standing;
+use crate::engine::{Effect, Event, EventBody, Hidden, InputBody, Machine, Progress, Request, State};
+use crate::supervise::Decision;
+use crate::value::{Json, Value};
+
+/// Inputs that may follow on one, once the way is another.
+const FOLLOW: usize = 256;
+
+/// What another version of the workspace makes of a conversation, the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// The same events.
+    Same,
+    /// Something is worded otherwise.
+    TextDiffers,
+    /// It goes another way.
+    PathDiffers,
+    /// It makes a call that was not made then: what a service says to it nobody knows.
+    NewCall,
+    /// An action is not allowed that was.
+    GateRefused,
+    /// It comes to a fault, a refusal or a person where it did not.
+    WouldFail,
+}
+
+impl Class {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Same, Self::TextDiffers, Self::PathDiffers, Self::NewCall, Self::GateRefused, Self::WouldFail];
+
+    /// In words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::TextDiffers => "text differs",
+            Self::PathDiffers => "path differs",
+            Self::NewCall => "new call",
+            Self::GateRefused => "gate refused",
+            Self::WouldFail => "would fail",
+        }
+    }
+}
+
+/// What came of trying a recording.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Tried {
+    /// The worst that was found.
+    pub class: Class,
+    /// The first difference of each kind, in the order in which they came.
+    pub differences: Vec<(Class, Difference)>,
+    /// How many decisions stood on values that the recording does not hold: taken over, and not judged again.
+    pub not_judged: u32,
+}
+
+impl Tried {
+    fn find(&mut self, class: Class, difference: Difference) {
+        self.class = self.class.max(class);
+        if !self.differences.iter().any(|(c, _)| *c == class) {
+            self.differences.push((class, difference));
+        }
+    }
+}
+
+/// Tries a recording on another version of its workspace.
+pub fn try_on(machine: &Machine, recording: &Recording) -> Result<Tried, Unplayable> {
+    if recording.header.partial {
+        return Err(Unplayable::Partial);
+    }
+    let mut tried = Tried { class: Class::Same, differences: Vec::new(), not_judged: 0 };
+    let mut alike = Alike::with_another_version();
+    let mut state = State::default();
+    let mut hidden = false;
+    for (number, events) in recording.inputs.iter().enumerate() {
+        if number > 0 && turn_of(events).is_none() {
+            return Err(Unplayable::Unkept(number));
+        }
+        hidden |= is_hidden(events);
+        let (progress, was) = feed(machine, &state, events, number, hidden, None)?;
+        tried.not_judged += was.taken;
+        let at = |found: Found| Difference { turn: number, step: place(&state), field: found.field, old: found.old, new: found.new };
+        let unknown = was.blind || is_of_lost_keys(events);
+        match alike.compare(events, &progress.events) {
+            Compared::Same if !unknown => state = progress.state,
+            Compared::Same => {
+                // The events are alike, and yet what was decided stood on something that nobody knows here.
+                tried.find(Class::PathDiffers, at(Found { field: "hidden".into(), old: Json::Null, new: Json::Null }));
+                return Ok(tried);
+            }
+            Compared::Text(found) if !unknown => {
+                tried.find(Class::TextDiffers, at(*found));
+                state = progress.state;
+            }
+            Compared::Text(found) | Compared::Path(found) => {
+                let difference = at(*found);
+                tried.find(Class::PathDiffers, difference.clone());
+                if unknown {
+                    return Ok(tried);
+                }
+                Another { machine, recording, number, hidden, difference, used: BTreeSet::new(), state: State::default(), tried: &mut tried }
+                    .go_on(progress)?;
+                return Ok(tried);
+            }
+        }
+    }
+    Ok(tried)
+}
+
+/// A conversation that has taken another way.
+struct Another<'r> {
+    machine: &'r Machine,
+    recording: &'r Recording,
+    /// The input at which the ways parted.
+    number: usize,
+    hidden: bool,
+    difference: Difference,
+    /// Recorded results that were given to a call.
+    used: BTreeSet<usize>,
+    state: State,
+    tried: &'r mut Tried,
+}
+
+/// A recorded answer: the input that brought it, where the conversation stood, and for a result the call that it answers.
+struct Answer {
+    number: usize,
+    stood: Standing,
+    call: Option<(Arc<Request>, Value)>,
+}
+
+impl Another<'_> {
+    /// Follows the other way as far as recorded answers lead, to see how bad it is.
+    fn go_on(mut self, progress: Progress) -> Result<(), Unplayable> {
+        let answers = self.answers();
+        for answer in answers.iter().filter(|a| a.number < self.number && a.call.is_some()) {
+            self.used.insert(answer.number);
+        }
+        let own = self.recording.inputs.get(self.number).cloned().unwrap_or_default();
+        if !self.settle(progress, &answers, &own)? {
+            return Ok(());
+        }
+        let parted = self.number;
+        for answer in answers.iter().filter(|a| a.number > parted && a.call.is_none()) {
+            let Some(events) = self.recording.inputs.get(answer.number) else { break };
+            if answer.stood != self.state.standing() {
+                continue;
+            }
+            let (progress, was) = feed(self.machine, &self.state, events, answer.number, self.hidden, None)?;
+            if self.is_over(was) || !self.settle(progress, &answers, events)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_over(&mut self, was: Hidden) -> bool {
+        self.tried.not_judged += was.taken;
+        was.blind
+    }
+
+    /// All recorded answers, in order, with what they answered.
+    fn answers(&self) -> Vec<Answer> {
+        let mut state = State::default();
+        let mut answers = Vec::new();
+        let mut calls: Vec<(EffectId, Arc<Request>, Value)> = Vec::new();
+        let mut decided = None;
+        for (number, events) in self.recording.inputs.iter().enumerate() {
+            let stood = state.standing();
+            for event in events.iter() {
+                match &event.body {
+                    EventBody::Decided(d) => {
+                        if let (Some(request), Some(inputs)) = (&d.request, &d.inputs) {
+                            decided = Some((request.clone(), inputs.clone()));
+                        }
+                    }
+                    EventBody::ActionStarted { effect, .. } => {
+                        calls.extend(decided.clone().map(|(request, inputs)| (effect.clone(), request, inputs)));
+                    }
+                    _ => {}
+                }
+                state.apply(event);
+            }
+            let Some(turn) = turn_of(events) else { continue };
+            if turn.is_of_a_person() {
+                answers.push(Answer { number, stood, call: None });
+                continue;
+            }
+            let finished = events.iter().find_map(|e| if let EventBody::ActionFinished(f) = &e.body { Some(&f.effect) } else { None });
+            let call = finished.and_then(|f| calls.iter().find(|(effect, ..)| effect == f));
+            answers.extend(call.map(|(_, request, inputs)| Answer { number, stood, call: Some((request.clone(), inputs.clone())) }));
+        }
+        answers
+    }
+
+    /// Gives each call the result of the same call, and time what it waits for. Whether somebody is waited for then.
+    fn settle(&mut self, progress: Progress, answers: &[Answer], of: &Arc<[Event]>) -> Result<bool, Unplayable> {
+        let mut next = Some((progress, of.clone()));
+        for _ in 0..FOLLOW {
+            let Some((mut progress, of)) = next.take() else { break };
+            self.state = std::mem::take(&mut progress.state);
+            self.judge(&of, &progress);
+            if let Some(Effect::Call(call)) = progress.effects.into_iter().next() {
+                let inputs = Value { json: call.shown.clone(), taint: crate::value::Taint::default() };
+                let Some(answer) = answers.iter().find(|a| !self.used.contains(&a.number) && is_same_call(a, &call.request, &inputs)) else {
+                    let shown = serde_json::json!({"action": call.request.action.to_string(), "inputs": &*call.shown});
+                    self.found(Class::NewCall, "call", Json::Null, shown);
+                    return Ok(false);
+                };
+                self.used.insert(answer.number);
+                let Some(events) = self.recording.inputs.get(answer.number) else { return Ok(false) };
+                let (progress, was) = feed(self.machine, &self.state, events, answer.number, self.hidden, Some(call.id))?;
+                if self.is_over(was) {
+                    return Ok(false);
+                }
+                next = Some((progress, events.clone()));
+                continue;
+            }
+            let retry = self.state.pending().find_map(|p| p.retry_at);
+            if let Some(at) = retry {
+                let (progress, was) = give(self.machine, &self.state, &at_time(&of, at), InputBody::Wake, self.hidden);
+                if self.is_over(was) || progress.events.is_empty() {
+                    return Ok(false);
+                }
+                next = Some((progress, of));
+            }
+        }
+        Ok(true)
+    }
+
+    fn found(&mut self, class: Class, field: &str, old: Json, new: Json) {
+        let difference = Difference { step: place(&self.state), field: field.into(), old, new, ..self.difference.clone() };
+        self.tried.find(class, difference);
+    }
+
+    /// Looks for what is worse than another way.
+    fn judge(&mut self, recorded: &[Event], progress: &Progress) {
+        let allowed = |action: &str| {
+            self.recording.events().any(|e| matches!(&e.body, EventBody::Decided(d) if d.action.to_string() == action && d.verdict.decision == Decision::Allow))
+        };
+        let mut worse: Vec<(Class, &str, Json)> = Vec::new();
+        for event in &progress.events {
+            match &event.body {
+                EventBody::Decided(d) if d.verdict.decision != Decision::Allow => {
+                    let action = d.action.to_string();
+                    let same = |e: &Event| matches!(&e.body, EventBody::Decided(r) if r.action == d.action && r.verdict.decision == d.verdict.decision);
+                    if allowed(&action) || !self.recording.events().any(same) {
+                        let code = d.verdict.code().cloned().unwrap_or_else(|| "hold".into());
+                        worse.push((Class::GateRefused, "verdict", serde_json::json!({"action": action, "code": code})));
+                    }
+                }
+                EventBody::Fault { code, text } if !has(recorded, |b| matches!(b, EventBody::Fault { code: c, .. } if c == code)) => {
+                    worse.push((Class::WouldFail, "fault", serde_json::json!({"code": code, "text": text})));
+                }
+                EventBody::Refused { code } if !has(recorded, |b| matches!(b, EventBody::Refused { .. })) => {
+                    worse.push((Class::WouldFail, "refused", Json::from(&**code)));
+                }
+                EventBody::Escalated(to) if !self.recording.events().any(|e| matches!(e.body, EventBody::Escalated(_))) => {
+                    worse.push((Class::WouldFail, "escalated", Json::from(to.reason.as_deref().unwrap_or("to a person"))));
+                }
+                _ => {}
+            }
+        }
+        if progress.events.is_empty()
+            && let Some(refusal) = &progress.answer.refused
+        {
+            worse.push((Class::WouldFail, "refused", Json::from(&*refusal.code)));
+        }
+        for (class, field, new) in worse {
+            self.found(class, field, Json::Null, new);
+        }
+    }
+}
+
+fn has(events: &[Event], is: impl Fn(&EventBody) -> bool) -> bool {
+    events.iter().any(|e| is(&e.body))
+}
+
+/// A result goes to the same action with the same request and the same inputs, as far as they may be shown.
+fn is_same_call(answer: &Answer, request: &Request, inputs: &Value) -> bool {
+    let Some((recorded, given)) = &answer.call else { return false };
+    let plain = |r: &Request| Request { idempotency_key: None, ..r.clone() };
+    let (mut recorded, mut request) = (plain(recorded), plain(request));
+    if recorded.sensitive && request.sensitive {
+        let shown = |r: Request| Request { path: "".into(), query: Vec::new(), headers: Vec::new(), body: None, ..r };
+        (recorded, request) = (shown(recorded), shown(request));
+    }
+    recorded == request && crate::engine::shown(given) == *inputs.json
+}
+
+/// The events of an input, as if they had come at that time.
+fn at_time(events: &Arc<[Event]>, at: jiff::Timestamp) -> Arc<[Event]> {
+    let first = events.first().map(|e| Event { at, ..redacted(e) });
+    first.into_iter().collect()
+}

@@ -1,0 +1,129 @@
+//! `waypost record` and `waypost replay`, as somebody runs them.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+const RETAIL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/retail");
+
+fn waypost(args: &[&str], typed: &str) -> (i32, String, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_waypost"))
+        .args(args)
+        .env_remove("SHOP_URL")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// A workspace of parcels, with stubs in place of its service.
+fn parcels(dir: &Path) -> (String, String) {
+    let (shop, stubs) = (dir.join("parcels"), dir.join("stubs.yaml"));
+    let (shop, stubs) = (shop.to_str().unwrap().to_owned(), stubs.to_str().unwrap().to_owned());
+    assert_eq!(waypost(&["new", &shop], "").0, 0);
+    std::fs::write(&stubs, "parcels.get-parcel: [{body: {id: P1234, status: in_transit, street: 1 High Street}}]\n").unwrap();
+    (shop, stubs)
+}
+
+#[test]
+fn a_chat_is_recorded_replayed_and_made_a_test() {
+    let dir = tempfile::tempdir().unwrap();
+    let (shop, stubs) = parcels(dir.path());
+    let file = dir.path().join("c.jsonl");
+    let file = file.to_str().unwrap();
+    let (status, out, err) =
+        waypost(&["chat", &shop, "--stubs", &stubs, "--record", file, "--bundle"], "where is my parcel?\nP1234\nthanks\n");
+    assert_eq!(status, 0, "{out}{err}");
+    // From the texts in the recording, from the directory, and not on another version.
+    let (status, out, err) = waypost(&["replay", file, "--workspace", "/"], "");
+    assert_eq!(status, 0, "{out}{err}");
+    assert!(out.contains("1 recording, all the same"), "{out}");
+    let (status, out, err) = waypost(&["chat", &shop, "--stubs", &stubs, "--record", file], "where is my parcel?\nP1234\n");
+    assert_eq!(status, 0, "{out}{err}");
+    assert_eq!(waypost(&["replay", file, "--workspace", &shop], "").0, 0);
+    let (status, _, err) = waypost(&["replay", file, "--workspace", RETAIL], "");
+    assert_eq!(status, 2);
+    assert!(err.contains("could not be played"), "{err}");
+
+    let (status, test, err) = waypost(&["record", "convert", file, "--workspace", &shop, "--name", "a parcel"], "");
+    assert_eq!(status, 0, "{err}");
+    std::fs::write(Path::new(&shop).join("tests/recorded.yaml"), &test).unwrap();
+    let (status, out, _) = waypost(&["test", &shop, "--filter", "a parcel"], "");
+    assert_eq!(status, 0, "{out}\n{test}");
+
+    // Another version: the test fails, and the trial says where.
+    let journey = Path::new(&shop).join("journeys/track-parcel.yaml");
+    let text = std::fs::read_to_string(&journey).unwrap();
+    std::fs::write(&journey, text.replace("is on its way", "is moving")).unwrap();
+    assert_eq!(waypost(&["test", &shop, "--filter", "a parcel"], "").0, 1);
+    let (status, out, err) = waypost(&["replay", file, "--against", &shop, "--format", "json"], "");
+    assert_eq!(status, 1, "{err}");
+    let json: Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}"));
+    assert_eq!(json["summary"]["text_differs"], 1, "{json:#}");
+    assert_eq!(json["recordings"][0]["class"], "text_differs");
+    let (status, out, _) = waypost(&["replay", file, "--against", &shop], "");
+    assert_eq!(status, 1);
+    assert!(out.contains("is on its way") && out.contains("is moving"), "{out}");
+}
+
+#[test]
+fn a_store_is_recorded_and_replayed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (shop, stubs) = parcels(dir.path());
+    let store = format!("sqlite:{}", dir.path().join("shop.db").display());
+    for n in 0..3 {
+        let id = format!("c-{n}");
+        let (status, out, err) =
+            waypost(&["chat", &shop, "--stubs", &stubs, "--store", &store, "--conversation", &id], "where is my parcel?\nP1234\n");
+        assert_eq!(status, 0, "{out}{err}");
+    }
+    let out = dir.path().join("recordings");
+    let (status, _, err) = waypost(&["record", "export", &shop, "--store", &store, "--out", out.to_str().unwrap(), "--bundle"], "");
+    assert_eq!(status, 0, "{err}");
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 3);
+    let (status, one, _) = waypost(&["record", "export", &shop, "--store", &store, "--conversation", "c-1"], "");
+    assert_eq!((status, one.lines().filter(|l| l.starts_with("{\"waypost\"")).count()), (0, 1));
+    // The workspace changes: its conversations play on the version in the store, and are tried on the new one.
+    let journey = Path::new(&shop).join("journeys/track-parcel.yaml");
+    let text = std::fs::read_to_string(&journey).unwrap();
+    std::fs::write(&journey, text.replace("is on its way", "is moving")).unwrap();
+    let (status, said, err) = waypost(&["replay", "--store", &store, "--workspace", &shop], "");
+    assert_eq!(status, 0, "{said}{err}");
+    assert!(said.contains("3 recordings, all the same"), "{said}");
+    let (status, said, err) = waypost(&["replay", out.to_str().unwrap(), "--against", &shop], "");
+    assert_eq!(status, 1, "{said}{err}");
+    assert!(said.contains("3 text differs"), "{said}");
+    let (status, said, err) = waypost(&["replay", "--store", &store, "--against", &shop], "");
+    assert_eq!(status, 1, "{said}{err}");
+    // One that was cut is named, and the others are played.
+    let victim = out.join("terminal.c-1.jsonl");
+    let text = std::fs::read_to_string(&victim).unwrap();
+    std::fs::write(&victim, text.lines().take(4).collect::<Vec<_>>().join("\n")).unwrap();
+    let (status, said, err) = waypost(&["replay", out.to_str().unwrap(), "--workspace", &shop], "");
+    assert_eq!(status, 2, "{said}{err}");
+    assert!(said.contains("terminal.c-1.jsonl: the recording was cut") && said.contains("terminal.c-2.jsonl"), "{said}");
+}
+
+#[test]
+fn what_is_no_recording_is_told_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().join("empty.jsonl");
+    std::fs::write(&empty, "").unwrap();
+    for (args, part) in [
+        (vec!["replay", "nowhere.jsonl"], "there is no `nowhere.jsonl`"),
+        (vec!["replay", dir.path().join("nothing").to_str().unwrap()], "there is no"),
+        (vec!["record", "convert", empty.to_str().unwrap()], "is empty"),
+        (vec!["replay", "--store", "sqlite:/nowhere/at-all.db"], "there is no store"),
+    ] {
+        let (status, out, err) = waypost(&args, "");
+        assert_eq!(status, 2, "{args:?}: {out}{err}");
+        assert!(err.contains(part), "{args:?}: {err}");
+    }
+}
