@@ -160,7 +160,9 @@ async fn export(args: &Export, terminal: &mut Terminal) -> Outcome {
         }
     }
     if found == 0 {
-        return Err(Failure::new("there is no such conversation in the store").help("see those that are there with `waypost audit export --heads`"));
+        return Err(
+            Failure::new("there is no such conversation in the store").help("see those that are there with `waypost audit export --heads`")
+        );
     }
     if args.out.is_some() {
         writeln!(terminal.err, "{GOOD}recorded{GOOD:#} {found} {}", if found == 1 { "conversation" } else { "conversations" })?;
@@ -221,7 +223,7 @@ fn tests(args: &Convert, terminal: &mut Terminal) -> Outcome {
         let recording = chunk.and_then(|c| parse(&c)).map_err(|e| Failure::new(format!("`{}`: {e}", args.file.display())))?;
         let events: Vec<Event> = recording.events().cloned().collect();
         let name = args.name.clone().unwrap_or_else(|| format!("conversation {}", recording.header.conversation));
-        let converted = convert(&name, &events, known, true, false);
+        let converted = convert(&name, &events, known, true);
         if std::mem::replace(&mut any, true) {
             writeln!(terminal.out, "---")?;
         }

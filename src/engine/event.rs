@@ -328,6 +328,9 @@ pub struct Brought {
     /// Whether something had just been asked of which its sender could not know.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unaware: bool,
+    /// Whether its sender had been answered before it came.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub answered: bool,
     /// The randomness, in hexadecimal, if anything was made of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entropy: Option<Arc<str>>,

@@ -164,7 +164,8 @@ impl Turn<'_> {
 
     fn take(&mut self, heard: &Heard, slots: Vec<Slot>, asked: &[Name], plain: bool) -> Fills {
         if self.recall.hides_text(&heard.text) {
-            let known: Vec<_> = slots.into_iter().filter_map(|s| self.recall.filled(&s.name).map(|f| (s, (*f.value.json).clone()))).collect();
+            let known: Vec<_> =
+                slots.into_iter().filter_map(|s| self.recall.filled(&s.name).map(|f| (s, (*f.value.json).clone()))).collect();
             let mut fills = Fills::default();
             self.accept(known, Origin::Said, &mut fills);
             return fills;
@@ -202,9 +203,10 @@ impl Turn<'_> {
             {
                 back = Some((run.id, *entered, slot.name.clone(), step.clone()));
             }
+            let stands = origin == Origin::Proposed && self.stands_in_users_words(&json);
             let origin = match known {
                 Some(known) => known.origin,
-                None if origin == Origin::Proposed && self.stands_in_users_words(&json) => Origin::Said,
+                None if stands => Origin::Said,
                 None => origin,
             };
             let taint = if slot.datapoint.sensitive { Taint::whole() } else { Taint::default() };

@@ -153,14 +153,7 @@ impl Turn<'_> {
     }
 
     /// What is told of an answer that is not kept or not to be shown. Nobody is named who is not the verified person.
-    pub fn telling(
-        &self,
-        action: &Arc<Action>,
-        flight: &Flight,
-        outcome: Option<&Arc<str>>,
-        owner: Option<&Owner>,
-        foreign: bool,
-    ) -> Told {
+    pub fn telling(&self, action: &Arc<Action>, flight: &Flight, outcome: Option<&Arc<str>>, owner: Option<&Owner>, foreign: bool) -> Told {
         let subject = self.state.identity.as_ref().map(|i| &i.subject);
         let owner = owner.map(|owner| match owner {
             Owner::Is(who) if subject != Some(who) => Owner::Fails,

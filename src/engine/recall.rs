@@ -88,23 +88,20 @@ impl Recall {
                 })
             }
         };
-        match judged {
-            Some(Judged { answer: Some(told), .. }) => {
-                self.take();
-                self.judged.borrow_mut().extend(judged);
-                Ok(told)
-            }
-            Some(Judged { answer: None, .. }) | None => {
-                self.judged.borrow_mut().extend(judged);
-                self.guess();
-                answer()
-            }
+        let told = judged.as_ref().and_then(|j| j.answer);
+        self.judged.borrow_mut().extend(judged);
+        if let Some(told) = told {
+            self.take();
+            return Ok(told);
         }
+        self.guess();
+        answer()
     }
 
     /// Whether a message that is hidden now was noted to be this word.
     fn meant(&self, word: &str) -> bool {
-        let turn = self.recorded.iter().flat_map(|r| r.iter()).find_map(|e| if let EventBody::Turn(turn) = &e.body { Some(turn) } else { None });
+        let turn =
+            self.recorded.iter().flat_map(|r| r.iter()).find_map(|e| if let EventBody::Turn(turn) = &e.body { Some(turn) } else { None });
         let meant = turn.is_some_and(|t| t.brought.judged.iter().any(|j| j.on.strip_prefix(WORD) == Some(word)));
         if meant {
             self.take();

@@ -252,6 +252,7 @@ impl<'m> Turn<'m> {
             roles: self.principal.roles.clone(),
             scopes: self.principal.scopes.clone(),
             unaware: self.unaware,
+            answered: self.answered,
             refused: self.refused_claims.clone(),
             workspace: (self.state.workspace.as_ref() != Some(today)).then(|| today.clone()),
             ..Brought::default()
@@ -289,7 +290,8 @@ impl<'m> Turn<'m> {
 
     /// What was drawn, decided on hidden values or came too late is told with the turn.
     fn mark_brought(&mut self) {
-        let Some(turn) = self.events.iter_mut().find_map(|e| if let EventBody::Turn(turn) = &mut e.body { Some(turn) } else { None }) else {
+        let Some(turn) = self.events.iter_mut().find_map(|e| if let EventBody::Turn(turn) = &mut e.body { Some(turn) } else { None })
+        else {
             return;
         };
         turn.brought.entropy = (self.ids > 0).then(|| hex(&self.entropy).into());

@@ -9,6 +9,8 @@ mod expression;
 mod machine;
 #[path = "../../fuzz/plays/model.rs"]
 mod model;
+#[path = "../../fuzz/plays/recording.rs"]
+mod recording;
 #[path = "../../fuzz/plays/template.rs"]
 mod template;
 
@@ -28,6 +30,7 @@ fn replay(target: &str, play: fn(&str)) -> usize {
 #[test]
 fn what_was_found_stays_mended() {
     replay("model", model::play);
+    assert!(replay("recording", recording::play) > 0);
     assert!(replay("expression", expression::play) > 0);
     assert!(replay("template", template::play) > 0);
     assert!(replay("machine", machine::play) > 3, "the findings are there");

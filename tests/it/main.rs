@@ -21,6 +21,7 @@ mod engine;
 mod expr;
 mod files;
 mod fuzzed;
+mod journals;
 mod limits;
 mod marked;
 mod mcp;

@@ -11,9 +11,9 @@ use super::slash::{HELP, Line, read};
 use super::watched::{Watch, Watched};
 use crate::check::Loaded;
 use crate::cli::Failure;
-use crate::cli::workspace;
 use crate::cli::storage::Storage;
 use crate::cli::terminal::{BOLD, CARE, DIM, GOOD, NAME, Terminal};
+use crate::cli::workspace;
 use crate::driver::{Clock, DriverError, Entropy, Runtime, Turn, TurnResult};
 use crate::engine::input::Open;
 use crate::engine::{Actor, Answer, Command, Event, EventBody, Phase, Principal, Status, TraceLine, trace};
@@ -96,7 +96,19 @@ impl Session {
             _ => cannot(&e),
         })?;
         let answer = Answer::default();
-        Ok(Self { executor, runtime, clock, key, shared: false, seen, answer, decided: Vec::new(), refused: None, whole: false, record: None })
+        Ok(Self {
+            executor,
+            runtime,
+            clock,
+            key,
+            shared: false,
+            seen,
+            answer,
+            decided: Vec::new(),
+            refused: None,
+            whole: false,
+            record: None,
+        })
     }
 
     /// Says which conversation of a store this is and where it stands, and waits for what is under way in it, for as long as a turn

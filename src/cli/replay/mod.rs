@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use super::terminal::Terminal;
 use super::{Failure, Outcome, Status, workspace};
 use crate::engine::{Keys, Machine};
-use crate::transcript::record::{Recording, Replayed, Tried, Unplayable, on_all_cores, parse, try_on};
+use crate::transcript::record::{Machines, Recording, Replayed, Tried, Unplayable, on_all_cores, parse, try_on};
 use report::Report;
 use source::{Bytes, Source};
-use versions::Versions;
+use versions::{Versions, Why};
 
 /// Recordings that are played at a time, and their bytes.
 const TOGETHER: usize = 256;
@@ -63,8 +63,8 @@ enum Format {
 
 /// What came of a recording.
 enum Came {
-    Replayed(Replayed),
-    Tried(Tried),
+    Replayed(Box<Replayed>),
+    Tried(Box<Tried>),
     /// Only its transcript was kept.
     Partial,
     Broken(String),
@@ -90,19 +90,16 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
         if batch.is_empty() {
             break;
         }
-        let came = match &against {
-            Some(machine) => on_all_cores(&batch, |(_, bytes)| read(bytes).map_or_else(|e| e, |recording| tried(machine, &recording))),
-            None => {
-                let read = on_all_cores(&batch, |(_, bytes)| read(bytes));
-                let ready = versions.ready(read, &executor);
-                on_all_cores(&ready, |one| match one {
-                    Ok((recording, machines)) => match machines.replay(recording) {
-                        Ok(replayed) => Came::Replayed(replayed),
-                        Err(error) => unplayable(&error),
-                    },
-                    Err(why) => why.came(),
-                })
-            }
+        let came = if let Some(machine) = &against {
+            on_all_cores(&batch, |(_, bytes)| read(bytes).map_or_else(|e| e, |recording| tried(machine, &recording)))
+        } else {
+            let read = on_all_cores(&batch, |(_, bytes)| read(bytes));
+            let ready = versions.ready(read, &executor);
+            on_all_cores(&ready, |one| match one {
+                Ok((recording, machines)) => replayed(machines, recording),
+                Err(Why::Partial) => Came::Partial,
+                Err(Why::Broken(why)) => Came::Broken(why.clone()),
+            })
         };
         for ((name, _), came) in batch.iter().zip(came) {
             report.add(name, came, terminal)?;
@@ -119,9 +116,16 @@ fn read(bytes: &Bytes) -> Result<Recording, Came> {
     }
 }
 
+fn replayed(machines: &Machines, recording: &Recording) -> Came {
+    match machines.replay(recording) {
+        Ok(replayed) => Came::Replayed(Box::new(replayed)),
+        Err(error) => unplayable(&error),
+    }
+}
+
 fn tried(machine: &Machine, recording: &Recording) -> Came {
     match try_on(machine, recording) {
-        Ok(tried) => Came::Tried(tried),
+        Ok(tried) => Came::Tried(Box::new(tried)),
         Err(error) => unplayable(&error),
     }
 }

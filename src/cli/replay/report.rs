@@ -1,7 +1,8 @@
 //! What came of recordings, as it is shown: one by one as they are played, then the sums.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -140,13 +141,13 @@ impl Report {
             line.push_str(why);
         }
         if not_judged > 0 {
-            line.push_str(&format!(" {DIM}({} not judged again){DIM:#}", counted(not_judged.into(), "decision", "decisions")));
+            let _ = write!(line, " {DIM}({} not judged again){DIM:#}", counted(not_judged.into(), "decision", "decisions"));
         }
         for (class, difference) in differences {
             let Difference { turn, step, field, old, new } = difference;
             let kind = if self.against { format!("{}: ", class.as_str()) } else { String::new() };
-            line.push_str(&format!("\n  {kind}turn {turn}, at {BOLD}{step}{BOLD:#}, {field}"));
-            line.push_str(&format!("\n    {DIM}recorded{DIM:#} {}\n    {DIM}now     {DIM:#} {}", shown(old), shown(new)));
+            let _ = write!(line, "\n  {kind}turn {turn}, at {BOLD}{step}{BOLD:#}, {field}");
+            let _ = write!(line, "\n    {DIM}recorded{DIM:#} {}\n    {DIM}now     {DIM:#} {}", shown(old), shown(new));
         }
         let out = &mut terminal.out;
         self.bar.suspend(|| writeln!(out, "{line}"))?;

@@ -35,8 +35,18 @@ pub(super) struct Source {
 }
 
 enum From {
-    Files { names: std::vec::IntoIter<PathBuf>, more: Option<ReadDir>, open: Option<(Arc<str>, u64, Chunks<BufReader<File>>)>, any: bool, at: PathBuf },
-    Store { after: Option<ConversationKey>, page: std::vec::IntoIter<ConversationKey>, done: bool },
+    Files {
+        names: std::vec::IntoIter<PathBuf>,
+        more: Option<ReadDir>,
+        open: Option<(Arc<str>, u64, Chunks<BufReader<File>>)>,
+        any: bool,
+        at: PathBuf,
+    },
+    Store {
+        after: Option<ConversationKey>,
+        page: std::vec::IntoIter<ConversationKey>,
+        done: bool,
+    },
 }
 
 impl Source {
@@ -121,11 +131,14 @@ impl From {
             }
             let Some(path) = names.next() else {
                 let Some(dir) = more else { break };
-                let mut found: Vec<PathBuf> = dir.by_ref().filter_map(Result::ok).map(|e| e.path()).filter(|p| is_recording(p)).take(NAMES).collect();
+                let mut found: Vec<PathBuf> =
+                    dir.by_ref().filter_map(Result::ok).map(|e| e.path()).filter(|p| is_recording(p)).take(NAMES).collect();
                 if found.is_empty() {
                     if !*any {
                         let why = format!("there are no recordings in `{}`", at.display());
-                        return Err(Failure::new(why).help("they are files that end in `.jsonl`: make some with `waypost record export --out DIR`"));
+                        return Err(
+                            Failure::new(why).help("they are files that end in `.jsonl`: make some with `waypost record export --out DIR`")
+                        );
                     }
                     break;
                 }

@@ -18,17 +18,18 @@ const KEPT: usize = 16;
 
 /// Why a recording is not played.
 pub(super) enum Why {
-    Came(Came),
+    /// Only its transcript was kept.
+    Partial,
+    /// It cannot be read, or its version is not here.
     Broken(String),
 }
 
-impl Why {
-    /// It, as it is told.
-    pub(super) fn came(&self) -> Came {
-        match self {
-            Self::Came(Came::Partial) => Came::Partial,
-            Self::Came(Came::Broken(why)) | Self::Broken(why) => Came::Broken(why.clone()),
-            Self::Came(Came::Replayed(_) | Came::Tried(_)) => Came::Broken("it was played already".into()),
+impl From<Came> for Why {
+    fn from(came: Came) -> Self {
+        match came {
+            Came::Partial => Self::Partial,
+            Came::Broken(why) => Self::Broken(why),
+            Came::Replayed(_) | Came::Tried(_) => Self::Broken("it was played already".into()),
         }
     }
 }
@@ -62,12 +63,16 @@ impl Versions {
     }
 
     /// Each recording with the machines that play it.
-    pub(super) fn ready(&mut self, read: Vec<Result<Recording, Came>>, executor: &tokio::runtime::Runtime) -> Vec<Result<(Recording, Arc<Machines>), Why>> {
+    pub(super) fn ready(
+        &mut self,
+        read: Vec<Result<Recording, Came>>,
+        executor: &tokio::runtime::Runtime,
+    ) -> Vec<Result<(Recording, Arc<Machines>), Why>> {
         read.into_iter()
             .map(|one| {
-                let recording = one.map_err(Why::Came)?;
+                let recording = one.map_err(Why::from)?;
                 if recording.header.partial {
-                    return Err(Why::Came(Came::Partial));
+                    return Err(Why::Partial);
                 }
                 let machines = self.of(&recording, executor).map_err(Why::Broken)?;
                 Ok((recording, machines))
@@ -82,7 +87,8 @@ impl Versions {
         if let Some(known) = self.machines.get(&hashes) {
             return Ok(known.clone());
         }
-        let loaded: Result<Vec<Loaded>, String> = hashes.iter().map(|hash| self.version(hash, &recording.header.bundle, executor)).collect();
+        let loaded: Result<Vec<Loaded>, String> =
+            hashes.iter().map(|hash| self.version(hash, &recording.header.bundle, executor)).collect();
         let machines = Arc::new(Machines::new(&loaded?));
         if self.machines.len() >= KEPT {
             self.machines.pop_first();
@@ -114,7 +120,11 @@ impl Versions {
 fn load(texts: &WorkspaceTexts, which: &str) -> Result<Loaded, String> {
     let checked = check::load(texts.files.clone());
     if checked.workspace.hash != texts.hash {
-        return Err(format!("{which} are not those of the version {}: their hash is {}", short(&texts.hash), short(&checked.workspace.hash)));
+        return Err(format!(
+            "{which} are not those of the version {}: their hash is {}",
+            short(&texts.hash),
+            short(&checked.workspace.hash)
+        ));
     }
     checked.loaded().ok_or_else(|| format!("{which} do not pass the checker"))
 }

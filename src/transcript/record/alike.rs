@@ -205,14 +205,15 @@ fn reword(old: &EventBody, new: &mut EventBody) {
         (EventBody::Question(o), EventBody::Question(n)) => {
             (n.text, n.digest, n.redacted) = (o.text.clone(), o.digest.clone(), o.redacted.clone());
         }
-        (EventBody::Offered { options: o }, EventBody::Offered { options: n }) | (EventBody::Options { options: o }, EventBody::Options { options: n }) => {
+        (EventBody::Offered { options: o }, EventBody::Offered { options: n })
+        | (EventBody::Options { options: o }, EventBody::Options { options: n }) => {
             for (old, new) in o.iter().zip(n) {
                 new.label.clone_from(&old.label);
             }
         }
-        (EventBody::Noted { text: o }, EventBody::Noted { text: n }) => n.clone_from(o),
         (EventBody::Failed { detail: o, .. }, EventBody::Failed { detail: n, .. }) => n.clone_from(o),
-        (EventBody::GrantsEnded { why: o, .. }, EventBody::GrantsEnded { why: n, .. }) => n.clone_from(o),
+        (EventBody::Noted { text: o }, EventBody::Noted { text: n })
+        | (EventBody::GrantsEnded { why: o, .. }, EventBody::GrantsEnded { why: n, .. }) => n.clone_from(o),
         (EventBody::Escalated(o), EventBody::Escalated(n)) if o.reason.is_some() == n.reason.is_some() => n.reason.clone_from(&o.reason),
         (EventBody::Decided(o), EventBody::Decided(n)) => {
             for (old, new) in o.verdict.reasons.iter().zip(&mut n.verdict.reasons) {

@@ -48,26 +48,18 @@ pub struct Converted {
     pub notes: Vec<String>,
 }
 
-/// What is told to whoever may see the test.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Told {
-    /// Whether the answers of the services are.
-    answers: bool,
-    /// Whether questions are shown as an agent may see them.
-    agent: bool,
-}
-
-/// The test that plays these events again. `answers`: with what the services said. `agent`: as an agent may see it.
+/// The test that plays these events again. `answers`: with what was asked of the services and what they said.
 #[must_use]
-pub fn convert(name: &str, events: &[Event], workspace: Option<&Workspace>, answers: bool, agent: bool) -> Converted {
+pub fn convert(name: &str, events: &[Event], workspace: Option<&Workspace>, answers: bool) -> Converted {
     let mut making = Making {
-        told: Told { answers, agent },
+        answers,
         workspace,
         context: None,
         now: None,
         moment: None,
         stubs: BTreeMap::new(),
         talk: Vec::new(),
+        before: 0,
         notes: Vec::new(),
         since: Since::default(),
         state: State::default(),
@@ -93,10 +85,12 @@ struct Since {
     denied: Option<Arc<str>>,
     /// Whether anything was done at all.
     any: bool,
+    /// Whether what was done is left out.
+    unsaid: bool,
 }
 
 struct Making<'w> {
-    told: Told,
+    answers: bool,
     workspace: Option<&'w Workspace>,
     context: Option<Json>,
     now: Option<Timestamp>,
@@ -104,6 +98,8 @@ struct Making<'w> {
     moment: Option<Timestamp>,
     stubs: BTreeMap<String, Vec<Json>>,
     talk: Vec<(&'static str, Json)>,
+    /// How long the talk was before the input at hand.
+    before: usize,
     notes: Vec<String>,
     since: Since,
     state: State,
@@ -133,6 +129,7 @@ impl Making<'_> {
             EventBody::Turn(turn) if turn.is_of_a_person() => {
                 self.expect();
                 self.wait(first.at);
+                self.before = self.talk.len();
                 self.sent(turn, events);
                 self.since.any = true;
             }
@@ -170,6 +167,7 @@ impl Making<'_> {
         let who = match turn.actor {
             Actor::User => "user",
             Actor::Operator => "operator",
+            Actor::Runtime if turn.what.ends_with(":reject") => "user",
             Actor::Agent | Actor::Admin | Actor::Runtime | Actor::System => "agent",
         };
         if let Some(text) = &turn.text {
@@ -265,6 +263,11 @@ impl Making<'_> {
                 };
                 self.stubs.entry(finished.action.to_string()).or_default().push(answer);
             }
+            // A test has one channel, on which every question was shown.
+            EventBody::Noted { text } if text.ends_with("was not shown to: it is put again") => {
+                self.talk.truncate(self.before);
+                self.since.unsaid = true;
+            }
             EventBody::Ended(ended) => self.since.outcome = Some(ended.outcome.clone()),
             EventBody::Refused { code } => self.since.refused = Some(code.clone()),
             EventBody::Failed { kind: ErrorKind::Denied | ErrorKind::RateLimited | ErrorKind::Busy, code, .. } => {
@@ -277,7 +280,7 @@ impl Making<'_> {
     /// What was said and done since is what is expected.
     fn expect(&mut self) {
         let since = std::mem::take(&mut self.since);
-        if !since.any {
+        if !since.any || since.unsaid {
             return;
         }
         let mut expected = Map::new();
@@ -297,7 +300,7 @@ impl Making<'_> {
         if let Some(code) = since.denied {
             expected.insert("denied".into(), json!(code));
         }
-        if self.told.answers {
+        if self.answers {
             expected.insert("calls".into(), Json::from(since.calls));
         }
         self.talk.push(("expect", Json::Object(expected)));
@@ -315,7 +318,7 @@ impl Making<'_> {
         if let Some(context) = &self.context {
             let _ = writeln!(text, "context: {context}");
         }
-        if self.told.answers && !self.stubs.is_empty() {
+        if self.answers && !self.stubs.is_empty() {
             text.push_str("stubs:\n");
             for (action, answers) in &self.stubs {
                 let _ = writeln!(text, "  {action}:");
@@ -323,7 +326,7 @@ impl Making<'_> {
                     let _ = writeln!(text, "    - {answer}");
                 }
             }
-        } else if self.told.answers {
+        } else if self.answers {
             text.push_str("stubs: {}\n");
         }
         text.push_str("talk:\n");

@@ -233,7 +233,7 @@ pub fn parse(bytes: &[u8]) -> Result<Recording, RecordingError> {
     if hex(&digest) != last.sha256 {
         return Err(RecordingError::Digest);
     }
-    if !matches!(events.first().map(|e| &e.body), Some(EventBody::Opened(_))) {
+    if !first_line.header.partial && !matches!(events.first().map(|e| &e.body), Some(EventBody::Opened(_))) {
         return Err(RecordingError::Beginning);
     }
     Ok(Recording::new(first_line.header, events))

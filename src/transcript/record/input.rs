@@ -61,13 +61,17 @@ fn said(turn: &TurnBegun, with: Option<&Json>) -> Said {
 
 fn command(name: &str, turn: &TurnBegun, with: Option<&Json>, events: &[Event]) -> Option<Command> {
     let text = |json: &Json| json.as_str().map(Arc::<str>::from);
-    let values = |json: &Json| -> Vec<(Name, Json)> { json.as_object().into_iter().flatten().map(|(k, v)| (Name::new(k), v.clone())).collect() };
+    let values =
+        |json: &Json| -> Vec<(Name, Json)> { json.as_object().into_iter().flatten().map(|(k, v)| (Name::new(k), v.clone())).collect() };
     let question = || with.and_then(|w| w.get("question")).and_then(text);
     let hold = || (with.and_then(|w| w.get("hold")).and_then(text), with.and_then(|w| w.get("note")).and_then(text));
     Some(match name {
         "start" => {
             let with = with?;
-            Command::Start { journey: Name::new(with.get("journey")?.as_str()?), variables: with.get("variables").map(values).unwrap_or_default() }
+            Command::Start {
+                journey: Name::new(with.get("journey")?.as_str()?),
+                variables: with.get("variables").map(values).unwrap_or_default(),
+            }
         }
         "fill" => Command::Fill(values(with?)),
         "correct" => Command::Correct(values(with?)),
@@ -84,7 +88,12 @@ fn command(name: &str, turn: &TurnBegun, with: Option<&Json>, events: &[Event]) 
         "handoff" => Command::Handoff(with.and_then(text)),
         "resume" => Command::Resume,
         "said" => Command::Said(said(turn, with)),
-        "context" => Command::Context(events.iter().find_map(|e| if let EventBody::Context { user } = &e.body { Some(user.clone()) } else { None }).unwrap_or_default()),
+        "context" => Command::Context(
+            events
+                .iter()
+                .find_map(|e| if let EventBody::Context { user } = &e.body { Some(user.clone()) } else { None })
+                .unwrap_or_default(),
+        ),
         "identified" => Command::Identified(serde_json::from_value(with?.clone()).ok()?),
         "take_over" => Command::TakeOver,
         "say" => Command::Say(text(with?)?),
@@ -109,7 +118,14 @@ pub(super) fn is_hidden(events: &[Event]) -> bool {
 }
 
 /// What the machine makes of a recorded input in that state. `instead`: the effect whose answer it is here.
-pub(super) fn feed(machine: &Machine, state: &State, events: &Arc<[Event]>, number: usize, hidden: bool, instead: Option<EffectId>) -> Result<(Progress, Hidden), Unplayable> {
+pub(super) fn feed(
+    machine: &Machine,
+    state: &State,
+    events: &Arc<[Event]>,
+    number: usize,
+    hidden: bool,
+    instead: Option<EffectId>,
+) -> Result<(Progress, Hidden), Unplayable> {
     let body = body(events, state).ok_or(Unplayable::Unkept(number))?;
     let body = match (body, instead) {
         (InputBody::Result(_, result), Some(effect)) => InputBody::Result(effect, result),
@@ -137,6 +153,7 @@ pub(super) fn give(machine: &Machine, state: &State, events: &Arc<[Event]>, body
         entropy,
         refused,
         unaware: brought.is_some_and(|b| b.unaware),
+        answered: brought.is_some_and(|b| b.answered),
         body: body.clone(),
     };
     let handle = |refused| {
@@ -149,7 +166,12 @@ pub(super) fn give(machine: &Machine, state: &State, events: &Arc<[Event]>, body
     let mut progress = handle(refused.clone());
     for _ in 0..CLAIMS {
         let again = |claim: &Claim| !refused.iter().any(|r| r.claim == *claim);
-        let found = progress.0.claims.iter().filter(|c| again(c)).find_map(|c| left.iter().position(|r| is_alike(&r.claim, c)).map(|at| (at, c.clone())));
+        let found = progress
+            .0
+            .claims
+            .iter()
+            .filter(|c| again(c))
+            .find_map(|c| left.iter().position(|r| is_alike(&r.claim, c)).map(|at| (at, c.clone())));
         let Some((at, claim)) = found else { break };
         let told = left.remove(at);
         refused.push(Refused { claim, ..told });
@@ -162,7 +184,9 @@ pub(super) fn give(machine: &Machine, state: &State, events: &Arc<[Event]>, body
 fn is_keyed(claim: &Claim) -> bool {
     match claim {
         Claim::Rate { .. } | Claim::Key { .. } => true,
-        Claim::Message { .. } | Claim::KeyApplied { .. } | Claim::KeyFreed { .. } | Claim::RateCleared { .. } | Claim::Other { .. } => false,
+        Claim::Message { .. } | Claim::KeyApplied { .. } | Claim::KeyFreed { .. } | Claim::RateCleared { .. } | Claim::Other { .. } => {
+            false
+        }
     }
 }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::Recording;
 use super::alike::{Alike, Compared, Difference};
 use super::input::{Unplayable, feed, is_hidden, turn_of};
-use super::Recording;
 use crate::check::Loaded;
 use crate::engine::{Event, Keys, Machine, State};
 use crate::model::ContentHash;
@@ -70,7 +70,6 @@ impl Machines {
                 break;
             };
             hidden |= is_hidden(events);
-            let place = place(&state);
             let (progress, was) = feed(machine, &state, events, number, hidden, None)?;
             let compared = alike.compare(events, &progress.events);
             done.turns += usize::from(number > 0);
@@ -85,7 +84,8 @@ impl Machines {
                     }
                 }
                 Compared::Text(found) | Compared::Path(found) => {
-                    done.difference = Some(Difference { turn: number, step: place, field: found.field, old: found.old, new: found.new });
+                    done.difference =
+                        Some(Difference { turn: number, step: place(&state), field: found.field, old: found.old, new: found.new });
                     break;
                 }
             }

@@ -78,6 +78,9 @@ pub fn try_on(machine: &Machine, recording: &Recording) -> Result<Tried, Unplaya
     if recording.header.partial {
         return Err(Unplayable::Partial);
     }
+    if recording.inputs.len() > 1 && recording.workspaces().next().is_none() {
+        return Err(Unplayable::Unkept(1));
+    }
     let mut tried = Tried { class: Class::Same, differences: Vec::new(), not_judged: 0 };
     let mut alike = Alike::with_another_version();
     let mut state = State::default();
@@ -108,8 +111,17 @@ pub fn try_on(machine: &Machine, recording: &Recording) -> Result<Tried, Unplaya
                 if unknown {
                     return Ok(tried);
                 }
-                Another { machine, recording, number, hidden, difference, used: BTreeSet::new(), state: State::default(), tried: &mut tried }
-                    .go_on(progress)?;
+                Another {
+                    machine,
+                    recording,
+                    number,
+                    hidden,
+                    difference,
+                    used: BTreeSet::new(),
+                    state: State::default(),
+                    tried: &mut tried,
+                }
+                .go_on(progress)?;
                 return Ok(tried);
             }
         }
@@ -142,7 +154,7 @@ impl Another<'_> {
     /// Follows the other way as far as recorded answers lead, to see how bad it is.
     fn go_on(mut self, progress: Progress) -> Result<(), Unplayable> {
         let answers = self.answers();
-        for answer in answers.iter().filter(|a| a.number < self.number && a.call.is_some()) {
+        for answer in answers.iter().filter(|a| a.number <= self.number && a.call.is_some()) {
             self.used.insert(answer.number);
         }
         let own = self.recording.inputs.get(self.number).cloned().unwrap_or_default();
@@ -211,7 +223,8 @@ impl Another<'_> {
             self.judge(&of, &progress);
             if let Some(Effect::Call(call)) = progress.effects.into_iter().next() {
                 let inputs = Value { json: call.shown.clone(), taint: crate::value::Taint::default() };
-                let Some(answer) = answers.iter().find(|a| !self.used.contains(&a.number) && is_same_call(a, &call.request, &inputs)) else {
+                let Some(answer) = answers.iter().find(|a| !self.used.contains(&a.number) && is_same_call(a, &call.request, &inputs))
+                else {
                     let shown = serde_json::json!({"action": call.request.action.to_string(), "inputs": &*call.shown});
                     self.found(Class::NewCall, "call", Json::Null, shown);
                     return Ok(false);
@@ -245,7 +258,9 @@ impl Another<'_> {
     /// Looks for what is worse than another way.
     fn judge(&mut self, recorded: &[Event], progress: &Progress) {
         let allowed = |action: &str| {
-            self.recording.events().any(|e| matches!(&e.body, EventBody::Decided(d) if d.action.to_string() == action && d.verdict.decision == Decision::Allow))
+            self.recording.events().any(
+                |e| matches!(&e.body, EventBody::Decided(d) if d.action.to_string() == action && d.verdict.decision == Decision::Allow),
+            )
         };
         let mut worse: Vec<(Class, &str, Json)> = Vec::new();
         for event in &progress.events {

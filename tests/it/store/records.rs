@@ -207,7 +207,7 @@ pub async fn a_decision_keeps_what_its_actions_came_to<S: Records>(store: &S) {
     assert_eq!(store.decision("else", "d1").await.unwrap(), None);
     let failed = ActionResult::new("page".into(), "1".into(), ActionStatus::Pending).failed("timeout", "it did not answer");
     deliver(store, Record { results: vec![("d1".into(), 0, failed.clone())], ..record() }).await;
-    assert_eq!(store.decision("acme", "d1").await.unwrap().unwrap().actions, [failed.clone()]);
+    assert_eq!(store.decision("acme", "d1").await.unwrap().unwrap().actions, std::slice::from_ref(&failed));
     let again = ActionResult::new("page".into(), "1".into(), ActionStatus::Triggered);
     deliver(store, Record { results: vec![("d1".into(), 0, again.clone()), ("gone".into(), 0, failed)], ..record() }).await;
     let all = async |of: DecisionsOf| {
