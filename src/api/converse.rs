@@ -39,11 +39,13 @@ pub(super) async fn converse(
     let header = named(&headers, "idempotency-key")?;
     let mut request = request(body, &caller)?;
     request.agent = agent.into();
+    request.traced = trace;
     request.id = header.map(Into::into).or(request.id);
     if request.id.is_some() {
         request.digest = digest(&bytes).into();
     }
-    let told = app.service.converse(&caller, request).await?;
+    // Boxed, to be moved no more: it is the largest part of what a request is handled with.
+    let told = Box::pin(app.service.converse(&caller, request)).await?;
     let refusal = told.answer.refused.clone();
     let answer = Answer::new(told, trace);
     match refusal {

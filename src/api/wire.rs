@@ -427,7 +427,7 @@ struct Expects {
     /// Names of commands.
     commands: Vec<Arc<str>>,
     /// The JSON Schema of the body of each.
-    schemas: BTreeMap<Arc<str>, Json>,
+    schemas: BTreeMap<Arc<str>, Arc<Json>>,
 }
 
 /// One line of a trace.

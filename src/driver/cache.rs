@@ -3,9 +3,10 @@
 //! Nothing hangs on it: a state counts only with the version that the store says it has, and anything may be missing.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::State;
+use crate::engine::input::Open;
 use crate::store::ConversationKey;
 
 /// How many are kept.
@@ -29,6 +30,11 @@ impl States {
         let (used, state) = inner.states.get_mut(key)?;
         *used = now;
         Some(state.clone())
+    }
+
+    /// How a conversation was opened.
+    pub(super) fn opened(&self, key: &ConversationKey) -> Option<Arc<Open>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).states.get(key)?.1.opened().cloned()
     }
 
     /// The version of the state as it was last seen.

@@ -1,5 +1,7 @@
 //! Where conversations stand, and what may come next in them. Looking changes nothing.
 
+use std::sync::Arc;
+
 use super::{DriverError, Perform, Runtime, Turn};
 use crate::engine::input::Open;
 use crate::engine::{Actor, Answer, Expects, Input, InputBody, Principal, State};
@@ -68,6 +70,15 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             }
         }
         Ok(None)
+    }
+
+    /// How a conversation was opened: whose it is never changes, so it is not asked of the store again and again.
+    pub async fn opened(&self, conversation: &ConversationKey) -> Result<Arc<Open>, DriverError> {
+        if let Some(open) = self.0.states.opened(conversation) {
+            return Ok(open);
+        }
+        let state = self.state(conversation).await?;
+        state.opened().cloned().ok_or_else(|| DriverError::NoConversation(conversation.id.clone()))
     }
 
     /// The state of a conversation.

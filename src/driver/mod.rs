@@ -4,6 +4,7 @@
 
 pub mod audit;
 mod cache;
+mod carry;
 mod clock;
 pub mod files;
 mod locks;

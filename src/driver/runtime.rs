@@ -3,16 +3,20 @@
 //! Long because a turn is one loop over load, handle, commit and perform, and what it holds has to be seen together.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::{Mutex as AsyncMutex, Notify};
-use tokio::task::JoinSet;
 
 use super::audit::Chain;
 use super::cache::States;
+use super::carry::{Broken, Carried};
 use super::clock::{Clock, Entropy, later, new_id, until};
 use super::locks::{Held, Locks};
 use super::perform::Perform;
@@ -76,11 +80,13 @@ pub(super) struct Inner<S, P> {
     // A turn holds the first until it is answered; each input holds the second from its load to its commit.
     turns: Locks,
     inputs: Locks,
-    states: States,
+    pub(super) states: States,
     flights: Mutex<BTreeSet<(ConversationKey, EffectId)>>,
     background: Mutex<BTreeMap<ConversationKey, usize>>,
     landed: Notify,
     timer_set: Notify,
+    // When the timers are looked at next, in milliseconds: what is set for later need not be told.
+    pub(super) looks_at: AtomicI64,
     watchers: Watchers,
     telemetry: Telemetry,
 }
@@ -118,6 +124,9 @@ struct Told {
 /// A conversation as the store has it: its state, its version and the end of its audit; none, 0 and none if there is none.
 type Seen = (Option<State>, u64, AuditHead);
 
+/// The calls of a turn that are under way, each with its effect.
+type Calls = FuturesUnordered<BoxFuture<'static, (EffectId, CallResult)>>;
+
 /// One input that was committed.
 struct Stepped {
     effects: Vec<Effect>,
@@ -151,6 +160,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             background: Mutex::default(),
             landed: Notify::new(),
             timer_set: Notify::new(),
+            looks_at: AtomicI64::new(i64::MAX),
             watchers: Watchers::default(),
             telemetry: Telemetry::default(),
         })))
@@ -206,13 +216,17 @@ impl<S: Store, P: Perform> Runtime<S, P> {
     /// Opens a conversation, with an id of its own if `open` has none. Opening one that its user has open already gives that one.
     pub async fn open(&self, open: Open) -> Result<ConversationKey, DriverError> {
         let mut open = open;
-        if open.conversation.is_empty() {
+        let is_new = open.conversation.is_empty();
+        if is_new {
             open.conversation = new_id(self.0.clock.now(), &self.0.draw()?);
         }
         let key = ConversationKey::new(open.tenant.clone(), open.conversation.clone());
         let _held = self.0.turns.lock(&key).await;
-        if !self.0.is_theirs(&key, &open).await? {
-            self.0.input(&self.turning(&key), InputBody::Open(open)).await?;
+        if is_new || !self.0.is_theirs(&key, &open).await? {
+            let turning = self.turning(&key);
+            // Nobody had this id before: there is nothing to load.
+            *lock(&turning.seen) = is_new.then(|| (None, 0, AuditHead::default()));
+            self.0.input(&turning, InputBody::Open(open)).await?;
         }
         Ok(key)
     }
@@ -369,9 +383,8 @@ impl<S: Store, P: Perform> Runtime<S, P> {
         *self.0.background().entry(key.clone()).or_default() += 1;
         let under_way = UnderWay { runtime: self.clone(), key, held: held.clone() };
         let this = self.0.clone();
-        // A task of its own: a caller who goes away must not stop what has begun.
-        #[expect(clippy::disallowed_methods, reason = "the driver starts the tasks of turns")]
-        let task = tokio::spawn(async move {
+        // A caller who goes away must not stop what has begun.
+        let turn = Carried::new(async move {
             let _under_way = under_way;
             let what = kind(&body);
             let ran = this.run(&mut turning, body).await;
@@ -379,10 +392,10 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             ran
         });
         let limit = Duration::from_millis(self.0.versions.workspace().settings.limits.turn_ms);
-        match tokio::time::timeout(limit, task).await {
-            Ok(Ok(Ok(()))) => Ok(lock(&standing).clone()),
+        match tokio::time::timeout(limit, turn).await {
+            Ok(Ok(Ok(()))) => Ok(std::mem::take(&mut lock(&standing))),
             Ok(Ok(Err(error))) => Err(error),
-            Ok(Err(_)) => Err(DriverError::Broken("a turn ended early")),
+            Ok(Err(Broken)) => Err(DriverError::Broken("a turn ended early")),
             Err(_) => {
                 // What is being committed at this moment is still told; of what comes after it, the caller knows nothing.
                 let committed = tokio::time::timeout(TAKE_OVER, told.ended.lock()).await;
@@ -427,15 +440,14 @@ impl<S: Store, P: Perform> Drop for UnderWay<S, P> {
 impl<S: Store, P: Perform> Inner<S, P> {
     /// An input and all that follows from it, until somebody is waited for.
     async fn run(self: &Arc<Self>, turning: &mut Turning, body: InputBody) -> Result<(), DriverError> {
-        let mut calls: JoinSet<(EffectId, CallResult)> = JoinSet::new();
-        let mut ids = BTreeMap::new();
+        let mut calls = Calls::new();
         let (state, version, head) = self.load(&turning.key).await?;
         let mut left = state.as_ref().map(|s| self.take_overs(&turning.key, s)).unwrap_or_default();
         let lost = state.as_ref().is_some_and(|s| self.is_lost(s));
         *lock(&turning.seen) = Some((state, version, head));
         if lost {
             let stepped = self.input(turning, InputBody::Unsealed).await?;
-            self.perform(&turning.key, stepped.effects, &mut calls, &mut ids);
+            self.perform(&turning.key, stepped.effects, &calls);
             // What is asked for now, whoever sent this has not seen.
             turning.unaware = true;
             let (state, ..) = self.load(&turning.key).await?;
@@ -444,15 +456,15 @@ impl<S: Store, P: Perform> Inner<S, P> {
         let turning = &*turning;
         for effect in left {
             let stepped = self.input(turning, InputBody::TakeOver(effect)).await?;
-            self.perform(&turning.key, stepped.effects, &mut calls, &mut ids);
+            self.perform(&turning.key, stepped.effects, &calls);
         }
         let last = later(turning.began, Duration::from_millis(self.versions.workspace().settings.limits.turn_ms));
         let mut next = Some(body);
         for _ in 0..INPUTS {
             let Some(body) = next.take() else { return Ok(()) };
             let stepped = self.input(turning, body).await?;
-            self.perform(&turning.key, stepped.effects, &mut calls, &mut ids);
-            if let Some((effect, result)) = landing(&mut calls, &mut ids).await {
+            self.perform(&turning.key, stepped.effects, &calls);
+            if let Some((effect, result)) = calls.next().await {
                 next = Some(InputBody::Result(effect, result));
             } else if let Some(at) = stepped.wake_at.filter(|at| stepped.working && *at <= last) {
                 self.clock.sleep_until(at).await;
@@ -499,19 +511,16 @@ impl<S: Store, P: Perform> Inner<S, P> {
     }
 
     /// Starts what was allowed.
-    fn perform(
-        self: &Arc<Self>,
-        key: &ConversationKey,
-        effects: Vec<Effect>,
-        calls: &mut JoinSet<(EffectId, CallResult)>,
-        ids: &mut BTreeMap<tokio::task::Id, EffectId>,
-    ) {
+    fn perform(self: &Arc<Self>, key: &ConversationKey, effects: Vec<Effect>, calls: &Calls) {
         for Effect::Call(call) in effects {
             let flight = Flight { inner: self.clone(), of: (key.clone(), call.id.clone()) };
             lock(&self.flights).insert(flight.of.clone());
-            let id = call.id.clone();
-            let task = calls.spawn(async move { (flight.of.1.clone(), flight.inner.call(*call).await) });
-            ids.insert(task.id(), id);
+            calls.push(Box::pin(async move {
+                let performed = AssertUnwindSafe(flight.inner.call(*call)).catch_unwind().await;
+                // The performer panicked: nobody knows how far it came.
+                let result = performed.unwrap_or_else(|_| failed(ErrorKind::Internal, "performer", "the performer of the call broke off"));
+                (flight.of.1.clone(), result)
+            }));
         }
     }
 
@@ -613,7 +622,9 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 match committed? {
                     Committed::Done { .. } => {
                         self.states.put(&turning.key, after);
-                        self.timer_set.notify_one();
+                        if wake_at.is_some_and(|at| at.as_millisecond() <= self.looks_at.load(Ordering::SeqCst)) {
+                            self.timer_set.notify_one();
+                        }
                         self.watchers.tell(&turning.key);
                         *lock(&turning.standing) = result;
                         return Ok(Stepped { effects: progress.effects, wake_at: progress.wake_at, working });
@@ -720,35 +731,21 @@ impl Turning {
 
     /// Where the turn stands after one more input: all that was said, and the rest as it is now.
     fn with(&self, answer: &Answer, events: &[Event], state: &State) -> TurnResult {
-        let mut result = lock(&self.standing).clone();
-        let mut messages = std::mem::take(&mut result.answer.messages);
-        messages.extend(answer.messages.iter().cloned());
-        let sensitive = result.answer.sensitive || answer.sensitive;
-        result.answer = Answer { messages, sensitive, ..answer.clone() };
-        result.events.extend(events.iter().cloned());
-        result.state = state.clone();
-        result
+        let before = lock(&self.standing);
+        let messages = before.answer.messages.iter().chain(&answer.messages).cloned().collect();
+        let sensitive = before.answer.sensitive || answer.sensitive;
+        TurnResult {
+            answer: Answer { messages, sensitive, ..answer.clone() },
+            events: before.events.iter().chain(events).cloned().collect(),
+            state: state.clone(),
+            repeated: before.repeated,
+        }
     }
 }
 
 /// What an event owes to conditions.
 fn owed(happened: Happened) -> NewOwed {
     NewOwed { event: happened.event.as_str(), data: happened.data.to_string().into(), depth: happened.depth }
-}
-
-/// The next call that came back.
-async fn landing(
-    calls: &mut JoinSet<(EffectId, CallResult)>,
-    ids: &mut BTreeMap<tokio::task::Id, EffectId>,
-) -> Option<(EffectId, CallResult)> {
-    match calls.join_next_with_id().await? {
-        Ok((task, landed)) => {
-            ids.remove(&task);
-            Some(landed)
-        }
-        // The performer panicked: nobody knows how far it came.
-        Err(error) => Some((ids.remove(&error.id())?, failed(ErrorKind::Internal, "performer", "the performer of the call broke off"))),
-    }
 }
 
 /// Whether somebody sent it, and might send it again under the same id.

@@ -1,6 +1,7 @@
 //! Timers: conversations are woken when they wanted to be, late rather than never, whatever the store or one of them does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -35,6 +36,8 @@ impl<S: Store, P: Perform> Runtime<S, P> {
     pub async fn run_timers(&self) {
         let mut waking = Waking::default();
         loop {
+            // Whatever is set while it looks is told, and afterwards what comes before it looks again.
+            self.0.looks_at.store(i64::MAX, Ordering::SeqCst);
             let set = self.timer_set();
             let next = match self.start_due(&mut waking).await {
                 Ok(next) => next,
@@ -45,6 +48,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             };
             let now = self.clock().now();
             let wait = next.map_or(POLL, |at| until(now, at).min(POLL));
+            self.0.looks_at.store(later(now, wait).as_millisecond(), Ordering::SeqCst);
             tokio::select! {
                 () = set => {}
                 () = tokio::time::sleep(wait) => {}

@@ -142,7 +142,7 @@ pub struct Refusal {
 #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Expects {
     /// The commands, each with the JSON Schema of its body, narrowed to this step.
-    pub commands: Vec<(Arc<str>, Json)>,
+    pub commands: Vec<(Arc<str>, Arc<Json>)>,
 }
 
 /// One line of a trace.

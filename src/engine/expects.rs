@@ -1,7 +1,8 @@
 //! What may come next: the commands, each with the JSON Schema of its body, narrowed to the step and to who asks (supervision, 1).
 //! A pure function of journey and state.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use serde_json::json;
 
@@ -21,6 +22,26 @@ use crate::value::{Json, Name};
 
 /// Journeys whose fields are told with `start`; of more, only what must be passed in.
 const TOLD: usize = 20;
+/// Schemas of `start` that are kept.
+const STARTS: usize = 64;
+
+/// Schemas of `start`, each by the journeys that may begin: the same ones may in most conversations.
+#[derive(Debug, Default)]
+pub(super) struct Starts(RwLock<BTreeMap<Vec<Name>, Arc<Json>>>);
+
+impl Starts {
+    fn get(&self, journeys: &[Name], make: impl FnOnce() -> Json) -> Arc<Json> {
+        if let Some(known) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(journeys) {
+            return known.clone();
+        }
+        let made = Arc::new(make());
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if all.len() < STARTS {
+            all.insert(journeys.to_vec(), made.clone());
+        }
+        made
+    }
+}
 
 /// The commands that may come next from that actor, whose credential says more of an operator.
 pub(super) fn expects(machine: &Machine, state: &State, actor: Actor, principal: &Principal) -> Expects {
@@ -44,11 +65,11 @@ fn all(list: &mut List, machine: &Machine, state: &State, principal: &Principal)
         }
     }
     if state.status == Status::Escalated {
-        list.add("say", || vec![("text", text(), true)]);
-        list.add("hand_back", Vec::new);
+        list.plain("say");
+        list.plain("hand_back");
     }
     if !state.taken {
-        list.add("take_over", Vec::new);
+        list.plain("take_over");
     }
 }
 
@@ -56,27 +77,29 @@ fn all(list: &mut List, machine: &Machine, state: &State, principal: &Principal)
 fn users(list: &mut List, machine: &Machine, state: &State) {
     if let Some((run, plan)) = state.top().and_then(|r| Some((r, machine.plan(r)?))) {
         if run.paused {
-            list.add("resume", Vec::new);
+            list.plain("resume");
         } else if run.stand.waits {
             step(list, machine, state, run, plan);
         }
-        list.add("cancel", Vec::new);
+        list.plain("cancel");
     } else if !state.offered.is_empty() {
         let ids = || json!({"enum": state.offered.iter().map(|o| &o.id).collect::<Vec<_>>()});
         list.add("choose", || vec![("option", ids(), true)]);
     }
     start(list, machine, state);
-    let asked = state.top().filter(|r| r.stand.waits && r.stand.question.is_some());
-    list.add("said", || {
-        let id = json!({"type": "string", "minLength": 1});
-        let question = asked.map(|r| ("question", question(r), false));
-        [("text", text(), true), ("message_id", id, true)].into_iter().chain(question).collect()
-    });
-    list.add("handoff", || vec![("reason", text(), false)]);
+    match state.top().filter(|r| r.stand.waits && r.stand.question.is_some()) {
+        Some(asked) => list.add("said", || said().into_iter().chain([("question", question(asked), false)]).collect()),
+        None => list.plain("said"),
+    }
+    list.plain("handoff");
 }
 
 fn text() -> Json {
     json!({"type": "string"})
+}
+
+fn said() -> Keys {
+    vec![("text", text(), true), ("message_id", json!({"type": "string", "minLength": 1}), true)]
 }
 
 /// Keys of a body, each with its schema and whether it must be there.
@@ -84,14 +107,32 @@ type Keys = Vec<(&'static str, Json, bool)>;
 
 struct List {
     actor: Actor,
-    commands: Vec<(Arc<str>, Json)>,
+    commands: Vec<Told>,
 }
+
+/// A command, and the schema of its body.
+type Told = (Arc<str>, Arc<Json>);
+
+/// The schemas of commands that are the same in every step.
+static PLAIN: LazyLock<BTreeMap<&str, Told>> = LazyLock::new(|| {
+    let text = |key, must| vec![(key, text(), must)];
+    let bare = ["resume", "cancel", "next", "back", "stuck", "hand_back", "take_over"].map(|name| (name, Vec::new()));
+    let all = bare.into_iter().chain([("say", text("text", true)), ("handoff", text("reason", false)), ("said", said())]);
+    all.map(|(name, keys)| (name, (name.into(), Arc::new(body(name, keys))))).collect()
+});
 
 impl List {
     /// Adds a command, if this actor may send it at all.
     fn add(&mut self, name: &str, keys: impl FnOnce() -> Keys) {
         if may_send(self.actor, name) {
-            self.commands.push((name.into(), body(name, keys())));
+            self.commands.push((name.into(), Arc::new(body(name, keys()))));
+        }
+    }
+
+    /// Adds one whose body is always the same.
+    fn plain(&mut self, name: &str) {
+        if may_send(self.actor, name) {
+            self.commands.extend(PLAIN.get(name).cloned());
         }
     }
 }
@@ -117,11 +158,18 @@ fn start(list: &mut List, machine: &Machine, state: &State) {
     let open = |n: &Name| state.runs.iter().any(|r| r.journey == *n);
     let is_for = |j: &Journey| j.trigger.as_ref().is_some_and(|t| t.requires.iter().all(|r| r.test(&view).unwrap_or(false)));
     let journeys = machine.workspace.journeys.values().filter(|j| !j.callable && !open(&j.slug.name) && is_for(j));
-    let journeys: Vec<&Arc<Journey>> = journeys.collect();
+    let journeys: Vec<Name> = journeys.map(|j| j.slug.name.clone()).collect();
+    if !journeys.is_empty() {
+        list.commands.push(("start".into(), machine.starts.get(&journeys, || begins(machine, &journeys))));
+    }
+}
+
+/// The start of one of these journeys.
+fn begins(machine: &Machine, journeys: &[Name]) -> Json {
     let told = journeys.len() <= TOLD;
     let mut bodies = Vec::new();
     let mut plain: Vec<&Arc<str>> = Vec::new();
-    for journey in journeys {
+    for journey in journeys.iter().filter_map(|n| machine.workspace.journeys.get(n)) {
         let needs = journey.inputs.iter().any(|i| i.required);
         match machine.plan_of(journey) {
             Some(plan) if told || needs => bodies.push(starts(plan)),
@@ -131,10 +179,13 @@ fn start(list: &mut List, machine: &Machine, state: &State) {
     if !plain.is_empty() {
         bodies.push(body("start", vec![("journey", json!({"enum": plain}), true)]));
     }
-    match bodies.len() {
-        0 => {}
-        1 => list.commands.extend(bodies.pop().map(|b| ("start".into(), b))),
-        _ => list.commands.push(("start".into(), json!({"oneOf": bodies}))),
+    match bodies.pop() {
+        Some(only) if bodies.is_empty() => only,
+        Some(last) => {
+            bodies.push(last);
+            json!({"oneOf": bodies})
+        }
+        None => json!({}),
     }
 }
 
@@ -180,7 +231,7 @@ fn step(list: &mut List, machine: &Machine, state: &State, run: &Run, plan: &Pla
         }
         StepKind::Guide(_) => {
             for name in ["next", "back", "stuck"] {
-                list.add(name, Vec::new);
+                list.plain(name);
             }
         }
         StepKind::Investigate(search) => investigate(list, search),
@@ -209,7 +260,7 @@ fn investigate(list: &mut List, search: &Investigate) {
     if may_send(list.actor, "read") {
         // Past `max_calls` a read is still heard: it leads to the fallback.
         let reads: Vec<Json> = search.using.iter().filter_map(|(a, _)| a.as_ref()).map(|a| read(a)).collect();
-        list.commands.push(("read".into(), json!({"oneOf": reads})));
+        list.commands.push(("read".into(), Arc::new(json!({"oneOf": reads}))));
     }
     let names: Vec<&Arc<str>> = search.findings.iter().map(|b| &b.name.shown).collect();
     list.add("finding", || vec![("name", json!({"enum": names, "description": search.goal}), true)]);

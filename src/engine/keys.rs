@@ -8,9 +8,10 @@ use super::turn::hex;
 /// The keys of an installation. Never shown.
 #[derive(Clone)]
 pub struct Keys {
-    idempotency: [u8; 32],
-    digest: [u8; 32],
-    audit: [u8; 32],
+    // With the key taken in already.
+    idempotency: Hmac<Sha256>,
+    digest: Hmac<Sha256>,
+    audit: Hmac<Sha256>,
 }
 
 impl Keys {
@@ -23,7 +24,8 @@ impl Keys {
     /// The keys while the master changes: audits with the new one, what has to be known again with the old one.
     #[must_use]
     pub fn of(newest: &[u8], oldest: &[u8]) -> Self {
-        Self { idempotency: derived(oldest, "idempotency"), digest: derived(oldest, "digest"), audit: derived(newest, "audit") }
+        let key = |master, label| keyed(&derived(master, label));
+        Self { idempotency: key(oldest, "idempotency"), digest: key(oldest, "digest"), audit: key(newest, "audit") }
     }
 
     /// An idempotency key made of these parts.
@@ -53,7 +55,7 @@ impl std::fmt::Debug for Keys {
 /// The key of one use.
 #[must_use]
 pub fn derived(master: &[u8], label: &str) -> [u8; 32] {
-    mac(master, &[b"waypost", label.as_bytes()])
+    mac(&keyed(master), &[b"waypost", label.as_bytes()])
 }
 
 /// A name for a master by which it is found again, and that says nothing of it.
@@ -62,10 +64,14 @@ pub fn key_id(master: &[u8]) -> String {
     hex(derived(master, "id").get(..4).unwrap_or_default())
 }
 
+#[expect(clippy::expect_used, reason = "a key of any length is a key of HMAC")]
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("a key of any length")
+}
+
 /// HMAC-SHA256 over parts, each after its length: no two lists of parts are the same text.
-fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    #[expect(clippy::expect_used, reason = "a key of any length is a key of HMAC")]
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
+fn mac(key: &Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = key.clone();
     for part in parts {
         mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         mac.update(part);

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::answer::{Answer, Expects};
 use super::effect::Progress;
 use super::event::Event;
-use super::expects;
+use super::expects::{self, Starts};
 use super::input::{Actor, Input, Principal};
 use super::keys::Keys;
 use super::present;
@@ -34,6 +34,7 @@ pub struct Machine {
     /// Whether any field is sensitive: a message that waits may be meant for it.
     pub(super) asks_for_sensitive: bool,
     plans: BTreeMap<ContentHash, Arc<Plan>>,
+    pub(super) starts: Starts,
 }
 
 /// A journey and what can be known of it beforehand.
@@ -77,7 +78,7 @@ impl Machine {
         let locale = Locale::new(&workspace.settings);
         let policies = loaded.policies().cloned();
         let asks_for_sensitive = workspace.datapoints.values().any(|d| d.sensitive);
-        Self { workspace, keys, router, locale, policies, asks_for_sensitive, plans }
+        Self { workspace, keys, router, locale, policies, asks_for_sensitive, plans, starts: Starts::default() }
     }
 
     /// Keeps the journeys of another version of the workspace, for the runs that are pinned to them.

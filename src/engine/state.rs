@@ -332,8 +332,8 @@ impl State {
 
     /// How it was opened.
     #[must_use]
-    pub fn opened(&self) -> Option<&Open> {
-        self.opened.as_deref()
+    pub fn opened(&self) -> Option<&Arc<Open>> {
+        self.opened.as_ref()
     }
 
     /// The versions of journeys that its runs are pinned to.

@@ -469,7 +469,9 @@ pub const fn actor_name(actor: Actor) -> &'static str {
 
 pub(super) fn hex(bytes: &[u8]) -> String {
     let digit = |n: u8| char::from_digit(u32::from(n), 16).unwrap_or('0');
-    bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
+    let mut out = String::with_capacity(bytes.len() * 2);
+    out.extend(bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]));
+    out
 }
 
 /// The value of an expression where a failing one is noted and reads as nothing.

@@ -126,14 +126,14 @@ impl Tool {
 
     /// Its arguments as they may come next; `None`: it may not.
     fn narrowed(self, expects: &Expects) -> Option<Json> {
-        let found: Vec<&(Arc<str>, Json)> = expects.commands.iter().filter(|(name, _)| self.commands().contains(&&**name)).collect();
+        let found: Vec<&(Arc<str>, Arc<Json>)> = expects.commands.iter().filter(|(name, _)| self.commands().contains(&&**name)).collect();
         if self == Self::Guide && !found.is_empty() {
             let moves: Vec<&Arc<str>> = found.iter().map(|(name, _)| name).collect();
             return Some(json!({"type": "object", "properties": {"move": {"enum": moves}}, "required": ["move"]}));
         }
         let bodies = found.into_iter().flat_map(|(_, body)| match body.get("oneOf").and_then(Json::as_array) {
             Some(bodies) => bodies.iter().collect(),
-            None => vec![body],
+            None => vec![&**body],
         });
         // Hosts refuse alternatives at the top of a tool's schema.
         let mut schema = bodies.cloned().reduce(|a, b| either(&a, &b, DEPTH))?;

@@ -34,6 +34,8 @@ pub struct Request {
     pub at: Option<u64>,
     /// A host's signed word of who the user is.
     pub token: Option<Arc<str>>,
+    /// Whether the trace is wanted.
+    pub traced: bool,
 }
 
 /// What a caller is told.
@@ -63,8 +65,16 @@ impl Service {
         let key = match &request.conversation {
             Some(id) => {
                 let key = ConversationKey::new(caller.tenant.clone(), id.clone());
-                let state = self.seen(caller, &request.agent, &key).await?;
-                let reshown = self.claim(caller, &key, &state, &request).await?;
+                let reshown = if let Some(context) = &request.context {
+                    let state = self.seen(caller, &request.agent, &key).await?;
+                    self.claim(caller, &key, &state, context, &request).await?
+                } else {
+                    let open = self.runtime().opened(&key).await?;
+                    if !is_theirs(caller, &request.agent, &open) {
+                        return Err(ServiceError::NoConversation(key.id));
+                    }
+                    false
+                };
                 self.identify(caller, &key, &request).await?;
                 if reshown && request.turn.is_some() {
                     let mut told = self.standing(caller, &key, actor).await?;
@@ -94,7 +104,7 @@ impl Service {
                     result.state
                 };
                 let mut told = self.told(caller, &key, actor, result.answer, &state).await?;
-                told.trace = if caller.role.sees_all() { trace(&result.events) } else { Vec::new() };
+                told.trace = if request.traced && caller.role.sees_all() { trace(&result.events) } else { Vec::new() };
                 told.repeated = result.repeated;
                 Ok(told)
             }
@@ -150,20 +160,19 @@ impl Service {
     /// The state of a conversation that the caller may know of; for anybody else there is none.
     pub(super) async fn seen(&self, caller: &Caller, agent: &str, key: &ConversationKey) -> Result<State, ServiceError> {
         let state = self.runtime().state(key).await?;
-        let theirs = state.opened().is_some_and(|open| {
-            let named = caller.user.as_ref();
-            let user = match caller.role {
-                Role::User => named.map_or("", |u| u) == &*open.user_id,
-                Role::Agent | Role::Operator | Role::Admin | Role::Runtime => named.is_none_or(|u| *u == open.user_id),
-            };
-            user && *open.agent == *agent
-        });
+        let theirs = state.opened().is_some_and(|open| is_theirs(caller, agent, open));
         if theirs { Ok(state) } else { Err(ServiceError::NoConversation(key.id.clone())) }
     }
 
     /// A later claim of who the user is: the same one says nothing, another one needs the scope. Whether a question was put again by it.
-    async fn claim(&self, caller: &Caller, key: &ConversationKey, state: &State, request: &Request) -> Result<bool, ServiceError> {
-        let Some(context) = &request.context else { return Ok(false) };
+    async fn claim(
+        &self,
+        caller: &Caller,
+        key: &ConversationKey,
+        state: &State,
+        context: &Json,
+        request: &Request,
+    ) -> Result<bool, ServiceError> {
         let known = state.opened().is_some_and(|open| is_within(context, &open.user));
         if known {
             return Ok(false);
@@ -286,6 +295,16 @@ fn own_actor(role: Role) -> Actor {
         Role::Runtime => Actor::Agent,
         Role::User | Role::Agent | Role::Operator | Role::Admin => role.actor(),
     }
+}
+
+/// Whether the caller may know of a conversation that was opened like that.
+fn is_theirs(caller: &Caller, agent: &str, open: &Open) -> bool {
+    let named = caller.user.as_ref();
+    let user = match caller.role {
+        Role::User => named.map_or("", |u| u) == &*open.user_id,
+        Role::Agent | Role::Operator | Role::Admin | Role::Runtime => named.is_none_or(|u| *u == open.user_id),
+    };
+    user && *open.agent == *agent
 }
 
 /// The user that a context names.

@@ -48,13 +48,14 @@ impl AnyStore {
     }
 }
 
-/// The same call on whichever store it is.
+/// The same call on whichever store it is. What a server is asked takes much room while it is under way: it is not to be part of
+/// everything that may ask one.
 macro_rules! each {
     ($self:ident, $store:ident => $call:expr) => {
         match $self {
             Self::Memory($store) => $call.await,
             Self::Sqlite($store) => $call.await,
-            Self::Postgres($store) => $call.await,
+            Self::Postgres($store) => Box::pin($call).await,
         }
     };
 }

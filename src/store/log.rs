@@ -1,8 +1,10 @@
-//! The log of one conversation in memory: JSON lines in compressed chunks, so that an idle conversation is small.
+//! The log of one conversation in memory: JSON lines in compressed chunks, so that an idle conversation is small. Its last lines are left
+//! as they are until somebody says that it is idle.
 //!
 //! Chunks are compressed against a dictionary that the store learns from the first lines it sees: conversations resemble each other
 //! far more than one conversation resembles itself.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::StoreError;
@@ -55,6 +57,13 @@ pub(super) struct Packed {
     bytes: Box<[u8]>,
 }
 
+impl Packed {
+    /// How many bytes it was, which stands before them.
+    fn raw_len(&self) -> usize {
+        self.bytes.first_chunk().map_or(0, |length| u32::from_le_bytes(*length) as usize)
+    }
+}
+
 /// What a line of a log is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -76,8 +85,49 @@ struct Chunk {
     first_event: u32,
     lines: u32,
     events: u32,
-    raw_len: u32,
-    packed: Packed,
+    bytes: Bytes,
+}
+
+/// The lines of a chunk: only the last one of a log may lie open.
+#[derive(Debug)]
+enum Bytes {
+    Open(Vec<u8>),
+    Packed(Packed),
+}
+
+impl Chunk {
+    fn raw(&self, dictionary: &Dictionary) -> Result<Cow<'_, [u8]>, StoreError> {
+        match &self.bytes {
+            Bytes::Open(raw) => Ok(Cow::Borrowed(raw)),
+            Bytes::Packed(packed) => dictionary.unpack(packed).map(Cow::Owned),
+        }
+    }
+
+    /// Bytes of its lines.
+    fn len(&self) -> usize {
+        match &self.bytes {
+            Bytes::Open(raw) => raw.len(),
+            Bytes::Packed(packed) => packed.raw_len(),
+        }
+    }
+
+    fn add(&mut self, dictionary: &Dictionary, new: &Lines) -> Result<(), StoreError> {
+        if let Bytes::Packed(packed) = &self.bytes {
+            self.bytes = Bytes::Open(dictionary.unpack(packed)?);
+        }
+        if let Bytes::Open(raw) = &mut self.bytes {
+            raw.extend_from_slice(&new.raw);
+            self.lines += new.count;
+            self.events += new.events;
+        }
+        Ok(())
+    }
+
+    fn pack(&mut self, dictionary: &Dictionary) {
+        if let Bytes::Open(raw) = &self.bytes {
+            self.bytes = Bytes::Packed(dictionary.pack(raw));
+        }
+    }
 }
 
 /// Lines of JSON: events, and what is kept beside them.
@@ -117,7 +167,11 @@ impl Log {
 
     /// How many bytes it takes.
     pub(super) fn bytes(&self) -> u64 {
-        self.chunks.iter().map(|c| u64::try_from(c.packed.bytes.len()).unwrap_or(u64::MAX)).sum()
+        let bytes = |c: &Chunk| match &c.bytes {
+            Bytes::Open(raw) => raw.len(),
+            Bytes::Packed(packed) => packed.bytes.len(),
+        };
+        self.chunks.iter().map(|c| u64::try_from(bytes(c)).unwrap_or(u64::MAX)).sum()
     }
 
     /// How many lines there are.
@@ -125,30 +179,30 @@ impl Log {
         self.chunks.last().map_or(0, |c| c.first_line + c.lines)
     }
 
-    /// Appends lines.
-    pub(super) fn append(&mut self, dictionary: &mut Dictionary, new: &Lines) -> Result<(), StoreError> {
+    /// Appends lines; whether they lie open now, and did not before.
+    pub(super) fn append(&mut self, dictionary: &mut Dictionary, new: &Lines) -> Result<bool, StoreError> {
         if new.count == 0 {
-            return Ok(());
+            return Ok(false);
         }
-        let open = self.chunks.last().filter(|c| (c.raw_len as usize) < CHUNK);
-        let mut raw = open.map_or_else(|| Ok(Vec::new()), |c| dictionary.unpack(&c.packed))?;
-        raw.extend_from_slice(&new.raw);
-        let open = self.chunks.pop_if(|c| (c.raw_len as usize) < CHUNK);
-        let (first_line, first_event, lines, events) = match open {
-            Some(c) => (c.first_line, c.first_event, c.lines, c.events),
-            None => (self.lines(), u32::try_from(self.events()).unwrap_or(u32::MAX), 0, 0),
-        };
-        self.chunks.reserve_exact(1);
-        self.chunks.push(Chunk {
-            first_line,
-            first_event,
-            lines: lines + new.count,
-            events: events + new.events,
-            raw_len: u32::try_from(raw.len()).unwrap_or(u32::MAX),
-            packed: dictionary.pack(&raw),
-        });
+        let lay_open = self.chunks.last().is_some_and(|c| matches!(c.bytes, Bytes::Open(_)));
+        if let Some(last) = self.chunks.last_mut().filter(|c| c.len() < CHUNK) {
+            last.add(dictionary, new)?;
+        } else {
+            self.pack(dictionary);
+            let (first_line, first_event) = (self.lines(), u32::try_from(self.events()).unwrap_or(u32::MAX));
+            self.chunks.reserve_exact(1);
+            let bytes = Bytes::Open(new.raw.clone());
+            self.chunks.push(Chunk { first_line, first_event, lines: new.count, events: new.events, bytes });
+        }
         dictionary.learn(&new.raw);
-        Ok(())
+        Ok(!lay_open)
+    }
+
+    /// Makes it small.
+    pub(super) fn pack(&mut self, dictionary: &Dictionary) {
+        if let Some(last) = self.chunks.last_mut() {
+            last.pack(dictionary);
+        }
     }
 
     /// The events from number `from` on, at most `limit`.
@@ -163,7 +217,7 @@ impl Log {
         let end = |c: &Chunk| u64::from(c.first_event) + u64::from(c.events);
         let start = self.chunks.partition_point(|c| end(c) <= from);
         for chunk in self.chunks.iter().skip(start) {
-            let raw = dictionary.unpack(&chunk.packed)?;
+            let raw = chunk.raw(dictionary)?;
             let skip = usize::try_from(from.saturating_sub(u64::from(chunk.first_event))).unwrap_or(usize::MAX);
             let events = raw.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !l.starts_with(&[BESIDE]) && !l.starts_with(&[AUDIT]));
             for line in events.skip(skip) {
@@ -184,7 +238,7 @@ impl Log {
     ) -> Result<Vec<T>, StoreError> {
         let mut out = Vec::new();
         for chunk in &self.chunks {
-            let raw = dictionary.unpack(&chunk.packed)?;
+            let raw = chunk.raw(dictionary)?;
             for line in raw.split(|b| *b == b'\n').filter_map(|l| l.strip_prefix(&[AUDIT])) {
                 out.push(parse(line)?);
             }
@@ -201,7 +255,7 @@ impl Log {
     ) -> Result<Option<T>, StoreError> {
         let at = self.chunks.partition_point(|c| c.first_line + c.lines <= number);
         let Some(chunk) = self.chunks.get(at) else { return Ok(None) };
-        let raw = dictionary.unpack(&chunk.packed)?;
+        let raw = chunk.raw(dictionary)?;
         let line = raw.split(|b| *b == b'\n').nth((number - chunk.first_line) as usize);
         line.map(|l| parse(l.strip_prefix(&[BESIDE]).unwrap_or(l))).transpose()
     }

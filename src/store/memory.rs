@@ -1,6 +1,6 @@
 //! A store in memory, for `chat`, `demo`, `test` and for trying things: small for each conversation, gone with the process.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::ready;
 use std::io::Write as _;
 use std::ops::Bound;
@@ -23,6 +23,9 @@ use crate::engine::{Claim, Event, HoldChange, Refused};
 use crate::model::workspace::ContentHash;
 use crate::registry::{Decision, PrimitiveId, Sample, Series};
 
+/// Conversations whose last lines are left as they are: to make them small at every commit would be most of its work.
+const OPEN: usize = 256;
+
 /// A store in memory. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
@@ -43,6 +46,8 @@ struct Inner {
     texts: BTreeMap<ContentHash, Arc<str>>,
     versions: BTreeMap<ContentHash, Kept>,
     secrets: BTreeMap<Arc<str>, [u8; 32]>,
+    // Conversations whose last lines lie open, in the order in which they were opened.
+    open: VecDeque<ConversationKey>,
     commits: u64,
     records: records::Kept,
 }
@@ -247,7 +252,7 @@ impl Inner {
             conversation.life = Life::Finished;
             conversation.messages = messages;
         }
-        conversation.log.append(&mut self.dictionary, &lines)?;
+        let opened = conversation.log.append(&mut self.dictionary, &lines)?;
         let version = conversation.version();
         conversation.updated = now;
         if let Some(packed) = snapshot {
@@ -297,7 +302,21 @@ impl Inner {
                 ledger.take(claim, &key.id, now);
             }
         }
+        if opened {
+            self.opened(key);
+        }
         Ok(Committed::Done { version })
+    }
+
+    /// The last lines of a conversation lie open: those of the one that was opened first are made small.
+    fn opened(&mut self, key: ConversationKey) {
+        self.open.push_back(key);
+        if self.open.len() > OPEN
+            && let Some(first) = self.open.pop_front()
+            && let Some(conversation) = self.conversations.get_mut(&first)
+        {
+            conversation.log.pack(&self.dictionary);
+        }
     }
 
     /// The lines that stay of a conversation that ends, how many of its events do not, and the message ids with their replies.
@@ -435,6 +454,7 @@ impl Inner {
             }
             **conversation = Conversation { life: Life::Erased, gone: version, audit, ..Conversation::new(owner, conversation.updated) };
             conversation.log.append(&mut self.dictionary, &lines)?;
+            conversation.log.pack(&self.dictionary);
             self.holds.retain(|_, held| held.key != key);
             self.records.forget(&key.tenant, &key.id);
             if let Some(ledger) = self.ledgers.get_mut(&key.tenant) {
