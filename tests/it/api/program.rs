@@ -13,10 +13,12 @@ use waypost::driver::Clock;
 /// How long a line is waited for.
 const LONG: Duration = Duration::from_mins(1);
 
-struct Program {
+/// The program, killed when it is dropped.
+pub struct Program {
     child: Child,
     lines: Receiver<String>,
-    at: String,
+    /// Its address.
+    pub at: String,
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test reads what the program prints")]
@@ -28,12 +30,17 @@ fn reader(stream: impl Read + Send + 'static) -> Receiver<String> {
 
 impl Program {
     fn start(workspace: &Path, args: &[&str], shop: &str) -> Self {
+        Self::start_with(workspace, args, &[("SHOP_URL", shop)])
+    }
+
+    /// Starts it with secrets in its environment.
+    pub fn start_with(workspace: &Path, args: &[&str], secrets: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_waypost"))
             .arg("serve")
             .arg(workspace)
             .args(["--listen", "127.0.0.1:0"])
             .args(args)
-            .env("SHOP_URL", shop)
+            .envs(secrets.iter().copied())
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -59,8 +66,15 @@ impl Program {
         panic!("it did not print `{text}`, but:\n{}", seen.join("\n"));
     }
 
-    fn signal(&self, signal: &str) {
+    pub fn signal(&self, signal: &str) {
         assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    /// Bytes that it was large at any time.
+    pub fn largest(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap();
+        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() << 10
     }
 }
 
