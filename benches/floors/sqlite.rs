@@ -1,7 +1,7 @@
 //! The floor of durable turns: threads that hand rows to one writer, which commits all that waits as one transaction.
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 
 use rusqlite::{Connection, params};
 
@@ -51,7 +51,7 @@ pub fn file(path: &Path) -> rusqlite::Result<Connection> {
 
 /// So many threads write so many talks of conversations; those that begin with `first` commits behind them go on from there.
 pub fn write(connection: Connection, talks: &[Talk], first: i64, threads: usize) -> Connection {
-    let (jobs, waiting) = channel::<(i64, bool, Rows, Sender<()>)>();
+    let (jobs, waiting) = channel();
     std::thread::scope(|scope| {
         let writer = scope.spawn(move || writer(connection, &waiting));
         let each = talks.len().div_ceil(threads);
@@ -62,6 +62,7 @@ pub fn write(connection: Connection, talks: &[Talk], first: i64, threads: usize)
                     let conversation = i64::try_from(n * each + m).expect("small") + 1;
                     for (i, rows) in talk.iter().enumerate() {
                         let (told, answer) = channel();
+                        let told = move || told.send(()).expect("somebody who waits");
                         jobs.send((conversation, first == 0 && i == 0, rows.clone(), told)).expect("a writer");
                         answer.recv().expect("an answer");
                     }
@@ -73,7 +74,8 @@ pub fn write(connection: Connection, talks: &[Talk], first: i64, threads: usize)
     })
 }
 
-fn writer(connection: Connection, waiting: &Receiver<(i64, bool, Rows, Sender<()>)>) -> Connection {
+/// The one writer: of which conversation, whether it begins there, the rows, and whom to tell.
+pub fn writer<T: FnOnce()>(connection: Connection, waiting: &Receiver<(i64, bool, Rows, T)>) -> Connection {
     while let Ok(job) = waiting.recv() {
         let group: Vec<_> = std::iter::once(job).chain(waiting.try_iter()).collect();
         connection.execute_batch("BEGIN IMMEDIATE").expect("a transaction");
@@ -82,7 +84,7 @@ fn writer(connection: Connection, waiting: &Receiver<(i64, bool, Rows, Sender<()
         }
         connection.execute_batch("COMMIT").expect("a commit");
         for (.., told) in group {
-            told.send(()).expect("somebody who waits");
+            told();
         }
     }
     connection
