@@ -1,4 +1,6 @@
 //! A store in memory, for `chat`, `demo`, `test` and for trying things: small for each conversation, gone with the process.
+//!
+//! Long because all of it stands under one lock: what a commit changes has to be seen together.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::ready;
