@@ -96,6 +96,10 @@ struct Answered {
 #[derive(Debug, Serialize, JsonSchema)]
 struct Journeys {
     journeys: Vec<Listed>,
+    /// What to relay to the user, word for word; empty: nothing.
+    message: String,
+    /// The tools that may be called next, each with the schema of its arguments.
+    expects: BTreeMap<String, Json>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -153,7 +157,9 @@ pub(super) fn journeys(workspace: &Workspace, in_conversation: Option<&Told>) ->
         goal: j.trigger.as_ref().map(|t| t.goal.clone()),
         examples: j.trigger.as_ref().map(|t| t.examples.clone()).unwrap_or_default(),
     });
-    result(&Journeys { journeys: journeys.collect() }, false)
+    let expects = in_conversation.map_or_else(|| tools::at_first(workspace), |told| tools::expected(&told.expects, true));
+    let message = in_conversation.map(|told| told.answer.text()).unwrap_or_default();
+    result(&Journeys { journeys: journeys.collect(), message, expects: expects.into_iter().collect() }, false)
 }
 
 /// Why nothing was done, where nothing else can be told.

@@ -197,6 +197,12 @@ pub(super) fn expected(expects: &Expects, in_conversation: bool) -> serde_json::
     tools.filter_map(|t| Some((t.name().to_owned(), Json::Object(t.whole(t.narrowed(expects)?, in_conversation))))).collect()
 }
 
+/// What may be called where there is no conversation yet.
+pub(super) fn at_first(workspace: &Workspace) -> serde_json::Map<String, Json> {
+    let start = Tool::StartJourney;
+    [(start.name().to_owned(), Json::Object(start.whole(start.open(workspace), false)))].into_iter().collect()
+}
+
 /// A schema that allows what either allows.
 fn either(a: &Json, b: &Json, depth: usize) -> Json {
     if a == b {

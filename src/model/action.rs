@@ -96,6 +96,10 @@ pub struct Integration {
     pub kind: IntegrationType,
     /// Where it is, with `${…}` unresolved.
     pub base_url: Text,
+    /// The program that it is, with its arguments, with `${…}` unresolved; empty: it is at `base_url`.
+    pub command: Vec<Text>,
+    /// What that program finds in its environment, with `${…}` unresolved.
+    pub environment: Vec<(Arc<str>, Text)>,
     /// How requests prove who sends them.
     pub auth: Auth,
     /// Sent with every request.

@@ -56,12 +56,12 @@ impl Window {
         Self { now: Arc::new(|| Timestamp::MIN), last: None }
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.last.is_some_and(|last| (self.now)() > last)
     }
 }
 
-fn over(sent: bool) -> CallFailure {
+pub(super) fn over(sent: bool) -> CallFailure {
     failure::failure(ErrorKind::Timeout, "permit_expired", sent, "the time in which the request might be sent is over")
 }
 

@@ -17,6 +17,7 @@ use super::egress::{Guard, Hosts, Resolver};
 use super::exchange::{Incoming, Now, Outgoing, Window, read, send};
 use super::failure::{self, failure};
 use super::mcp;
+use super::program::Program;
 use super::secrets::Secrets;
 use crate::engine::{CallEffect, CallFailure, CallResult, HttpAnswer};
 use crate::model::action::{self, ErrorKind, Integration, IntegrationType};
@@ -47,7 +48,7 @@ const RESERVED: [&str; 13] = [
 pub struct HttpPerformer(Arc<Inner>);
 
 struct Inner {
-    services: BTreeMap<Name, Result<Arc<Service>, CallFailure>>,
+    services: BTreeMap<Name, Result<Peer, CallFailure>>,
     // Beside the services that they use, so that they end with the performer.
     connections: BTreeMap<Name, mcp::Connection>,
     now: Now,
@@ -100,7 +101,13 @@ impl HttpPerformer {
         with_tls();
         let allow = &workspace.settings.egress_allow_hosts;
         let limits = workspace.settings.limits;
-        let service = |integration: &Integration| Service::new(integration, allow, secrets, resolver, limits, now.clone()).map(Arc::new);
+        let service = |integration: &Integration| {
+            if integration.command.is_empty() {
+                Service::new(integration, allow, secrets, resolver, limits, now.clone()).map(|s| Peer::Service(Arc::new(s)))
+            } else {
+                Program::new(integration, secrets, limits, now.clone()).map(|p| Peer::Program(Arc::new(p)))
+            }
+        };
         let services = workspace.integrations.iter().map(|(name, integration)| (name.clone(), service(integration))).collect();
         let of_tools = workspace.integrations.iter().filter(|(_, i)| i.kind == IntegrationType::Mcp);
         let connections = of_tools.map(|(name, _)| (name.clone(), mcp::Connection::default())).collect();
@@ -110,8 +117,7 @@ impl HttpPerformer {
     /// The integrations that cannot be called as they are, each with one sentence that says why: a secret is missing, for one.
     #[must_use]
     pub fn problems(&self) -> Vec<(Name, Arc<str>)> {
-        let problem =
-            |(name, service): (&Name, &Result<Arc<Service>, CallFailure>)| Some((name.clone(), service.as_ref().err()?.detail.clone()));
+        let problem = |(name, service): (&Name, &Result<Peer, CallFailure>)| Some((name.clone(), service.as_ref().err()?.detail.clone()));
         self.0.services.iter().filter_map(problem).collect()
     }
 
@@ -124,8 +130,9 @@ impl HttpPerformer {
         let name = &action.integration.slug.name;
         let leave = Leave(Some((permit, until)));
         let outcome = match (self.service(name), self.0.connections.get(name)) {
-            (Ok(service), Some(connection)) => mcp::call(connection, service, &request, within, leave).await,
-            (Ok(service), None) => {
+            (Ok(peer), Some(connection)) => mcp::call(connection, peer, &request, within, leave).await,
+            (Ok(Peer::Program(_)), None) => Err(no_program()),
+            (Ok(Peer::Service(service)), None) => {
                 let call = Call {
                     method: method(request.method),
                     path: &request.path,
@@ -156,8 +163,9 @@ impl HttpPerformer {
     pub async fn probe(&self, integration: &str, within: Duration) -> CallResult {
         let name = Name::new(integration);
         let outcome = match (self.service(&name), self.0.connections.get(&name)) {
-            (Ok(service), Some(connection)) => mcp::tools(connection, service, within).await,
-            (Ok(service), None) => {
+            (Ok(peer), Some(connection)) => mcp::tools(connection, peer, within).await,
+            (Ok(Peer::Program(_)), None) => Err(no_program()),
+            (Ok(Peer::Service(service)), None) => {
                 let call = Call { method: Method::GET, path: service.test_endpoint.as_deref().unwrap_or(""), ..Call::bare("probe") };
                 service.answer(&call, within, &Leave(None)).await.map(answer)
             }
@@ -166,20 +174,33 @@ impl HttpPerformer {
         result(outcome)
     }
 
-    fn service(&self, name: &Name) -> Result<&Arc<Service>, CallFailure> {
+    fn service(&self, name: &Name) -> Result<&Peer, CallFailure> {
         match self.0.services.get(name) {
-            Some(Ok(service)) => Ok(service),
+            Some(Ok(peer)) => Ok(peer),
             Some(Err(failed)) => Err(failed.clone()),
             None => Err(failure(ErrorKind::Denied, "egress", false, format_args!("the workspace has no integration `{name}` any more"))),
         }
     }
 }
 
+/// What an integration calls.
+#[derive(Clone)]
+pub(super) enum Peer {
+    /// A service over HTTP.
+    Service(Arc<Service>),
+    /// A program on this machine.
+    Program(Arc<Program>),
+}
+
+fn no_program() -> CallFailure {
+    failure(ErrorKind::Internal, "misconfigured", false, "only an MCP server is a program")
+}
+
 /// Leave to send, for as long as it holds; nothing is decided on where only a service's life is asked for.
 pub(super) struct Leave(pub(super) Option<(Permit, Timestamp)>);
 
 impl Leave {
-    fn window(&self, now: &Now) -> Window {
+    pub(super) fn window(&self, now: &Now) -> Window {
         Window { now: now.clone(), last: self.0.as_ref().map(|(permit, until)| permit.until().min(*until)) }
     }
 }

@@ -1,4 +1,5 @@
-//! Calls the tools of MCP servers through rmcp's client: one connection for a service, and each message of it a guarded HTTP exchange.
+//! Calls the tools of MCP servers through rmcp's client: one connection for a service, and each message of it a guarded HTTP exchange, or a
+//! line to a program.
 //!
 //! What a tool answers becomes an answer of HTTP: 200 for a result, 500 for one that the tool itself calls an error, 400 for a call that the
 //! server would not begin. A server is told of no abilities, so it may ask nothing back.
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
+use jiff::Timestamp;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use rmcp::model::{
@@ -23,9 +25,9 @@ use rmcp::transport::streamable_http_client::{
 };
 use sse_stream::Sse;
 
-use super::exchange::{Incoming, read, read_until};
+use super::exchange::{Incoming, over, read, read_until};
 use super::failure::{self, failure};
-use super::http::{Call, Leave, Service, answer};
+use super::http::{Call, Leave, Peer, Service, answer};
 use crate::engine::{CallFailure, HttpAnswer, Request};
 use crate::model::action::{Effects, ErrorKind};
 use crate::value::Json;
@@ -58,28 +60,34 @@ struct Attempt {
 /// Calls the tool that a request names, if its permit still holds.
 pub(super) async fn call(
     connection: &Connection,
-    service: &Arc<Service>,
+    peer: &Peer,
     request: &Request,
     within: Duration,
     leave: Leave,
 ) -> Result<HttpAnswer, CallFailure> {
-    let started = service.now();
-    let session = connection.open(service, within).await?;
+    let started = peer.now();
+    let session = connection.open(peer, within).await?;
     let written = request.body.as_deref().unwrap_or("");
     let params: CallToolRequestParams = serde_json::from_str(written)
         .map_err(|_| failure(ErrorKind::InvalidInput, "bad_request", false, "the request does not name a tool and its arguments"))?;
+    if let Peer::Program(program) = peer
+        && leave.window(program.now()).is_over()
+    {
+        return Err(over(false));
+    }
     let attempt = Arc::new(Attempt {
         leave,
         headers: request.headers.clone(),
         idempotency_key: request.idempotency_key.clone(),
         effects: request.effects,
         within,
-        sent: AtomicBool::new(false),
+        // What is handed to a program's input may have been read.
+        sent: AtomicBool::new(matches!(peer, Peer::Program(_))),
         came: Mutex::default(),
     });
     let mut tool = CallToolRequest::new(params);
     tool.extensions.insert(attempt.clone());
-    let spent = Duration::try_from(service.now().duration_since(started)).unwrap_or_default();
+    let spent = Duration::try_from(peer.now().duration_since(started)).unwrap_or_default();
     let options = PeerRequestOptions::with_timeout(within.saturating_sub(spent));
     let answered = match session.send_request_with_option(ClientRequest::CallToolRequest(tool), options).await {
         // Past its time the server is told that nobody waits any more.
@@ -90,8 +98,8 @@ pub(super) async fn call(
 }
 
 /// The names of a server's tools, as an answer.
-pub(super) async fn tools(connection: &Connection, service: &Arc<Service>, within: Duration) -> Result<HttpAnswer, CallFailure> {
-    let session = connection.open(service, within).await?;
+pub(super) async fn tools(connection: &Connection, peer: &Peer, within: Duration) -> Result<HttpAnswer, CallFailure> {
+    let session = connection.open(peer, within).await?;
     match tokio::time::timeout(within, session.list_tools(None)).await {
         Ok(Ok(listed)) => {
             let names: Vec<Json> = listed.tools.iter().map(|t| Json::String(t.name.to_string())).collect();
@@ -103,34 +111,52 @@ pub(super) async fn tools(connection: &Connection, service: &Arc<Service>, withi
     }
 }
 
+impl Peer {
+    /// The driver's time.
+    fn now(&self) -> Timestamp {
+        match self {
+            Self::Service(service) => service.now(),
+            Self::Program(program) => (program.now())(),
+        }
+    }
+}
+
 impl Connection {
-    async fn open(&self, service: &Arc<Service>, within: Duration) -> Result<Arc<Session>, CallFailure> {
-        match tokio::time::timeout(within, self.connect(service, within)).await {
+    async fn open(&self, peer: &Peer, within: Duration) -> Result<Arc<Session>, CallFailure> {
+        match tokio::time::timeout(within, self.connect(peer, within)).await {
             Ok(opened) => opened,
             Err(_) => Err(failure::timeout(false)),
         }
     }
 
-    async fn connect(&self, service: &Arc<Service>, within: Duration) -> Result<Arc<Session>, CallFailure> {
+    async fn connect(&self, peer: &Peer, within: Duration) -> Result<Arc<Session>, CallFailure> {
         // Held while a connection is made, so that callers at the same time share it.
         let mut kept = self.0.lock().await;
         if let Some(session) = kept.as_ref().filter(|s| !s.is_closed() && !s.is_transport_closed()) {
             return Ok(session.clone());
         }
         *kept = None;
-        let wire = Wire { service: service.clone(), within, came: Arc::default() };
-        let came = wire.came.clone();
-        let config = StreamableHttpClientTransportConfig::with_uri("").max_concurrent_requests(AT_ONCE);
-        let transport = StreamableHttpClientTransport::with_client(wire, config);
         let us = Implementation::new("waypost", env!("CARGO_PKG_VERSION"));
+        let us = ClientConfig::new(ClientCapabilities::default(), us);
         let lifecycle = ClientLifecycleMode::Auto {
             preferred_versions: PREFERRED.to_vec(),
             legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
         };
-        match ClientConfig::new(ClientCapabilities::default(), us).serve_with_lifecycle(transport, lifecycle).await {
-            Ok(session) => Ok(kept.insert(Arc::new(session)).clone()),
-            Err(_) => Err(no_connection(take(&came))),
-        }
+        let session = match peer {
+            Peer::Service(service) => {
+                let wire = Wire { service: service.clone(), within, came: Arc::default() };
+                let came = wire.came.clone();
+                let config = StreamableHttpClientTransportConfig::with_uri("").max_concurrent_requests(AT_ONCE);
+                let transport = StreamableHttpClientTransport::with_client(wire, config);
+                us.serve_with_lifecycle(transport, lifecycle).await.map_err(|_| no_connection(take(&came)))?
+            }
+            Peer::Program(program) => {
+                let no = |why: &str| failure(ErrorKind::Connect, "mcp_program", false, why);
+                let transport = program.start().map_err(|_| no("the MCP server's program cannot be started"))?;
+                us.serve_with_lifecycle(transport, lifecycle).await.map_err(|_| no("the program does not answer as an MCP server"))?
+            }
+        };
+        Ok(kept.insert(Arc::new(session)).clone())
     }
 }
 

@@ -11,6 +11,7 @@ mod exchange;
 mod failure;
 mod http;
 mod mcp;
+mod program;
 mod secrets;
 
 pub use address::{BadUrl, join};

@@ -42,6 +42,15 @@ pub enum SecretError {
     Name(String),
 }
 
+/// Names that a program which is started here finds in its environment whatever it is: where things are and how they are written.
+const INHERITED: [&str; 9] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// What every program that is started here finds in its environment.
+pub(super) fn inherited() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
+    #[expect(clippy::disallowed_methods, reason = "the one home of reading the environment")]
+    INHERITED.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))
+}
+
 impl Secrets {
     /// From the environment; names of files are relative to the workspace's directory.
     #[must_use]

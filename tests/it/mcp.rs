@@ -131,6 +131,7 @@ async fn a_model_leads_a_journey_to_its_question_and_cannot_answer_it() {
             let Some(mut host) = Host::start(style, "desk-app", "yes", at) else { return };
             let listed = host.tool("list_journeys", json!({}));
             assert_eq!(listed["result"]["journeys"][0]["journey"], "cancel");
+            assert_eq!(listed["result"]["expects"]["start_journey"]["required"], json!(["journey"]));
             assert_eq!(host.tools().len(), 11);
             let asked = host.up_to_the_question("A1");
             let result = &asked["result"];

@@ -33,6 +33,8 @@ fn service(base_url: &str, auth: Auth) -> Integration {
         description: None,
         kind: IntegrationType::RestApi,
         base_url: text(base_url),
+        command: Vec::new(),
+        environment: Vec::new(),
         auth,
         headers: Vec::new(),
         allow_hosts: Vec::new(),

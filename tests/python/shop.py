@@ -1,4 +1,4 @@
-"""An MCP server of the official Python SDK: a shop's tools, over streamable HTTP on a free port of loopback.
+"""An MCP server of the official Python SDK: a shop's tools, over streamable HTTP on a free port of loopback, or over standard input and output.
 
 Prints its URL, then a line of JSON for each call that its write took. Ends when its standard input does.
 """
@@ -59,6 +59,20 @@ async def cancel(order_id: str, reason: str, ctx: Context) -> dict[str, Any]:
 
 
 @server.tool()
+def process() -> dict[str, Any]:
+    """The process that answers, and what it finds in its environment."""
+    return {"pid": os.getpid(), "environment": dict(os.environ), "status": "running"}
+
+
+@server.tool()
+def die() -> str:
+    """Ends the process in the middle of a call."""
+    with open(os.environ["DEATHS"], "a") as deaths:
+        deaths.write("x")
+    os._exit(1)
+
+
+@server.tool()
 async def slow() -> str:
     """Takes longer than anybody waits."""
     await asyncio.sleep(600)
@@ -72,6 +86,9 @@ def until_end_of_input() -> None:
     os._exit(0)
 
 
+if "--stdio" in sys.argv:
+    server.run(transport="stdio")
+    sys.exit()
 listener = socket.create_server(("127.0.0.1", 0))
 threading.Thread(target=until_end_of_input, daemon=True).start()
 print(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp", flush=True)

@@ -10,8 +10,8 @@ use super::context::Context;
 use super::datapoint::Datapoints;
 use crate::model::action::{Action, Auth, Effects, Integration, IntegrationType, OwnerRule};
 use crate::model::step::Operand;
-use crate::source::{Code, Diagnostic, Span, Text};
-use crate::syntax::{Node, keys};
+use crate::source::{Code, Diagnostic, Span, Text, did_you_mean};
+use crate::syntax::{Entry, Node, keys};
 use crate::value::{Name, Slug};
 
 /// The declared integrations and actions.
@@ -148,6 +148,7 @@ fn integration(cx: &mut Context<'_>, node: &Node<'_>, slug: Slug, span: Span) ->
             }
         }
     }
+    let (command, environment) = config.map(|c| program(cx, c, kind)).unwrap_or_default();
     let base = config.and_then(|c| c.get("base_url")).and_then(|n| cx.text(n));
     if let Some(base) = &base {
         url(cx, base);
@@ -158,12 +159,58 @@ fn integration(cx: &mut Context<'_>, node: &Node<'_>, slug: Slug, span: Span) ->
         description: Context::str_at(node, "description"),
         kind,
         base_url: base.unwrap_or_else(|| Text::plain("", span, span.start)),
+        command,
+        environment,
         auth: config.map_or(Auth::None, |c| auth(cx, c)),
         headers,
         allow_hosts: config.map(|c| Context::list_at(c, "allow_hosts")).unwrap_or_default(),
         test_endpoint: config.and_then(|c| Context::str_at(c, "test_endpoint")),
         span,
     }
+}
+
+/// Keys that say how a service over HTTP is reached: none of them is for a program.
+const OF_SERVICES: [&str; 7] =
+    ["base_url", "auth_type", "credentials", "default_headers", "custom_headers", "test_endpoint", "allow_hosts"];
+
+/// The program that an MCP server is, and its environment; that a service has a `base_url` instead.
+fn program(cx: &mut Context<'_>, config: &Node<'_>, kind: IntegrationType) -> (Vec<Text>, Vec<(Arc<str>, Text)>) {
+    let Some(command) = config.entry("command") else {
+        for entry in config.entries().iter().filter(|e| &*e.key == "env") {
+            cx.push(Diagnostic::new(Code::WP0103, entry.key_span, "`env` has no meaning without `command`"));
+        }
+        let known = |written: &str| keys::integration::CONFIG.keys.iter().any(|k| k.name == written);
+        let misspelt = |e: &Entry<'_>| !known(&e.key) && did_you_mean(&e.key, ["base_url", "command"]).is_some();
+        if config.entry("base_url").is_none() && !config.entries().iter().any(misspelt) {
+            let span = config.entries().first().map_or(config.span, |e| e.key_span);
+            let d = Diagnostic::new(Code::WP0105, span, "`base_url` is missing from a configuration of a service");
+            cx.push(d.help("add `base_url:`, a text"));
+        }
+        return Default::default();
+    };
+    if kind != IntegrationType::Mcp {
+        let d = Diagnostic::new(Code::WP0103, command.key_span, "only an integration of type `mcp` is a program");
+        cx.push(d.help("write `base_url:`, or `type: mcp`"));
+        return Default::default();
+    }
+    for entry in config.entries().iter().filter(|e| OF_SERVICES.contains(&&*e.key)) {
+        let d = Diagnostic::new(Code::WP0103, entry.key_span, format!("`{}` has no meaning beside `command`", entry.key));
+        cx.push(d.help("what a program is given stands under `env:` and among its arguments"));
+    }
+    let parts: Vec<Text> = command.value.items().iter().filter_map(|n| cx.text(n)).collect();
+    if parts.is_empty() && command.value.is_list() {
+        cx.push(Diagnostic::new(Code::WP0104, command.value.span, "`command` names no program").help("write it as `[program, argument]`"));
+    }
+    let mut environment = Vec::new();
+    for entry in config.get("env").map(Node::entries).unwrap_or_default() {
+        if let Some(text) = cx.text(&entry.value) {
+            if is_secret_header(&entry.key.replace('_', "-")) {
+                literal_secret(cx, &entry.key, &text);
+            }
+            environment.push((Arc::from(&*entry.key), text));
+        }
+    }
+    (parts, environment)
 }
 
 /// Whether the type of an integration is one of ours.

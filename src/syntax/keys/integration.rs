@@ -31,10 +31,13 @@ pub static INTEGRATION: Object = Object {
     ],
 };
 
-static CONFIG: Object = Object {
+/// Where a service is.
+pub static CONFIG: Object = Object {
     what: "a configuration of a service",
     keys: &[
-        must("base_url", Shape::Text, "Where it is."),
+        may("base_url", Shape::Text, "Where it is; must be there, but for a program."),
+        may("command", TEXTS, "The program that an MCP server is, and its arguments."),
+        may("env", Shape::Map(&Shape::Word), "What that program finds in its environment."),
         may("auth_type", Shape::OneOf(AUTH_TYPES), "How requests prove who sends them; `none` if left out."),
         may("credentials", Shape::Object(&CREDENTIALS), "The secrets for that, as `${ENV_VAR}`."),
         may("default_headers", Shape::Map(&Shape::Word), "Sent with every request."),

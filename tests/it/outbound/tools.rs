@@ -58,8 +58,12 @@ const OUTCOMES: &str = "outcomes: [{name: fine, condition: response.status == 20
 
 impl Desk {
     fn new(url: &str, config: &str, action: &str, settings: &str) -> Self {
+        Self::of(&format!("base_url: '{url}', {config}"), action, settings)
+    }
+
+    fn of(config: &str, action: &str, settings: &str) -> Self {
         let integration = format!(
-            "{{name: Shop, type: mcp, config: {{base_url: '{url}', {config}}}, actions: [{{name: act, {action}, \
+            "{{name: Shop, type: mcp, config: {{{config}}}, actions: [{{name: act, {action}, \
              input_schema: {{order_id: {{type: string}}}}, {OUTCOMES}}}]}}"
         );
         let settings = format!("queues: {{default: care, names: [care]}}\n{settings}");
@@ -286,4 +290,85 @@ async fn one_connection_serves_many_calls() {
         assert_eq!(desk.talk("A1").await.last.text(), "Fine: open");
     }
     assert_eq!(server.seen().iter().filter(|s| s.body.contains("\"initialize\"")).count(), 1);
+}
+
+/// The same server as a program: what it is given, and what becomes of it.
+fn by_program(action: &str, deaths: &std::path::Path) -> Option<Desk> {
+    let python = crate::python::interpreter()?;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/shop.py");
+    let config =
+        format!("command: ['{}', '{script}', --stdio], env: {{SHOP_KEY: '${{KEY}}', DEATHS: '{}'}}", python.display(), deaths.display());
+    Some(Desk::of(&config, action, ""))
+}
+
+fn status(pid: &Value) -> bool {
+    std::path::Path::new(&format!("/proc/{pid}")).exists()
+}
+
+#[tokio::test]
+async fn a_program_is_an_mcp_server_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let deaths = dir.path().join("deaths");
+    let desk = |action: &str| by_program(action, &deaths);
+    let process = "type: read, invocation: {tool: process, body: {}}";
+    let Some(first) = desk(process) else { return };
+    let came = first.talk("A1").await;
+    let told = answered(came.results[0].clone()).body;
+    // It finds what it is given, what programs need to run, and nothing of ours.
+    let environment = told["environment"].as_object().unwrap();
+    assert_eq!((&environment["SHOP_KEY"], environment.contains_key("PATH")), (&json!("s3cret"), true));
+    for name in environment.keys() {
+        assert!(!name.starts_with("CARGO") && !name.starts_with("RUST") && name != "KEY", "{name} is none of its business");
+    }
+    assert_eq!(first.talk("A1").await.last.text(), "Fine: running");
+    let again = answered(first.talk("A1").await.results[0].clone()).body;
+    assert_eq!(again["pid"], told["pid"], "it is started once");
+    assert!(status(&told["pid"]));
+    drop(first);
+    for _ in 0..400 {
+        if !status(&told["pid"]) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert!(!status(&told["pid"]), "it outlives whoever started it");
+
+    let cancels = desk(CANCEL).unwrap();
+    assert_eq!(cancels.talk("A1").await.last.text(), "Fine: cancelled");
+    assert_eq!(cancels.talk("A1").await.last.text(), "The shop would not.");
+}
+
+#[tokio::test]
+async fn a_program_that_dies_is_started_again_and_a_write_in_it_is_in_doubt() {
+    let dir = tempfile::tempdir().unwrap();
+    let deaths = dir.path().join("deaths");
+    let died = || std::fs::read_to_string(&deaths).unwrap_or_default().len();
+    let read = "type: read, invocation: {tool: die, body: {}}, settings: {retries: 2}";
+    let Some(desk) = by_program(read, &deaths) else { return };
+    let came = desk.talk("A1").await;
+    assert_eq!((died(), came.results.len(), came.last.status), (3, 3, Status::Escalated), "{:?}", came.results);
+    let write = by_program("type: write, invocation: {tool: die, body: {}}, settings: {retries: 2}", &deaths).unwrap();
+    let came = write.talk("A1").await;
+    assert_eq!(
+        (died(), came.results.len(), came.last.status),
+        (4, 1, Status::Escalated),
+        "sent once, and nobody knows: {:?}",
+        came.results
+    );
+    let slow = by_program("type: read, invocation: {tool: slow, body: {}}, settings: {timeout_ms: 300}", &deaths).unwrap();
+    // The time to start is part of the time of the first call.
+    assert_eq!(slow.talk("A1").await.last.text(), "Too slow.");
+}
+
+#[tokio::test]
+async fn what_is_no_program_or_no_server_is_said_to_be_none() {
+    for (command, detail) in [
+        ("[/nowhere/at-all]", "cannot be started"),
+        ("['true']", "does not answer as an MCP server"),
+        ("[echo, '{\"jsonrpc\": 1}']", "does not answer as an MCP server"),
+    ] {
+        let came = Desk::of(&format!("command: {command}"), READ, "").talk("A1").await;
+        let Some(CallResult::Failed(failed)) = came.results.first() else { panic!("{command}: {:?}", came.results) };
+        assert!(!failed.sent && failed.detail.contains(detail), "{command}: {failed:?}");
+    }
 }
