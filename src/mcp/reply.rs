@@ -94,6 +94,7 @@ struct Answered {
 
 /// Journeys that may be started.
 #[derive(Debug, Serialize, JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "it is the contract's name")]
 struct Journeys {
     journeys: Vec<Listed>,
     /// What to relay to the user, word for word; empty: nothing.
