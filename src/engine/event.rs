@@ -1,6 +1,8 @@
 //! What happened in a conversation: versioned, terse, and all that its state is made of.
 //!
 //! An answer from outside is kept once: the variables made of it say so ([`EventBody::Kept`]) and do not repeat it.
+//!
+//! Long because every kind of event stands here with all that it may hold: what is folded for ever has to be seen together.
 
 use std::sync::Arc;
 
