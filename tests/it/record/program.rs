@@ -127,3 +127,34 @@ fn what_is_no_recording_is_told_of() {
         assert!(err.contains(part), "{args:?}: {err}");
     }
 }
+
+/// The most memory that replaying took, in KiB.
+fn peak(args: &[&str]) -> u64 {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_waypost")).args(args).stdout(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let kib = text.lines().find_map(|l| l.strip_prefix("VmHWM:")).and_then(|l| l.trim().trim_end_matches(" kB").trim().parse().ok());
+        peak = peak.max(kib.unwrap_or(0));
+        std::thread::yield_now();
+    }
+    peak
+}
+
+#[test]
+fn memory_does_not_grow_with_the_recordings() {
+    let dir = tempfile::tempdir().unwrap();
+    let (shop, stubs) = parcels(dir.path());
+    let one = dir.path().join("one.jsonl");
+    assert_eq!(waypost(&["chat", &shop, "--stubs", &stubs, "--record", one.to_str().unwrap()], "where is my parcel?\nP1234\n").0, 0);
+    let bytes = std::fs::read(&one).unwrap();
+    let peaks = [500, 4_000].map(|n| {
+        let many = dir.path().join(format!("{n}.jsonl"));
+        std::fs::write(&many, bytes.repeat(n)).unwrap();
+        peak(&["replay", many.to_str().unwrap(), "--against", &shop])
+    });
+    let grown = peaks[1].saturating_sub(peaks[0]);
+    let more = bytes.len() * 3_500 / 1_024;
+    assert!(peaks[0] > 1_000 && grown < 6 * 1_024, "{peaks:?} KiB; the recordings themselves are {more} KiB more");
+}
