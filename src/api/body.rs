@@ -32,6 +32,21 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
     }
 }
 
+/// A JSON body of which every mistake is a bad request.
+pub(super) struct Plain<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for Plain<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let bytes = read(request, app).await?;
+        let is_object = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
+        let parsed = serde_json::from_slice(&bytes).map_err(|e| in_words(&e));
+        let parsed = parsed.and_then(|value| if is_object { Ok(value) } else { Err("it is an object".to_owned()) });
+        parsed.map(Self).map_err(|why| Problem::bad_request("body", format!("the body cannot be read: {why}")))
+    }
+}
+
 /// Reads a body to its end.
 async fn read(request: Request, app: &App) -> Result<Bytes, Problem> {
     if !is_json(request.headers()) {

@@ -12,7 +12,7 @@ use super::body::{Json, Named, Pages, Params, Plain, Who};
 use super::problem::Problem;
 use crate::registry;
 use crate::service::{Evaluate, Explained, Listing};
-use crate::store::records::{Definition, Defines, PrimitiveWrite};
+use crate::store::records::{Defines, Definition, PrimitiveWrite};
 use crate::value::Json as Value;
 
 type Object = serde_json::Map<String, Value>;
@@ -374,11 +374,7 @@ pub(super) struct Of {
     timestamp: Option<Timestamp>,
 }
 
-pub(super) async fn register(
-    State(app): State<App>,
-    Who(caller): Who,
-    Plain(body): Plain<Value>,
-) -> Result<Json<Condition>, Problem> {
+pub(super) async fn register(State(app): State<App>, Who(caller): Who, Plain(body): Plain<Value>) -> Result<Json<Condition>, Problem> {
     Ok(Json(app.service.register_condition(&caller, &body).await?.into()))
 }
 

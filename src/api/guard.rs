@@ -13,6 +13,8 @@ use crate::service::Caller;
 
 /// The header by which a request is found again in logs.
 const REQUEST_ID: &str = "x-request-id";
+/// The header of a key that lets a caller change what is registered.
+const ELEVATED_KEY: &str = "x-elevated-key";
 
 /// Lets in who may come in, and says who it is.
 pub(super) async fn known(State(app): State<App>, mut request: Request, next: Next) -> Response {
@@ -47,7 +49,12 @@ pub(super) fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> 
     let presented = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(bearer);
     let tenant = named(headers, "tenant-id")?;
     let user = named(headers, "user-id")?;
-    Ok(app.service.live().access.caller(presented, tenant.as_deref(), user.map(Into::into))?)
+    let elevated = named(headers, ELEVATED_KEY)?;
+    let access = &app.service.live().access;
+    // An elevated key is a credential by itself, too.
+    let mut caller = access.caller(presented.or(elevated.as_deref()), tenant.as_deref(), user.map(Into::into))?;
+    caller.elevated |= elevated.is_some_and(|key| access.elevates(&key, &caller.tenant));
+    Ok(caller)
 }
 
 fn bearer(header: &str) -> Option<&str> {

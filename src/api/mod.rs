@@ -6,6 +6,7 @@
 mod admission;
 mod body;
 mod capabilities;
+mod conditions;
 mod conversations;
 mod converse;
 mod guard;

@@ -20,6 +20,7 @@ pub fn document() -> Json {
         let method = match route.method {
             Method::Get => "get",
             Method::Post => "post",
+            Method::Put => "put",
         };
         if let Some(item) = paths.entry(path).or_insert_with(|| json!({})).as_object_mut() {
             item.insert(method.into(), operation);
@@ -131,6 +132,20 @@ fn parameter(param: Param) -> Json {
         Param::Trace => query("trace", "Tell what happened, step by step", json!({"type": "boolean"})),
         Param::After => query("after", "The last event that is known already", json!({"type": "integer", "minimum": 0})),
         Param::DrawnAs => query("format", "What it is drawn as", json!({"enum": ["mermaid", "dot", "svg"], "default": "mermaid"})),
+        Param::Namespace => query("namespace", "Only of this namespace", json!({"type": "string", "minLength": 1, "maxLength": 200})),
+        Param::Version => query(
+            "version",
+            "The version; left out: the one that was registered last",
+            json!({"type": "string", "minLength": 1, "maxLength": 200}),
+        ),
+        Param::Entity => query("entity", "Only for this", json!({"type": "string", "minLength": 1, "maxLength": 200})),
+        Param::ConditionId => query("condition_id", "Only of this condition", json!({"type": "string", "minLength": 1, "maxLength": 200})),
+        Param::Timestamp => query("timestamp", "As of when; left out: now", json!({"type": "string", "format": "date-time"})),
+        Param::OfEntity => {
+            let schema = json!({"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[^\\p{Cc}]+$"});
+            json!({"name": "entity", "in": "query", "required": true, "description": "Of what", "schema": schema})
+        }
+        Param::ElevatedKey => header("x-elevated-key", "A key of the role `admin`, where the credential is none"),
         Param::LastEventId => header("last-event-id", "The last event that is known already"),
         Param::IdempotencyKey => {
             header("idempotency-key", "The caller's id of this turn: a repeated one gets the first answer, for 24 hours")

@@ -90,9 +90,13 @@ impl IntoResponse for Problem {
 impl From<ServiceError> for Problem {
     fn from(error: ServiceError) -> Self {
         let status = match &error {
-            ServiceError::NoAgent(_) | ServiceError::NoConversation(_) | ServiceError::NoJourney(_) | ServiceError::NoHold(_) => {
-                StatusCode::NOT_FOUND
-            }
+            ServiceError::NoAgent(_)
+            | ServiceError::NoConversation(_)
+            | ServiceError::NoJourney(_)
+            | ServiceError::NoHold(_)
+            | ServiceError::NoRecord { .. } => StatusCode::NOT_FOUND,
+            ServiceError::Rejected(..) => StatusCode::BAD_REQUEST,
+            ServiceError::Taken(_) => StatusCode::CONFLICT,
             ServiceError::Forbidden(_) => StatusCode::FORBIDDEN,
             ServiceError::Invalid("cursor", _) => StatusCode::NOT_FOUND,
             ServiceError::Invalid(..) | ServiceError::Reused(_) => StatusCode::UNPROCESSABLE_ENTITY,

@@ -8,12 +8,12 @@ use axum::http::StatusCode;
 use axum::http::header::ALLOW;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, post, put};
 use schemars::{Schema, SchemaGenerator};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::problem::Problem;
-use super::{App, capabilities, conversations, converse, guard, health, page, stream, wire};
+use super::{App, capabilities, conditions, conversations, converse, guard, health, page, stream, wire};
 
 /// What everything but the health stands under.
 pub(super) const BASE: &str = "/api/v1";
@@ -43,6 +43,7 @@ pub(super) struct Route {
 pub(super) enum Method {
     Get,
     Post,
+    Put,
 }
 
 /// Who may call.
@@ -64,6 +65,14 @@ pub(super) enum Param {
     LastEventId,
     IdempotencyKey,
     DrawnAs,
+    ElevatedKey,
+    Namespace,
+    Version,
+    /// That must be there.
+    OfEntity,
+    Entity,
+    ConditionId,
+    Timestamp,
 }
 
 /// A form, for the document.
@@ -240,6 +249,114 @@ pub(super) const ROUTES: &[Route] = &[
         gives: Gives::Text(&["text/vnd.mermaid", "text/vnd.graphviz", "image/svg+xml"]),
         problems: &[404, 422],
         handler: || get(capabilities::graph),
+    },
+    Route {
+        method: Method::Post,
+        path: "/conditions",
+        name: "register_condition",
+        does: "Registers a version of a condition, which never changes; for elevated keys",
+        access: Access::Keys,
+        takes: &[Param::ElevatedKey],
+        body: Some(form::<conditions::NewCondition>),
+        gives: Gives::Json(form::<conditions::Condition>),
+        problems: &[408, 409, 413, 415],
+        handler: || post(conditions::register),
+    },
+    Route {
+        method: Method::Get,
+        path: "/conditions",
+        name: "list_conditions",
+        does: "Conditions, newest first; the pages stay as they are while others register",
+        access: Access::Keys,
+        takes: &[Param::Namespace, Param::Limit, Param::Cursor],
+        body: None,
+        gives: Gives::Json(form::<conditions::Registered<conditions::Condition>>),
+        problems: &[404],
+        handler: || get(conditions::list),
+    },
+    Route {
+        method: Method::Get,
+        path: "/conditions/{condition}",
+        name: "get_condition",
+        does: "A condition: of that version, or the one that was registered last",
+        access: Access::Keys,
+        takes: &[Param::Version, Param::Namespace],
+        body: None,
+        gives: Gives::Json(form::<conditions::Condition>),
+        problems: &[404],
+        handler: || get(conditions::one),
+    },
+    Route {
+        method: Method::Post,
+        path: "/conditions/{condition}/evaluate",
+        name: "evaluate_condition",
+        does: "Evaluates a condition, records the decision and does what is bound to it; for elevated keys, a dry run for any",
+        access: Access::Keys,
+        takes: &[Param::ElevatedKey],
+        body: Some(form::<conditions::EvaluateBody>),
+        gives: Gives::Json(form::<conditions::Decision>),
+        problems: &[404, 408, 413, 415],
+        handler: || post(conditions::evaluate),
+    },
+    Route {
+        method: Method::Get,
+        path: "/decisions",
+        name: "list_decisions",
+        does: "Decisions, newest first, for hosts and people of the company",
+        access: Access::Keys,
+        takes: &[Param::Entity, Param::ConditionId, Param::Limit, Param::Cursor],
+        body: None,
+        gives: Gives::Json(form::<wire::Page<conditions::Decision>>),
+        problems: &[404],
+        handler: || get(conditions::decisions),
+    },
+    Route {
+        method: Method::Get,
+        path: "/decisions/{decision}",
+        name: "get_decision",
+        does: "A decision, with what its actions came to, for hosts and people of the company",
+        access: Access::Keys,
+        takes: &[],
+        body: None,
+        gives: Gives::Json(form::<conditions::Decision>),
+        problems: &[404],
+        handler: || get(conditions::decision),
+    },
+    Route {
+        method: Method::Post,
+        path: "/decisions/{decision}/explain",
+        name: "explain_decision",
+        does: "Why a decision came out as it did, and which actions fired or not, for hosts and people of the company",
+        access: Access::Keys,
+        takes: &[],
+        body: None,
+        gives: Gives::Json(form::<conditions::Explanation>),
+        problems: &[404],
+        handler: || post(conditions::explain),
+    },
+    Route {
+        method: Method::Get,
+        path: "/primitives/{primitive}",
+        name: "get_primitive",
+        does: "What is known of an entity, now or as of a time, for hosts and people of the company",
+        access: Access::Keys,
+        takes: &[Param::OfEntity, Param::Timestamp],
+        body: None,
+        gives: Gives::Json(form::<conditions::Primitive>),
+        problems: &[404],
+        handler: || get(conditions::primitive),
+    },
+    Route {
+        method: Method::Put,
+        path: "/primitives/{primitive}",
+        name: "put_primitive",
+        does: "Says what is known of an entity, from now on or from a time on; for elevated keys",
+        access: Access::Keys,
+        takes: &[Param::OfEntity, Param::Timestamp, Param::ElevatedKey],
+        body: Some(form::<conditions::PrimitiveBody>),
+        gives: Gives::Json(form::<conditions::Primitive>),
+        problems: &[408, 413, 415],
+        handler: || put(conditions::put_primitive),
     },
     Route {
         method: Method::Get,

@@ -62,12 +62,15 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
         tenant: DEFAULT_TENANT.into(),
         user: Some(args.user.as_str().into()),
         scopes: Vec::new(),
+        elevated: false,
     };
+    executor.block_on(service.define_files()).map_err(|e| Failure::new(e.to_string()))?;
     let ended = executor.block_on(async {
         let timers = service.runtime().run_timers();
         tokio::select! {
             ended = mcp::stdio(service.clone(), caller, shared) => ended,
             () = timers => Ok(()),
+            () = service.run_conditions() => Ok(()),
         }
     });
     // What waits for input may wait for ever.

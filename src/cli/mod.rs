@@ -8,6 +8,7 @@ mod chat;
 mod check;
 mod completions;
 mod connect;
+mod decide;
 pub mod demo;
 mod explain;
 mod graph;
@@ -73,6 +74,7 @@ enum Command {
     Record(record::Args),
     Replay(replay::Args),
     Serve(serve::Args),
+    Decide(decide::Args),
     Mcp(mcp::Args),
     Audit(audit::Args),
     Store(store::Args),
@@ -143,6 +145,7 @@ pub fn main() -> ExitCode {
         Command::Record(args) => record::run(&args, &mut terminal),
         Command::Replay(args) => replay::run(&args, &mut terminal),
         Command::Serve(args) => serve::run(&args, &mut terminal),
+        Command::Decide(args) => decide::run(&args, &mut terminal),
         Command::Mcp(args) => mcp::run(&args, &mut terminal),
         Command::Audit(args) => audit::run(&args, &mut terminal),
         Command::Store(args) => store::run(&args, &mut terminal),

@@ -69,6 +69,7 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
         let _inside = executor.enter();
         Service::open(loaded, storage, secrets, Clock::System, setup).map_err(|e| Failure::new(e.to_string()))?
     };
+    executor.block_on(service.define_files()).map_err(|e| Failure::new(e.to_string()))?;
     let at = listen_at(args.listen.as_deref().or(settings.listen.as_deref()).unwrap_or(LISTEN))?;
     if service.is_open() && !at.ip().is_loopback() && !args.insecure {
         return Err(Failure::new(format!("without keys only this machine is served, and `{at}` is open to others"))
@@ -117,15 +118,16 @@ async fn serving(
     let limits = api::Limits::of(&service.workspace().settings.limits);
     let router = api::router(service.clone(), limits, mcp::http(service.clone(), stop.clone()), stop.clone());
     let server = api::serve(listener, router, limits, stop.clone());
-    let timers = service.runtime().run_timers();
+    let (timers, conditions) = (service.runtime().run_timers(), service.run_conditions());
     let mut traces = service.traces().map_err(|e| Failure::new(e.to_string()))?;
     let mut told = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let mut asked = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
-    tokio::pin!(server, timers);
+    tokio::pin!(server, timers, conditions);
     loop {
         tokio::select! {
             () = &mut server => break,
             () = &mut timers => break,
+            () = &mut conditions => break,
             _ = told.recv(), if !stop.is_cancelled() => stop.cancel(),
             _ = tokio::signal::ctrl_c(), if !stop.is_cancelled() => stop.cancel(),
             () = sending(traces.as_mut()) => {}

@@ -87,6 +87,7 @@ pub(super) struct Inner<S, P> {
     timer_set: Notify,
     // When the timers are looked at next, in milliseconds: what is set for later need not be told.
     pub(super) looks_at: AtomicI64,
+    owed: Notify,
     watchers: Watchers,
     telemetry: Telemetry,
 }
@@ -161,6 +162,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             landed: Notify::new(),
             timer_set: Notify::new(),
             looks_at: AtomicI64::new(i64::MAX),
+            owed: Notify::new(),
             watchers: Watchers::default(),
             telemetry: Telemetry::default(),
         })))
@@ -170,6 +172,12 @@ impl<S: Store, P: Perform> Runtime<S, P> {
     #[must_use]
     pub fn workspace(&self) -> Arc<Workspace> {
         self.0.versions.workspace()
+    }
+
+    /// The same, with its policies.
+    #[must_use]
+    pub fn loaded(&self) -> Loaded {
+        self.0.versions.loaded()
     }
 
     /// Takes another version of the workspace from the next input on. Runs under way stay on the journeys that they began with; policies,
@@ -328,6 +336,16 @@ impl<S: Store, P: Perform> Runtime<S, P> {
     /// Resolves when a timer may have been set.
     pub(super) fn timer_set(&self) -> impl Future<Output = ()> + '_ {
         self.0.timer_set.notified()
+    }
+
+    /// Resolves when something may be owed to conditions.
+    pub fn owed(&self) -> impl Future<Output = ()> + '_ {
+        self.0.owed.notified()
+    }
+
+    /// An id that nothing else has.
+    pub fn fresh_id(&self) -> Result<Arc<str>, DriverError> {
+        Ok(new_id(self.0.clock.now(), &self.0.draw()?))
     }
 
     /// Waits until nothing of the conversation is under way, and gives where it stands then.
@@ -589,7 +607,9 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 let finished = after.status() == Status::Abandoned;
                 let reply = turning.message.as_ref().filter(|_| ended);
                 let (audit, audit_head) = self.audit.append(&turning.key, &head, now, &progress.events)?;
-                let owed = happened(&state, &progress.events).into_iter().map(owed).collect();
+                let happened = happened(&state, &progress.events).into_iter();
+                let owed: Vec<NewOwed> = happened.map(|h| owed(machine.workspace(), h)).collect();
+                let owes = !owed.is_empty();
                 let holds = after.opened().map(|open| holds(&open.agent, &progress.events)).unwrap_or_default();
                 let commit = Commit {
                     key: turning.key.clone(),
@@ -624,6 +644,9 @@ impl<S: Store, P: Perform> Inner<S, P> {
                         self.states.put(&turning.key, after);
                         if wake_at.is_some_and(|at| at.as_millisecond() <= self.looks_at.load(Ordering::SeqCst)) {
                             self.timer_set.notify_one();
+                        }
+                        if owes {
+                            self.owed.notify_one();
                         }
                         self.watchers.tell(&turning.key);
                         *lock(&turning.standing) = result;
@@ -743,9 +766,14 @@ impl Turning {
     }
 }
 
-/// What an event owes to conditions.
-fn owed(happened: Happened) -> NewOwed {
-    NewOwed { event: happened.event.as_str(), data: happened.data.to_string().into(), depth: happened.depth }
+/// What an event owes to conditions. Journeys are called as their authors wrote them.
+fn owed(workspace: &Workspace, happened: Happened) -> NewOwed {
+    let Happened { event, mut data, depth } = happened;
+    let journey = data.get("journey").and_then(|name| workspace.journey(name.as_str()?));
+    if let (Some(shown), Some(map)) = (journey.map(|j| j.slug.shown.to_string()), data.as_object_mut()) {
+        map.insert("journey".into(), shown.into());
+    }
+    NewOwed { event: event.as_str(), data: data.to_string().into(), depth }
 }
 
 /// Whether somebody sent it, and might send it again under the same id.

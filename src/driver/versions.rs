@@ -33,6 +33,10 @@ impl Versions {
         self.inner.read().unwrap_or_else(PoisonError::into_inner).machine.clone()
     }
 
+    pub(super) fn loaded(&self) -> Loaded {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner).present.clone()
+    }
+
     pub(super) fn workspace(&self) -> Arc<Workspace> {
         self.machine().workspace().clone()
     }

@@ -1,6 +1,6 @@
 //! `waypost.yaml`. Every key is optional.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -62,6 +62,8 @@ pub struct Settings {
     pub server_url: Option<Arc<str>>,
     /// Who may call it.
     pub server_keys: Vec<ServerKey>,
+    /// Primitives that conditions may read; `None`: any.
+    pub primitives: Option<BTreeSet<Arc<str>>>,
     /// Where notifications go, by name.
     pub channels: BTreeMap<Arc<str>, Json>,
     /// Workflow engines, by name.
@@ -204,6 +206,7 @@ impl Default for Settings {
             listen: None,
             server_url: None,
             server_keys: Vec::new(),
+            primitives: None,
             channels: BTreeMap::new(),
             workflows: BTreeMap::new(),
             case_statuses: BTreeMap::new(),

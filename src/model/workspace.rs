@@ -7,7 +7,8 @@ use super::action::{Action, Integration};
 use super::datapoint::Datapoint;
 use super::journey::Journey;
 use super::settings::Settings;
-use crate::source::{Diagnostics, SourceMap};
+use crate::registry::ConditionDefinition;
+use crate::source::{Diagnostics, SourceMap, Span};
 use crate::syntax::Allow;
 use crate::value::Name;
 
@@ -29,12 +30,25 @@ pub struct Workspace {
     pub actions: BTreeMap<(Name, Name), Arc<Action>>,
     /// By variable.
     pub datapoints: BTreeMap<Name, Arc<Datapoint>>,
+    /// Conditions, in order of id and version.
+    pub conditions: Vec<WrittenCondition>,
     /// The files.
     pub sources: Arc<SourceMap>,
     /// Suppressions written in the files.
     pub allows: Vec<Allow>,
     /// Digest of all files.
     pub hash: ContentHash,
+}
+
+/// A condition of a file.
+#[derive(Debug, Clone)]
+pub struct WrittenCondition {
+    /// It.
+    pub definition: Arc<ConditionDefinition>,
+    /// Its file.
+    pub file: Arc<str>,
+    /// Where it is named.
+    pub span: Span,
 }
 
 /// The files of a workspace, under the digest of them: what a store keeps while a run needs it.

@@ -12,10 +12,12 @@ mod failure;
 mod http;
 mod mcp;
 mod program;
+mod remote;
 mod secrets;
 
 pub use address::{BadUrl, join};
 pub use collector::collector;
 pub use egress::Resolver;
 pub use http::HttpPerformer;
+pub use remote::{Remote, RemoteError, segment};
 pub use secrets::{SecretError, Secrets};

@@ -150,6 +150,20 @@ pub enum ActionStatus {
     Pending,
 }
 
+impl ActionStatus {
+    /// As records say it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Triggered => "triggered",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+            Self::WouldTrigger => "would_trigger",
+            Self::Pending => "pending",
+        }
+    }
+}
+
 /// Why something was not done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecisionError {

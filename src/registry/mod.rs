@@ -44,6 +44,13 @@ impl Fault {
         Self { code, path, range: None, message: message.into(), help: None }
     }
 
+    /// At a key of what it is at.
+    #[must_use]
+    pub fn at(mut self, key: &str) -> Self {
+        self.path.push(key.to_owned());
+        self
+    }
+
     /// Says what to type instead.
     #[must_use]
     pub fn help(self, help: impl Into<String>) -> Self {

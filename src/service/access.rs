@@ -87,15 +87,17 @@ pub struct Caller {
     pub tenant: Arc<str>,
     /// The user that it speaks for now, if it names one.
     pub user: Option<Arc<str>>,
-    /// What it may do beside: `context`, `identity`; of an operator, also roles for approvals.
+    /// What it may do beside: `context`, `identity`, `namespace:NAME`; of an operator, also roles for approvals.
     pub scopes: Vec<Arc<str>>,
+    /// Whether it may change what is registered: it has a key of the role `admin`, of its own or beside it.
+    pub elevated: bool,
 }
 
 impl Caller {
     /// The same caller as an agent: whoever calls through a model's tools is one, whatever its key.
     #[must_use]
     pub fn as_agent(self) -> Self {
-        Self { role: Role::Agent, scopes: Vec::new(), ..self }
+        Self { role: Role::Agent, scopes: Vec::new(), elevated: false, ..self }
     }
 
     /// Whose credential it is, for the engine.
@@ -194,17 +196,9 @@ impl Access {
     pub fn caller(&self, presented: Option<&str>, tenant: Option<&str>, user: Option<Arc<str>>) -> Result<Caller, Denied> {
         if self.is_open() {
             let tenant = tenant.unwrap_or(DEFAULT_TENANT).into();
-            return Ok(Caller { key: NOBODY.into(), role: Role::Runtime, tenant, user, scopes: vec!["context".into()] });
+            return Ok(Caller { key: NOBODY.into(), role: Role::Runtime, tenant, user, scopes: vec!["context".into()], elevated: true });
         }
-        let digest = digest(presented.unwrap_or_default());
-        // Every key is looked at, whichever fits: how long it takes says nothing.
-        let mut found: Option<&Key> = None;
-        for key in &self.keys {
-            if bool::from(key.digest.ct_eq(&digest)) {
-                found = Some(key);
-            }
-        }
-        let key = found.ok_or(Denied::Unknown)?;
+        let key = self.key(presented.unwrap_or_default()).ok_or(Denied::Unknown)?;
         let tenant = match (tenant, &*key.tenants) {
             (Some(named), tenants) if tenants.is_empty() || tenants.iter().any(|t| **t == *named) => named.into(),
             (Some(_), _) => return Err(Denied::Tenant),
@@ -212,7 +206,27 @@ impl Access {
             (None, [only]) => only.clone(),
             (None, _) => return Err(Denied::WhichTenant),
         };
-        Ok(Caller { key: key.name.clone(), role: key.role, tenant, user, scopes: key.scopes.clone() })
+        let elevated = key.role == Role::Admin;
+        Ok(Caller { key: key.name.clone(), role: key.role, tenant, user, scopes: key.scopes.clone(), elevated })
+    }
+
+    /// Whether that is a key of the role `admin`, of that tenant.
+    #[must_use]
+    pub fn elevates(&self, presented: &str, tenant: &str) -> bool {
+        let of = |key: &Key| key.role == Role::Admin && (key.tenants.is_empty() || key.tenants.iter().any(|t| **t == *tenant));
+        self.key(presented).is_some_and(of)
+    }
+
+    /// The key of that value. Every key is looked at, whichever fits: how long it takes says nothing.
+    fn key(&self, presented: &str) -> Option<&Key> {
+        let digest = digest(presented);
+        let mut found: Option<&Key> = None;
+        for key in &self.keys {
+            if bool::from(key.digest.ct_eq(&digest)) {
+                found = Some(key);
+            }
+        }
+        found
     }
 }
 

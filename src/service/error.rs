@@ -21,6 +21,22 @@ pub enum ServiceError {
     /// There is no such hold.
     #[error("there is no hold `{0}`")]
     NoHold(Arc<str>),
+    /// There is no such condition, action, decision or primitive, or it is somebody else's.
+    #[error("there is no {what} {id}")]
+    NoRecord {
+        /// A stable code.
+        code: &'static str,
+        /// What there is none of.
+        what: &'static str,
+        /// Which, in backticks.
+        id: String,
+    },
+    /// What was sent is no definition, or not what it is to be evaluated over: a stable code, and why.
+    #[error("{1}")]
+    Rejected(&'static str, String),
+    /// Something else is registered so, and never changes.
+    #[error("{0}")]
+    Taken(String),
     /// The caller may not do that, whatever stands.
     #[error("{0}")]
     Forbidden(String),
@@ -48,6 +64,20 @@ pub enum ServiceError {
 }
 
 impl ServiceError {
+    /// There is none of that id, or of that version of it.
+    #[must_use]
+    pub fn no_record(what: &'static str, id: &str, version: Option<&str>) -> Self {
+        let code = match what {
+            "condition" => "no_condition",
+            "action" => "no_action",
+            "decision" => "no_decision",
+            "primitive" => "no_primitive",
+            _ => "no_record",
+        };
+        let id = version.map_or_else(|| format!("`{id}`"), |version| format!("`{id}` of version `{version}`"));
+        Self::NoRecord { code, what, id }
+    }
+
     /// Its stable code.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -56,6 +86,8 @@ impl ServiceError {
             Self::NoConversation(_) => "no_conversation",
             Self::NoJourney(_) => "no_journey",
             Self::NoHold(_) => "no_hold",
+            Self::NoRecord { code, .. } | Self::Rejected(code, _) => code,
+            Self::Taken(_) => "registered",
             Self::Forbidden(_) => "forbidden",
             Self::Invalid(code, _) => code,
             Self::Reused(_) => "id_reused",

@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::Service;
 use super::access::{Access, AccessError};
+use super::defined::DefinedError;
 use super::token::Tokens;
 use crate::check::{self, Checked, Loaded};
 use crate::driver::DriverError;
@@ -30,6 +31,9 @@ pub enum ReloadError {
     /// It has no keys, and the one before had.
     #[error("the keys are gone from `waypost.yaml`: nobody is let in without one until the next start")]
     Opened,
+    /// A version that is registered is another than its file says.
+    #[error(transparent)]
+    Defined(#[from] DefinedError),
     /// The store's.
     #[error(transparent)]
     Driver(#[from] DriverError),
@@ -72,6 +76,7 @@ impl Service {
         if live.access.is_open() && !self.is_open() {
             return Err(ReloadError::Opened);
         }
+        self.define(&loaded).await?;
         self.0.runtime.reload(loaded.clone()).await?;
         self.0.calls.replace(&loaded, &self.0.secrets);
         self.0.current.set(live);

@@ -4,11 +4,15 @@
 
 pub mod access;
 mod calls;
+mod conditions;
 mod converse;
+mod decide;
+mod defined;
 mod error;
 mod journeys;
 mod live;
 mod look;
+mod owed;
 mod page;
 mod recorded;
 pub mod storage;
@@ -24,7 +28,9 @@ use crate::store::AnyStore;
 
 pub use access::{Caller, Denied, Role};
 pub use calls::Calls;
+pub use conditions::Listing;
 pub use converse::{Request, Told};
+pub use decide::{Evaluate, Explained};
 pub use error::ServiceError;
 pub use journeys::Validate;
 pub use live::{Live, ReloadError};
@@ -51,6 +57,7 @@ struct Inner {
     current: Current,
     insecure: bool,
     looked: watch::Looked,
+    conditions: decide::Conditions,
 }
 
 /// How a service is set up.
@@ -79,6 +86,7 @@ impl Service {
             current: Current::new(live),
             insecure: setup.insecure,
             looked: watch::Looked::default(),
+            conditions: decide::Conditions::default(),
         })))
     }
 

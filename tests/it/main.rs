@@ -32,6 +32,7 @@ mod properties;
 mod python;
 mod record;
 mod recovery;
+mod registry;
 mod retail;
 mod routing;
 mod serving;

@@ -2,6 +2,7 @@
 //! reported once and left out.
 
 mod action;
+mod condition;
 mod context;
 mod datapoint;
 mod hash;
@@ -15,6 +16,7 @@ mod step;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use condition::Conditions;
 use context::Context;
 use datapoint::Datapoints;
 use hash::Hasher;
@@ -69,7 +71,7 @@ pub fn build_with(mut files: Vec<(String, Arc<str>)>, options: Options) -> (Work
         if kind != Kind::Settings {
             let parsed = syntax::parse(id, text);
             cx.diagnostics.extend(parsed.diagnostics);
-            documents.take(&mut cx, kind, parsed.documents, parsed.broken);
+            documents.take(&mut cx, kind, &file.name, parsed.documents, parsed.broken);
         }
     }
 
@@ -109,6 +111,11 @@ pub fn build_with(mut files: Vec<(String, Arc<str>)>, options: Options) -> (Work
         let message = format!("there is no journey `{}`", cx.slice(*span));
         cx.unknown(Code::WP0206, *span, message, name.as_str(), built.values().map(|j| &*j.slug.shown));
     }
+    let mut conditions = Conditions { poisoned: documents.broken(Kind::Condition), ..Conditions::default() };
+    for (file, node, sound) in &documents.conditions {
+        conditions.add(&mut cx, node, file, *sound);
+    }
+    let conditions = conditions.done(&mut cx, settings.primitives.as_ref());
     let mut diagnostics = cx.diagnostics;
     diagnostics.sort();
     let workspace = Workspace {
@@ -117,6 +124,7 @@ pub fn build_with(mut files: Vec<(String, Arc<str>)>, options: Options) -> (Work
         integrations: integrations.by_name,
         actions: integrations.actions,
         datapoints: datapoints.by_name,
+        conditions,
         sources: Arc::new(sources),
         allows,
         hash: whole.finish(),
@@ -169,15 +177,18 @@ struct Documents<'s> {
     journeys: Vec<Node<'s>>,
     integrations: Vec<Node<'s>>,
     datapoints: Vec<Node<'s>>,
+    /// With their files, and whether their form is right.
+    conditions: Vec<(Arc<str>, Node<'s>, bool)>,
     broken: Vec<Kind>,
 }
 
 impl<'s> Documents<'s> {
-    fn take(&mut self, cx: &mut Context<'_>, kind: Kind, documents: Vec<Node<'s>>, broken: bool) {
+    fn take(&mut self, cx: &mut Context<'_>, kind: Kind, file: &Arc<str>, documents: Vec<Node<'s>>, broken: bool) {
         if broken {
             self.broken.push(kind);
         }
         for node in documents {
+            let before = cx.diagnostics.0.len();
             if kind == Kind::Integration && !integration::is_supported(&node) {
                 integration::unsupported(cx, &node);
             } else {
@@ -190,6 +201,7 @@ impl<'s> Documents<'s> {
                     syntax::NodeKind::List(items) => self.datapoints.extend(items),
                     _ => self.datapoints.push(node),
                 },
+                Kind::Condition => self.conditions.push((file.clone(), node, cx.diagnostics.0.len() == before)),
                 Kind::Settings | Kind::Transcript => {}
             }
         }

@@ -99,6 +99,7 @@ pub fn settings(cx: &mut Context<'_>, root: &Node<'_>) -> Settings {
         let entries = part(key).map(Node::entries).unwrap_or_default();
         entries.iter().map(|e| (Arc::from(&*e.key), e.value.json())).collect()
     };
+    out.primitives = part("primitives").map(|n| n.entries().iter().map(|e| Arc::from(&*e.key)).collect());
     out.channels = named("channels");
     out.workflows = named("workflows");
     if let Some(statuses) = part("case").and_then(|n| n.get("statuses")) {

@@ -1,5 +1,6 @@
 //! The keys of every kind of file: the one source of what a file may hold.
 
+pub mod condition;
 pub mod datapoint;
 pub mod integration;
 pub mod journey;
@@ -22,11 +23,13 @@ pub enum Kind {
     Settings,
     /// `tests/**/*.yaml`.
     Transcript,
+    /// `conditions/**/*.yaml`.
+    Condition,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Journey, Self::Integration, Self::Datapoint, Self::Settings, Self::Transcript];
+    pub const ALL: [Self; 6] = [Self::Journey, Self::Integration, Self::Datapoint, Self::Settings, Self::Transcript, Self::Condition];
 
     /// As `schema KIND` names it.
     #[must_use]
@@ -37,6 +40,7 @@ impl Kind {
             Self::Datapoint => "datapoint",
             Self::Settings => "settings",
             Self::Transcript => "transcript",
+            Self::Condition => "condition",
         }
     }
 
@@ -49,6 +53,7 @@ impl Kind {
             Self::Datapoint => datapoint::DOCUMENT,
             Self::Settings => Shape::Object(&settings::SETTINGS),
             Self::Transcript => Shape::Object(&transcript::TRANSCRIPT),
+            Self::Condition => Shape::Object(&condition::CONDITION),
         }
     }
 }
@@ -60,7 +65,7 @@ pub enum FileKind {
     Model(Kind),
     /// A transcript.
     Transcript,
-    /// A condition, a triggered action or a policy.
+    /// A triggered action or a policy.
     Registry,
     /// None of a workspace's files.
     Other,
@@ -89,7 +94,8 @@ impl FileKind {
             Some("journeys") => Self::Model(Kind::Journey),
             Some("integrations") => Self::Model(Kind::Integration),
             Some("datapoints") => Self::Model(Kind::Datapoint),
-            Some("conditions" | "actions") => Self::Registry,
+            Some("conditions") => Self::Model(Kind::Condition),
+            Some("actions") => Self::Registry,
             _ => Self::Other,
         }
     }

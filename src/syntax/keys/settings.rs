@@ -24,6 +24,11 @@ pub static SETTINGS: Object = Object {
         may("tests", Shape::Text, "Where transcripts are; `tests/` if left out."),
         may("lints", Shape::Map(&Shape::OneOf(LEVELS)), "Levels of diagnostics."),
         may("strict", Shape::Bool, "Whether a field that no file declares is an error."),
+        may(
+            "primitives",
+            Shape::Map(&Shape::Maybe(&Shape::Object(&PRIMITIVE))),
+            "What conditions may read of entities, by `namespace.field`; anything if left out.",
+        ),
         may("channels", Shape::Map(&Shape::Object(&CHANNEL)), "Where notifications go."),
         may("workflows", Shape::Map(&Shape::Object(&WORKFLOW)), "Workflow engines."),
         may("case", Shape::Object(&CASE), "Statuses of cases."),
@@ -153,6 +158,8 @@ static WORKFLOW: Object = Object {
         may("headers", Shape::Map(&Shape::Word), "Sent with every request."),
     ],
 };
+
+static PRIMITIVE: Object = Object { what: "a primitive", keys: &[may("description", Shape::Text, "What it is.")] };
 
 static CASE: Object = Object {
     what: "settings of cases",

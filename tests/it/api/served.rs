@@ -176,6 +176,10 @@ impl Served {
         self.send(who, self.client.post(self.url(path)).json(body), path, "post").await
     }
 
+    pub async fn put(&self, who: &As, path: &str, body: &Json) -> Answered {
+        self.send(who, self.client.put(self.url(path)).json(body), path, "put").await
+    }
+
     /// Bytes as they are.
     pub async fn raw(&self, who: &As, path: &str, kind: Option<&str>, body: impl Into<reqwest::Body>) -> Answered {
         let mut request = self.client.post(self.url(path)).body(body);

@@ -1,0 +1,77 @@
+//! A service of this program elsewhere, called by its own commands. Knows no route by itself.
+
+use reqwest::header::CONTENT_TYPE;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::value::Json;
+
+/// Bytes of an answer, at most.
+const ANSWER_MAX: u64 = 16 * 1024 * 1024;
+
+/// A service, and the key to it.
+#[derive(Debug)]
+pub struct Remote {
+    client: reqwest::Client,
+    base: String,
+    key: Option<SecretString>,
+    tenant: Option<String>,
+}
+
+/// Why it did not answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RemoteError {
+    /// The address is none.
+    #[error("`{0}` is no address of a service")]
+    Address(String),
+    /// It cannot be reached, or does not answer.
+    #[error("`{base}` does not answer: {why}")]
+    Unreachable {
+        /// Where it should be.
+        base: String,
+        /// Why.
+        why: String,
+    },
+    /// It answered something else.
+    #[error("`{0}` does not answer as a service of this program does")]
+    Strange(String),
+}
+
+impl Remote {
+    /// The service at an address, such as `http://127.0.0.1:8700`.
+    pub fn new(base: &str, key: Option<SecretString>, tenant: Option<String>) -> Result<Self, RemoteError> {
+        let address = || RemoteError::Address(base.to_owned());
+        let url = url::Url::parse(base).map_err(|_| address())?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(address());
+        }
+        let client = super::collector();
+        let base = base.trim_end_matches('/').to_owned();
+        Ok(Self { client: client.map_err(|_| address())?, base, key, tenant })
+    }
+
+    /// Posts a body under the base of the API; gives the status and the answer.
+    pub async fn post(&self, path: &str, body: &Json) -> Result<(u16, Json), RemoteError> {
+        let mut request = self.client.post(format!("{}/api/v1{path}", self.base)).header(CONTENT_TYPE, "application/json");
+        if let Some(key) = &self.key {
+            request = request.bearer_auth(key.expose_secret());
+        }
+        if let Some(tenant) = &self.tenant {
+            request = request.header("tenant-id", tenant);
+        }
+        let unreachable = |e: reqwest::Error| RemoteError::Unreachable { base: self.base.clone(), why: e.without_url().to_string() };
+        let answer = request.body(body.to_string()).send().await.map_err(unreachable)?;
+        let status = answer.status().as_u16();
+        let strange = || RemoteError::Strange(self.base.clone());
+        if answer.content_length().is_some_and(|n| n > ANSWER_MAX) {
+            return Err(strange());
+        }
+        let bytes = answer.bytes().await.map_err(unreachable)?;
+        Ok((status, serde_json::from_slice(&bytes).map_err(|_| strange())?))
+    }
+}
+
+/// A part of a path, so that it is one whatever it holds.
+#[must_use]
+pub fn segment(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
