@@ -81,6 +81,7 @@ pub(super) struct StrategyBody {
 }
 
 /// A registered condition.
+#[expect(clippy::struct_field_names, reason = "they are named as on the wire")]
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(super) struct Condition {
     /// Its id.
@@ -158,6 +159,7 @@ pub(super) struct EvaluateBody {
 }
 
 /// A decision.
+#[expect(clippy::struct_field_names, reason = "they are named as on the wire")]
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(super) struct Decision {
     decision_id: Arc<str>,
@@ -319,6 +321,7 @@ pub(super) struct PrimitiveBody {
 }
 
 /// What is known of an entity.
+#[expect(clippy::struct_field_names, reason = "they are named as on the wire")]
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(super) struct Primitive {
     /// `namespace.field`.

@@ -94,14 +94,13 @@ impl From<ServiceError> for Problem {
             | ServiceError::NoConversation(_)
             | ServiceError::NoJourney(_)
             | ServiceError::NoHold(_)
-            | ServiceError::NoRecord { .. } => StatusCode::NOT_FOUND,
+            | ServiceError::NoRecord { .. }
+            | ServiceError::Invalid("cursor", _) => StatusCode::NOT_FOUND,
             ServiceError::Rejected(..) => StatusCode::BAD_REQUEST,
-            ServiceError::Taken(_) => StatusCode::CONFLICT,
             ServiceError::Forbidden(_) => StatusCode::FORBIDDEN,
-            ServiceError::Invalid("cursor", _) => StatusCode::NOT_FOUND,
             ServiceError::Invalid(..) | ServiceError::Reused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             ServiceError::Overloaded | ServiceError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            ServiceError::Unrunnable(_) => StatusCode::CONFLICT,
+            ServiceError::Taken(_) | ServiceError::Unrunnable(_) => StatusCode::CONFLICT,
             ServiceError::Setup(_) | ServiceError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.code(), error.to_string())

@@ -64,12 +64,11 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
     let data = args.data.as_deref().map(read).transpose()?.unwrap_or_else(|| json!({}));
     let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let decided = match &args.server {
-        Some(server) => executor.block_on(there(args, server, data))?,
-        None => {
-            let Some(loaded) = workspace::load(&args.workspace, terminal)? else { return Ok(Status::Findings) };
-            executor.block_on(here(args, loaded, data))?
-        }
+    let decided = if let Some(server) = &args.server {
+        executor.block_on(there(args, server, data))?
+    } else {
+        let Some(loaded) = workspace::load(&args.workspace, terminal)? else { return Ok(Status::Findings) };
+        executor.block_on(here(args, loaded, data))?
     };
     if args.format == "json" {
         writeln!(terminal.out, "{decided:#}")?;

@@ -69,14 +69,17 @@ pub(super) struct Evaluation {
 
 /// Conditions that are ready to be evaluated, by tenant and number: nothing of them ever changes.
 #[derive(Debug, Default)]
-pub(super) struct Conditions(Mutex<BTreeMap<(Arc<str>, u64), Arc<Condition>>>);
+pub(super) struct Conditions(Mutex<BTreeMap<Key, Arc<Condition>>>);
+
+/// A tenant, and the number of a definition.
+type Key = (Arc<str>, u64);
 
 impl Conditions {
-    fn get(&self, key: &(Arc<str>, u64)) -> Option<Arc<Condition>> {
+    fn get(&self, key: &Key) -> Option<Arc<Condition>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
-    fn put(&self, key: (Arc<str>, u64), condition: Arc<Condition>) {
+    fn put(&self, key: Key, condition: Arc<Condition>) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Any of them is made again from what is registered.
         if all.len() >= READY {

@@ -81,7 +81,7 @@ fn help_goes_to_standard_output_and_usage_errors_end_with_2() {
 }
 
 const COMMANDS: &[&str] =
-    &["demo", "new", "check", "explain", "chat", "test", "serve", "mcp", "audit", "store", "graph", "schema", "completions"];
+    &["demo", "new", "check", "explain", "chat", "test", "serve", "decide", "mcp", "audit", "store", "graph", "schema", "completions"];
 
 #[test]
 fn a_directory_that_is_no_workspace_is_told_so() {
@@ -440,4 +440,32 @@ fn a_store_is_looked_after() {
     assert!(gone.status == 2 && gone.err.contains("was erased with its user"), "{}", gone.err);
     let kept = waypost(&["store", "stat", "--store", &format!("sqlite:{copy}"), "--format", "json"]);
     assert_eq!(serde_json::from_str::<Value>(&kept.out).expect("JSON")["unfinished"], 1, "a copy is another store");
+}
+
+#[test]
+fn a_condition_is_decided_in_a_workspace() {
+    let data = r#"{"queue": "customer-care", "in_doubt": []}"#;
+    let decide = |more: &[&str]| waypost(&[&["decide", "handed-to-care", "--entity", "c-1", "--store", "memory"], more].concat());
+    let ran = decide(&["--version", "1", "--data", data, "--format", "json"]);
+    assert_eq!((ran.status, ran.err.as_str()), (0, ""));
+    let decision: Value = serde_json::from_str(&ran.out).expect("JSON");
+    assert_eq!((&decision["value"], &decision["condition_version"], &decision["entity"]), (&true.into(), &"1".into(), &"c-1".into()));
+    let said = decide(&["--version", "1", "--dry-run", "--timestamp", "2026-01-05T09:00:00Z"]);
+    assert!(said.out.starts_with("unknown handed-to-care 1 for c-1 at 2026-01-05T09:00:00Z, a dry run\n  missing_input: "), "{}", said.out);
+    let gone = decide(&["--version", "7"]);
+    assert_eq!(gone.status, 2);
+    assert!(gone.err.contains("there is no condition `handed-to-care` of version `7`"), "{}", gone.err);
+    for (data, said) in [("[]", "`--data` is no object"), ("{", "`--data` is not JSON"), ("@gone.json", "there is no `gone.json`")] {
+        let wrong = decide(&["--version", "1", "--data", data]);
+        assert_eq!(wrong.status, 2);
+        assert!(wrong.err.contains(said), "{}", wrong.err);
+    }
+    let nobody = decide_there("http://127.0.0.1:9");
+    assert_eq!(nobody.status, 2);
+    assert!(nobody.err.contains("`http://127.0.0.1:9` does not answer"), "{}", nobody.err);
+    assert!(decide_there("ftp://here").err.contains("`ftp://here` is no address of a service"));
+}
+
+fn decide_there(server: &str) -> Ran {
+    waypost(&["decide", "handed-to-care", "--version", "1", "--entity", "c-1", "--dry-run", "--server", server])
 }

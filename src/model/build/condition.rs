@@ -10,15 +10,21 @@ use crate::source::{Code, Diagnostic};
 use crate::syntax::Node;
 use crate::value::Json;
 
+/// Operands that are still to be looked at: where each is named, and what.
+type Left = Vec<(Vec<String>, Named)>;
+
 /// The conditions of a workspace, with the documents of each.
-#[derive(Default)]
 pub struct Conditions<'n, 's> {
     read: BTreeMap<Named, (WrittenCondition, &'n Node<'s>)>,
-    /// Whether a file of them could not be read: what is missing may stand there.
-    pub poisoned: bool,
+    poisoned: bool,
 }
 
 impl<'n, 's> Conditions<'n, 's> {
+    /// None yet; `poisoned`: a file of them could not be read.
+    pub fn new(poisoned: bool) -> Self {
+        Self { read: BTreeMap::new(), poisoned }
+    }
+
     /// Takes a condition of a file; `sound`: nothing was found to be wrong with its form.
     pub fn add(&mut self, cx: &mut Context<'_>, node: &'n Node<'s>, file: &Arc<str>, sound: bool) {
         let definition = if sound { ConditionDefinition::parse(&body(node)) } else { Err(Vec::new()) };
@@ -85,7 +91,7 @@ impl<'n, 's> Conditions<'n, 's> {
         let mut done: BTreeSet<&Named> = BTreeSet::new();
         for start in self.read.keys() {
             // Each entry: a condition, and its operands that are still to be looked at.
-            let mut way: Vec<(&Named, Vec<(Vec<String>, Named)>)> = vec![(start, self.operands(start))];
+            let mut way: Vec<(&Named, Left)> = vec![(start, self.operands(start))];
             while let Some((at, left)) = way.last_mut() {
                 let at = *at;
                 let Some((path, next)) = left.pop() else {
@@ -109,10 +115,7 @@ impl<'n, 's> Conditions<'n, 's> {
         }
     }
 
-    fn operands(&self, of: &Named) -> Vec<(Vec<String>, Named)> {
-        if self.read.get(of).is_none() {
-            return Vec::new();
-        }
+    fn operands(&self, of: &Named) -> Left {
         let named = self.read.get(of).map(|(written, _)| written.definition.named()).unwrap_or_default();
         named.into_iter().map(|(path, id, version)| (path, (id.clone(), version.clone()))).collect()
     }
@@ -122,10 +125,8 @@ impl<'n, 's> Conditions<'n, 's> {
 fn body(node: &Node<'_>) -> Json {
     let mut json = node.json();
     names(node, &mut json, &["condition_id", "version", "namespace", "entity"]);
-    if let (Json::Object(map), Some(strategy)) = (&mut json, node.get("strategy")) {
-        if let Some(json) = map.get_mut("strategy") {
-            of_strategy(strategy, json, 0);
-        }
+    if let (Some(json), Some(strategy)) = (json.get_mut("strategy"), node.get("strategy")) {
+        of_strategy(strategy, json, 0);
     }
     json
 }

@@ -111,7 +111,7 @@ pub fn build_with(mut files: Vec<(String, Arc<str>)>, options: Options) -> (Work
         let message = format!("there is no journey `{}`", cx.slice(*span));
         cx.unknown(Code::WP0206, *span, message, name.as_str(), built.values().map(|j| &*j.slug.shown));
     }
-    let mut conditions = Conditions { poisoned: documents.broken(Kind::Condition), ..Conditions::default() };
+    let mut conditions = Conditions::new(documents.broken(Kind::Condition));
     for (file, node, sound) in &documents.conditions {
         conditions.add(&mut cx, node, file, *sound);
     }
