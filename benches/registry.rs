@@ -72,7 +72,7 @@ async fn settled(service: &Service, round: usize) -> f64 {
 
 fn events(report: &mut Report, executor: &tokio::runtime::Runtime) {
     let directory = tempfile::tempdir().expect("a directory");
-    let hello = [("journeys/hello.yaml", "name: Hello\njourney:\n  - say: Hello.\n")];
+    let hello = [("journeys/hello.yaml", "name: Hello\ncallable: true\njourney:\n  - done: Hello.\n")];
     let rows = executor.block_on(async {
         let few = service(&hello, &directory.path().join("few.db")).await;
         let many = service(&hello, &directory.path().join("many.db")).await;

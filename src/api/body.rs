@@ -42,7 +42,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Plain<T> {
         let bytes = read(request, app).await?;
         let is_object = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
         let parsed = serde_json::from_slice(&bytes).map_err(|e| in_words(&e));
-        let parsed = parsed.and_then(|value| if is_object { Ok(value) } else { Err("it is an object".to_owned()) });
+        let parsed = parsed.and_then(|value| if is_object { Ok(value) } else { Err("expected an object".to_owned()) });
         parsed.map(Self).map_err(|why| Problem::bad_request("body", format!("the body cannot be read: {why}")))
     }
 }
@@ -153,15 +153,36 @@ impl FromRequestParts<App> for Pages {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let Params(query) = Params::<PageQuery>::from_request_parts(parts, app).await?;
-        let limit = query.limit.map_or(PAGE, |n| n as usize);
-        if !(1..=crate::service::PAGE_MAX).contains(&limit) {
-            return Err(Problem::bad_request("query", format!("`limit` is from 1 to {}", crate::service::PAGE_MAX)));
-        }
-        if query.cursor.as_deref().is_some_and(|c| !is_id(c) || !c.bytes().all(|b| b.is_ascii_graphic())) {
-            return Err(Problem::new(StatusCode::NOT_FOUND, "cursor", "there is no such page of this list"));
-        }
-        Ok(Self(Asked { after: query.cursor, limit }))
+        let Params(PageQuery { limit, cursor }) = Params::<PageQuery>::from_request_parts(parts, app).await?;
+        asked(limit, cursor).map(Self)
+    }
+}
+
+fn asked(limit: Option<u32>, cursor: Option<String>) -> Result<Asked, Problem> {
+    let limit = limit.map_or(PAGE, |n| n as usize);
+    if !(1..=crate::service::PAGE_MAX).contains(&limit) {
+        return Err(Problem::bad_request("query", format!("`limit` is from 1 to {}", crate::service::PAGE_MAX)));
+    }
+    if cursor.as_deref().is_some_and(|c| !is_id(c)) {
+        return Err(Problem::new(StatusCode::NOT_FOUND, "cursor", "there is no such page of this list"));
+    }
+    Ok(Asked { after: cursor, limit })
+}
+
+/// Which page of a list, and what it is a list of.
+pub(super) struct PagesOf<T>(pub(super) Asked, pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<App> for PagesOf<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Params(mut query) = Params::<serde_json::Map<String, serde_json::Value>>::from_request_parts(parts, app).await?;
+        let mut text = |key: &str| query.remove(key).and_then(|v| v.as_str().map(str::to_owned));
+        let (limit, cursor) = (text("limit"), text("cursor"));
+        let wrong = |why: String| Problem::bad_request("query", why);
+        let limit = limit.map(|n| n.parse()).transpose().map_err(|_| wrong("`limit` is a whole number".into()))?;
+        let of = serde_json::from_value(query.into()).map_err(|e| wrong(in_words(&e)))?;
+        Ok(Self(asked(limit, cursor)?, of))
     }
 }
 

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::App;
-use super::body::{Json, Named, Pages, Params, Plain, Who};
+use super::body::{Json, Named, PagesOf, Params, Plain, Who};
 use super::problem::Problem;
 use crate::registry;
 use crate::service::{Evaluate, Explained, Listing};
@@ -350,6 +350,7 @@ impl From<PrimitiveWrite> for Primitive {
 
 /// Which definitions are asked for, beside the page.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Within {
     pub(super) namespace: Option<String>,
 }
@@ -364,6 +365,7 @@ pub(super) struct OfVersion {
 
 /// Which decisions.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Which {
     entity: Option<String>,
     condition_id: Option<String>,
@@ -384,8 +386,7 @@ pub(super) async fn register(State(app): State<App>, Who(caller): Who, Plain(bod
 pub(super) async fn list(
     State(app): State<App>,
     Who(caller): Who,
-    Pages(asked): Pages,
-    Params(within): Params<Within>,
+    PagesOf(asked, within): PagesOf<Within>,
 ) -> Result<Json<Registered<Condition>>, Problem> {
     let listing = app.service.definitions(&caller, Defines::Condition, within.namespace.as_deref(), &asked).await?;
     Ok(Json(Registered::of(listing, Condition::from)))
@@ -426,8 +427,7 @@ pub(super) async fn decision(State(app): State<App>, Who(caller): Who, Named(id)
 pub(super) async fn decisions(
     State(app): State<App>,
     Who(caller): Who,
-    Pages(asked): Pages,
-    Params(which): Params<Which>,
+    PagesOf(asked, which): PagesOf<Which>,
 ) -> Result<Json<super::wire::Page<Decision>>, Problem> {
     let Which { entity, condition_id } = which;
     let page = app.service.decisions(&caller, entity.map(Into::into), condition_id.map(Into::into), &asked).await?;

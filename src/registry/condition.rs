@@ -78,7 +78,7 @@ impl ConditionDefinition {
         let condition_id = text("condition_id", is_name);
         let version = text("version", is_version);
         let namespace = text("namespace", is_name);
-        if map.get("description").is_some_and(|d| !d.is_string()) {
+        if map.get("description").is_some_and(|d| !d.is_string() && !d.is_null()) {
             faults.push(Fault::new(Code::WP0104, &["description"], "expected text for `description`"));
         }
         let on = events(map.get("on"), &mut faults);

@@ -242,6 +242,15 @@ fn expected(role: &str) -> String {
         ("draw_capability", &["2xx", "404"]),
         ("validate_capability", if company { &["2xx", "422"] } else { &["403"] }),
         ("metrics", by_role(&["2xx"])),
+        ("register_condition", if role == "ADMIN" { &["2xx", "400", "409"] } else { &["403"] }),
+        ("list_conditions", &["2xx", "404"]),
+        ("get_condition", &["2xx", "404"]),
+        ("evaluate_condition", &["2xx", "400", "403", "404"]),
+        ("list_decisions", by_role(&["2xx", "404"])),
+        ("get_decision", by_role(&["2xx", "404"])),
+        ("explain_decision", by_role(&["2xx", "404"])),
+        ("get_primitive", by_role(&["2xx", "400", "404"])),
+        ("put_primitive", if role == "ADMIN" { &["2xx", "400"] } else { &["403"] }),
     ] {
         let _ = writeln!(
             toml,

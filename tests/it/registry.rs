@@ -158,11 +158,11 @@ fn what_is_wrong_with_a_condition_is_said() {
 
 /// Slow, plain, and by the book: the relative change, the standard score with the population's deviation, and the percentile by
 /// linear interpolation (Hyndman and Fan's seventh). `None`: nobody can say.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "they are few")]
 fn by_the_book(strategy: &Json, x: f64, before: &[f64]) -> Option<bool> {
     let (params, n) = (&strategy["params"], before.len());
     let direction = params["direction"].as_str().unwrap();
     let sum = |values: &[f64]| values.iter().fold(0.0, |a, b| a + b);
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "they are few")]
     match strategy["type"].as_str().unwrap() {
         "change" => {
             let p = *before.last()?;
@@ -179,7 +179,7 @@ fn by_the_book(strategy: &Json, x: f64, before: &[f64]) -> Option<bool> {
             let squares: Vec<f64> = before.iter().map(|v| (v - mean) * (v - mean)).collect();
             let deviation = (sum(&squares) / n as f64).sqrt();
             let (z, threshold) = ((x - mean) / deviation, params["threshold"].as_f64().unwrap());
-            let flat = before.iter().all(|v| *v == before[0]);
+            let flat = before.iter().all(|v| v - before[0] == 0.0);
             (n >= 3 && !flat).then_some(match direction {
                 "above" => z > threshold,
                 "below" => -z > threshold,

@@ -26,7 +26,7 @@ fn host() -> As {
 }
 
 async fn served() -> Served {
-    let workspace = [("waypost.yaml", KEYS), ("journeys/hello.yaml", "name: Hello\njourney:\n  - say: Hello.\n")];
+    let workspace = [("waypost.yaml", KEYS), ("journeys/hello.yaml", "name: Hello\ncallable: true\njourney:\n  - done: Hello.\n")];
     Plan::of(files(&workspace)).serve().await
 }
 
@@ -234,7 +234,7 @@ async fn an_event_of_a_conversation_is_decided_on_once() {
     assert_eq!(decided(&served, &conversation).await, [Json::Null; 0], "it comes after the answer");
     while served.service.settle_owed().await.unwrap() > 0 {}
     let found = decided(&served, &conversation).await;
-    let started: Vec<&Json> = found.iter().filter(|d| d["event"] == json!("journey.started")).collect();
+    let started: Vec<&Json> = found.iter().filter(|d| d["event"] == json!("journey.started") && d["value"] == json!(true)).collect();
     assert_eq!(started.len(), 1, "{found:?}");
     let started = started[0];
     assert_eq!((&started["value"], &started["conversation_id"]), (&json!(true), &json!(conversation)));
