@@ -12,10 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::claims::{Ledger, refused, taken};
 use super::log::{Dictionary, Kind, Lines, Log, Packed};
-use super::records::{
-    self, DecisionsOf, Defines, Definition, Delivery, Namespaces, NewDefinition, Owed, PrimitiveWrite, Record, Recorded, Records,
-    Registered,
-};
+use super::records::Kept as Recorded;
 use super::rows::{digest, numbered, write_numbered};
 use super::{
     AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Held, Listed, MESSAGE_IDS_KEPT, Owner, Reply, Seals, Stat,
@@ -23,7 +20,6 @@ use super::{
 };
 use crate::engine::{Claim, Event, HoldChange, Refused};
 use crate::model::workspace::ContentHash;
-use crate::registry::{Decision, PrimitiveId, Sample, Series};
 
 /// Conversations whose last lines are left as they are: to make them small at every commit would be most of its work.
 const OPEN: usize = 256;
@@ -51,7 +47,7 @@ struct Inner {
     // Conversations whose last lines lie open, in the order in which they were opened.
     open: VecDeque<ConversationKey>,
     commits: u64,
-    records: records::Kept,
+    records: Recorded,
 }
 
 #[derive(Debug)]
@@ -115,6 +111,11 @@ impl MemoryStore {
     #[must_use]
     pub fn seen_with(&self, seals: Seals) -> Self {
         Self { inner: self.inner.clone(), seals }
+    }
+
+    /// Looks at what is kept of conditions and actions, or changes it.
+    pub(super) fn records<T>(&self, with: impl FnOnce(&mut Recorded) -> T) -> T {
+        with(&mut self.inner().records)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -609,108 +610,6 @@ impl Store for MemoryStore {
 
     fn erase_user(&self, tenant: &str, user: &str, digest: DigestText) -> impl Future<Output = Result<Erased, StoreError>> + Send {
         ready(self.inner().erase_user(tenant, user, &digest))
-    }
-}
-
-impl Records for MemoryStore {
-    fn register(&self, new: NewDefinition) -> impl Future<Output = Result<Registered, StoreError>> + Send {
-        ready(Ok(self.inner().records.register(new)))
-    }
-
-    fn bind_files(&self, seqs: Vec<u64>) -> impl Future<Output = Result<(), StoreError>> + Send {
-        self.inner().records.bind_files(&seqs);
-        ready(Ok(()))
-    }
-
-    fn definition(
-        &self,
-        tenant: &str,
-        defines: Defines,
-        id: &str,
-        version: Option<&str>,
-    ) -> impl Future<Output = Result<Option<Definition>, StoreError>> + Send {
-        ready(Ok(self.inner().records.definition(tenant, defines, id, version)))
-    }
-
-    fn definitions(
-        &self,
-        tenant: &str,
-        defines: Defines,
-        of: &Namespaces,
-        before: Option<u64>,
-        limit: usize,
-    ) -> impl Future<Output = Result<(Vec<Definition>, u64), StoreError>> + Send {
-        ready(Ok(self.inner().records.definitions(tenant, defines, of, before, limit)))
-    }
-
-    fn bound(&self, tenant: &str, defines: Defines, to: &str) -> impl Future<Output = Result<Vec<Definition>, StoreError>> + Send {
-        ready(Ok(self.inner().records.bound(tenant, defines, to)))
-    }
-
-    fn primitive(
-        &self,
-        tenant: &str,
-        primitive: &PrimitiveId,
-        entity: &str,
-        as_of: Timestamp,
-    ) -> impl Future<Output = Result<Option<PrimitiveWrite>, StoreError>> + Send {
-        ready(Ok(self.inner().records.primitive(tenant, primitive, entity, as_of)))
-    }
-
-    fn history(
-        &self,
-        tenant: &str,
-        series: &Series,
-        entity: &str,
-        between: (Timestamp, Timestamp),
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<Sample>, StoreError>> + Send {
-        ready(Ok(self.inner().records.history(tenant, series, entity, between, limit)))
-    }
-
-    fn record(&self, record: Record) -> impl Future<Output = Result<Recorded, StoreError>> + Send {
-        ready(Ok(self.inner().records.record(record)))
-    }
-
-    fn decision(&self, tenant: &str, id: &str) -> impl Future<Output = Result<Option<Decision>, StoreError>> + Send {
-        ready(Ok(self.inner().records.decision(tenant, id)))
-    }
-
-    fn decisions(
-        &self,
-        tenant: &str,
-        of: &DecisionsOf,
-        before: Option<u64>,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<(u64, Decision)>, StoreError>> + Send {
-        ready(Ok(self.inner().records.decisions(tenant, of, before, limit)))
-    }
-
-    fn claim_owed(&self, now: Timestamp, lease: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<Owed>, StoreError>> + Send {
-        ready(Ok(self.inner().records.claim_owed(now, lease, limit)))
-    }
-
-    fn claim_deliveries(
-        &self,
-        now: Timestamp,
-        lease: Timestamp,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<Delivery>, StoreError>> + Send {
-        ready(Ok(self.inner().records.claim_deliveries(now, lease, limit)))
-    }
-
-    fn deliveries(
-        &self,
-        tenant: &str,
-        dead: bool,
-        before: Option<u64>,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<Delivery>, StoreError>> + Send {
-        ready(Ok(self.inner().records.deliveries(tenant, dead, before, limit)))
-    }
-
-    fn delivery(&self, tenant: &str, id: u64) -> impl Future<Output = Result<Option<Delivery>, StoreError>> + Send {
-        ready(Ok(self.inner().records.delivery(tenant, id)))
     }
 }
 

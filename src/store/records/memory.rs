@@ -1,15 +1,17 @@
 //! Definitions, primitives, decisions, deliveries and owed events in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::ready;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::{
-    After, DecisionsOf, Defines, Definition, Delivery, Namespaces, NewDefinition, NewOwed, Owed, PrimitiveWrite, Record, Recorded,
+    After, DecisionsOf, Defines, Definition, Delivery, Namespaces, NewDefinition, NewOwed, Owed, PrimitiveWrite, Record, Recorded, Records,
     Registered, SHARED,
 };
 use crate::registry::{Decision, PrimitiveId, Sample, Series};
+use crate::store::{MemoryStore, StoreError};
 
 type Text = Arc<str>;
 
@@ -258,5 +260,107 @@ impl Kept {
         self.deliveries.retain(|_, d| &*d.tenant != tenant || !gone.contains(&d.decision));
         self.owed.retain(|_, (_, o)| &*o.tenant != tenant || &*o.conversation != conversation);
         self.samples.retain(|(t, _, entity), _| &**t != tenant || &**entity != conversation);
+    }
+}
+
+impl Records for MemoryStore {
+    fn register(&self, new: NewDefinition) -> impl Future<Output = Result<Registered, StoreError>> + Send {
+        ready(Ok(self.records(|kept| kept.register(new))))
+    }
+
+    fn bind_files(&self, seqs: Vec<u64>) -> impl Future<Output = Result<(), StoreError>> + Send {
+        self.records(|kept| kept.bind_files(&seqs));
+        ready(Ok(()))
+    }
+
+    fn definition(
+        &self,
+        tenant: &str,
+        defines: Defines,
+        id: &str,
+        version: Option<&str>,
+    ) -> impl Future<Output = Result<Option<Definition>, StoreError>> + Send {
+        ready(Ok(self.records(|kept| kept.definition(tenant, defines, id, version))))
+    }
+
+    fn definitions(
+        &self,
+        tenant: &str,
+        defines: Defines,
+        of: &Namespaces,
+        before: Option<u64>,
+        limit: usize,
+    ) -> impl Future<Output = Result<(Vec<Definition>, u64), StoreError>> + Send {
+        ready(Ok(self.records(|kept| kept.definitions(tenant, defines, of, before, limit))))
+    }
+
+    fn bound(&self, tenant: &str, defines: Defines, to: &str) -> impl Future<Output = Result<Vec<Definition>, StoreError>> + Send {
+        ready(Ok(self.records(|kept| kept.bound(tenant, defines, to))))
+    }
+
+    fn primitive(
+        &self,
+        tenant: &str,
+        primitive: &PrimitiveId,
+        entity: &str,
+        as_of: Timestamp,
+    ) -> impl Future<Output = Result<Option<PrimitiveWrite>, StoreError>> + Send {
+        ready(Ok(self.records(|kept| kept.primitive(tenant, primitive, entity, as_of))))
+    }
+
+    fn history(
+        &self,
+        tenant: &str,
+        series: &Series,
+        entity: &str,
+        between: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Sample>, StoreError>> + Send {
+        ready(Ok(self.records(|kept| kept.history(tenant, series, entity, between, limit))))
+    }
+
+    fn record(&self, record: Record) -> impl Future<Output = Result<Recorded, StoreError>> + Send {
+        ready(Ok(self.records(|kept| kept.record(record))))
+    }
+
+    fn decision(&self, tenant: &str, id: &str) -> impl Future<Output = Result<Option<Decision>, StoreError>> + Send {
+        ready(Ok(self.records(|kept| kept.decision(tenant, id))))
+    }
+
+    fn decisions(
+        &self,
+        tenant: &str,
+        of: &DecisionsOf,
+        before: Option<u64>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<(u64, Decision)>, StoreError>> + Send {
+        ready(Ok(self.records(|kept| kept.decisions(tenant, of, before, limit))))
+    }
+
+    fn claim_owed(&self, now: Timestamp, lease: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<Owed>, StoreError>> + Send {
+        ready(Ok(self.records(|kept| kept.claim_owed(now, lease, limit))))
+    }
+
+    fn claim_deliveries(
+        &self,
+        now: Timestamp,
+        lease: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Delivery>, StoreError>> + Send {
+        ready(Ok(self.records(|kept| kept.claim_deliveries(now, lease, limit))))
+    }
+
+    fn deliveries(
+        &self,
+        tenant: &str,
+        dead: bool,
+        before: Option<u64>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Delivery>, StoreError>> + Send {
+        ready(Ok(self.records(|kept| kept.deliveries(tenant, dead, before, limit))))
+    }
+
+    fn delivery(&self, tenant: &str, id: u64) -> impl Future<Output = Result<Option<Delivery>, StoreError>> + Send {
+        ready(Ok(self.records(|kept| kept.delivery(tenant, id))))
     }
 }
