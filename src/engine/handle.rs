@@ -420,11 +420,13 @@ impl Turn<'_> {
     }
 
     fn start(&mut self, journey: &Name, variables: &[(Name, Json)]) {
-        let found = self.machine.workspace.journeys.get(journey).filter(|j| !j.callable && j.trigger.is_some()).cloned();
+        // A decision reaches what only `run` reaches otherwise, and gives it what a `run` would.
+        let decided = self.actor == Actor::System;
+        let found = self.machine.workspace.journeys.get(journey).filter(|j| decided || !j.callable && j.trigger.is_some()).cloned();
         let Some(journey) = found else {
             return self.refuse("unknown_journey", format!("there is no journey `{journey}` to start"));
         };
-        if !self.meets(&journey.slug.name) {
+        if journey.trigger.is_some() && !self.meets(&journey.slug.name) {
             return self.refuse("requires", format!("`{}` is not for this user", journey.slug));
         }
         if self.state.runs.iter().any(|r| r.journey == journey.slug.name) {
@@ -437,7 +439,7 @@ impl Turn<'_> {
         let mut with = Vec::new();
         let mut problems = Vec::new();
         for (name, json) in variables {
-            let input = journey.inputs.iter().find(|i| i.from_caller && i.name == *name).map(|i| &i.datapoint);
+            let input = journey.inputs.iter().find(|i| (i.from_caller || decided) && i.name == *name).map(|i| &i.datapoint);
             let Some(datapoint) = plan.field(name).or(input) else {
                 return self.refuse("not_fillable", format!("no step of `{}` asks for `{name}`", journey.slug));
             };
@@ -449,7 +451,11 @@ impl Turn<'_> {
             match normalise(datapoint, json, &self.machine.locale, self.at) {
                 Ok(json) => {
                     let own = self.actor != Actor::Agent || self.stands_in_users_words(&json);
-                    let origin = if own { Origin::Said } else { Origin::Proposed };
+                    let origin = match own {
+                        true if decided => Origin::Computed,
+                        true => Origin::Said,
+                        false => Origin::Proposed,
+                    };
                     let taint = if datapoint.sensitive { Taint::whole() } else { Taint::default() };
                     with.push((name.clone(), Value { json: Arc::new(json), taint }, origin));
                 }
@@ -639,7 +645,9 @@ fn flatten(user: &mut Arc<Json>) {
 #[must_use]
 pub fn may_send(actor: Actor, command: &str) -> bool {
     match command {
-        "start" | "fill" | "choose" | "change" | "next" | "back" | "stuck" | "correct" | "cancel" | "handoff" | "resume" => {
+        // What a decision starts, nobody else has asked for.
+        "start" => matches!(actor, Actor::User | Actor::Agent | Actor::Runtime | Actor::Operator | Actor::System),
+        "fill" | "choose" | "change" | "next" | "back" | "stuck" | "correct" | "cancel" | "handoff" | "resume" => {
             matches!(actor, Actor::User | Actor::Agent | Actor::Runtime | Actor::Operator)
         }
         // A host forwards the user's own words instead, and the engine judges them.

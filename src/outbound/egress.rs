@@ -24,9 +24,9 @@ pub enum Resolver {
 /// Why a request may not go there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Denied {
-    #[error("the host is none of the integration's")]
+    #[error("the host is none of those that may be called")]
     Host,
-    #[error("the address is private, and the integration's base URL does not name it")]
+    #[error("the address is private, and nothing that may be called is it by name")]
     Private,
     #[error("without keys of its own the service calls this machine alone")]
     Elsewhere,
@@ -34,10 +34,10 @@ pub(super) enum Denied {
     Scheme,
 }
 
-/// The hosts of one integration.
+/// The hosts of one integration, or those of triggered actions.
 #[derive(Debug)]
 pub(super) struct Hosts {
-    base: Host,
+    base: Option<Host>,
     allowed: Vec<Allowed>,
     here: bool,
 }
@@ -53,7 +53,12 @@ struct Allowed {
 impl Hosts {
     /// The base URL's host and these; an entry that is no host allows nothing.
     pub(super) fn new<'a>(base: &Url, allow: impl IntoIterator<Item = &'a str>) -> Option<Self> {
-        Some(Self { base: base.host()?.to_owned(), allowed: allow.into_iter().filter_map(Allowed::parse).collect(), here: false })
+        Some(Self { base: Some(base.host()?.to_owned()), ..Self::only(allow) })
+    }
+
+    /// These alone; an entry that is no host allows nothing. A private address is connected to only where an entry is that address.
+    pub(super) fn only<'a>(allow: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { base: None, allowed: allow.into_iter().filter_map(Allowed::parse).collect(), here: false }
     }
 
     /// With a resolver that keeps to this machine, nothing else is connected to.
@@ -76,7 +81,7 @@ impl Hosts {
             return Err(Denied::Scheme);
         }
         let host = url.host().ok_or(Denied::Host)?.to_owned();
-        let listed = host == self.base || self.allowed.iter().any(|a| a.covers(&host, url.port_or_known_default()));
+        let listed = self.is_base(&host) || self.allowed.iter().any(|a| a.covers(&host, url.port_or_known_default()));
         if !listed {
             return Err(Denied::Host);
         }
@@ -96,14 +101,21 @@ impl Hosts {
         if is_public(address) {
             return Ok(());
         }
-        let named = names_private(&self.base)
-            && match host {
-                Host::Ipv4(ip) => address == IpAddr::V4(*ip),
-                Host::Ipv6(ip) => address == IpAddr::V6(*ip).to_canonical(),
-                Host::Domain(_) => names_private(host) && address.is_loopback(),
-            };
-        // Beside the base itself only loopback: that a base is private must not open the machine's metadata to a redirect.
-        if named && (*host == self.base || address.is_loopback()) { Ok(()) } else { Err(Denied::Private) }
+        let says_so = match host {
+            Host::Ipv4(ip) => address == IpAddr::V4(*ip),
+            Host::Ipv6(ip) => address == IpAddr::V6(*ip).to_canonical(),
+            Host::Domain(_) => names_private(host) && address.is_loopback(),
+        };
+        let named = match &self.base {
+            // Beside the base itself only loopback: that a base is private must not open the machine's metadata to a redirect.
+            Some(base) => names_private(base) && (host == base || address.is_loopback()),
+            None => self.allowed.iter().any(|a| a.host == *host && !a.below),
+        };
+        if says_so && named { Ok(()) } else { Err(Denied::Private) }
+    }
+
+    fn is_base(&self, host: &Host) -> bool {
+        self.base.as_ref() == Some(host)
     }
 }
 

@@ -83,6 +83,20 @@ pub(super) fn with_tls() {
     TLS.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
 }
 
+/// A client that follows nobody, tries nothing again, and connects only where its guard lets it.
+pub(super) fn builder(connect: Duration, guard: Guard) -> reqwest::ClientBuilder {
+    Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .user_agent(concat!("waypost/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(connect)
+        .dns_resolver(guard)
+        .http2_max_header_list_size(64 * 1024)
+        .pool_idle_timeout(Duration::from_secs(30))
+}
+
 impl HttpPerformer {
     /// For the integrations of a workspace, with their secrets looked up now.
     #[must_use]
@@ -326,20 +340,10 @@ impl Service {
         if let Some(client) = clients.get(&connect_ms) {
             return Ok(client.clone());
         }
-        let builder = || {
-            Client::builder()
-                .no_proxy()
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .referer(false)
-                .user_agent(concat!("waypost/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(Duration::from_millis(connect_ms))
-                .dns_resolver(Guard { hosts: self.hosts.clone(), resolver: self.resolver.clone() })
-                .http2_max_header_list_size(64 * 1024)
-                .pool_idle_timeout(Duration::from_secs(30))
-        };
+        let guard = || Guard { hosts: self.hosts.clone(), resolver: self.resolver.clone() };
+        let within = Duration::from_millis(connect_ms);
         // A machine without certificates can still speak plain HTTP.
-        let client = builder().build().or_else(|_| builder().tls_certs_only([]).build());
+        let client = builder(within, guard()).build().or_else(|_| builder(within, guard()).tls_certs_only([]).build());
         let client = client.map_err(|_| failure(ErrorKind::Internal, "client", false, "the HTTP client cannot be started"))?;
         clients.insert(connect_ms, client.clone());
         Ok(client)

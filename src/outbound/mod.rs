@@ -10,6 +10,7 @@ mod egress;
 mod exchange;
 mod failure;
 mod http;
+
 mod mcp;
 mod program;
 mod remote;

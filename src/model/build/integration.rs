@@ -226,7 +226,7 @@ pub fn unsupported(cx: &mut Context<'_>, node: &Node<'_>) {
 }
 
 /// Reports a URL that is none, secrets in it taken as any text.
-fn url(cx: &mut Context<'_>, text: &Text) {
+pub fn url(cx: &mut Context<'_>, text: &Text) {
     let mut plain = String::new();
     let mut rest = &*text.value;
     // INVARIANT: `rest` gets shorter each turn.

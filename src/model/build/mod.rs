@@ -2,6 +2,7 @@
 //! reported once and left out.
 
 mod action;
+mod channels;
 mod condition;
 mod context;
 mod datapoint;
@@ -104,10 +105,8 @@ pub fn build_with(mut files: Vec<(String, Arc<str>)>, options: Options) -> (Work
     };
     journeys.build(&mut cx, &declared);
     let built = journeys.built;
-    if let Some((name, span)) = &settings_text.identity
-        && !built.contains_key(name)
-        && !documents.broken(Kind::Journey)
-    {
+    let unknown = settings_text.journeys.iter().filter(|(name, _)| !built.contains_key(name) && !documents.broken(Kind::Journey));
+    for (name, span) in unknown {
         let message = format!("there is no journey `{}`", cx.slice(*span));
         cx.unknown(Code::WP0206, *span, message, name.as_str(), built.values().map(|j| &*j.slug.shown));
     }
@@ -137,7 +136,7 @@ pub fn build_with(mut files: Vec<(String, Arc<str>)>, options: Options) -> (Work
 struct SettingsText {
     /// The texts that change what a journey means.
     meaning: String,
-    identity: Option<(Name, Span)>,
+    journeys: Vec<(Name, Span)>,
 }
 
 fn read_settings(cx: &mut Context<'_>, sources: &SourceMap, options: Options) -> (Settings, SettingsText) {
@@ -162,8 +161,9 @@ fn read_settings(cx: &mut Context<'_>, sources: &SourceMap, options: Options) ->
                     text.meaning.push_str(cx.slice(entry.key_span.to(entry.value.span)));
                 }
             }
-            let identity = root.get("identity").and_then(|n| n.get("journey"));
-            text.identity = identity.and_then(|n| Some((Context::name(n)?, n.span)));
+            let workflows = root.get("workflows").map(Node::entries).unwrap_or_default().iter().map(|e| &e.value);
+            let named = root.get("identity").into_iter().chain(workflows).filter_map(|n| n.get("journey"));
+            text.journeys = named.filter_map(|n| Some((Context::name(n)?, n.span))).collect();
         }
     }
     let mut out = out.unwrap_or_default();

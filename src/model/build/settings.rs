@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use url::Url;
 
+use super::channels;
 use super::context::Context;
 use super::integration::literal_secret;
 use crate::model::settings::{Jwt, Limits, ServerKey, Serving, Settings};
@@ -95,13 +96,10 @@ pub fn settings(cx: &mut Context<'_>, root: &Node<'_>) -> Settings {
     }
     out.lints = lints(cx, part("lints"));
     out.strict = part("strict").and_then(Node::bool).unwrap_or(false);
-    let named = |key: &str| {
-        let entries = part(key).map(Node::entries).unwrap_or_default();
-        entries.iter().map(|e| (Arc::from(&*e.key), e.value.json())).collect()
-    };
     out.primitives = part("primitives").map(|n| n.entries().iter().map(|e| Arc::from(&*e.key)).collect());
-    out.channels = named("channels");
-    out.workflows = named("workflows");
+    let named = |key: &str| part(key).map(Node::entries).unwrap_or_default();
+    out.channels = named("channels").iter().filter_map(|e| Some((Arc::from(&*e.key), channels::channel(cx, e)?))).collect();
+    out.workflows = named("workflows").iter().filter_map(|e| Some((Arc::from(&*e.key), channels::engine(cx, e)?))).collect();
     if let Some(statuses) = part("case").and_then(|n| n.get("statuses")) {
         for item in statuses.items() {
             out.case_statuses.extend(item.str().map(|s| (Arc::from(s), None)));

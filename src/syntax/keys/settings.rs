@@ -142,10 +142,11 @@ static SERVER_KEY: Object = Object {
 };
 
 const CHANNEL_KEYS: &[Key] = &[
-    may("type", Shape::OneOf(&["slack", "pagerduty", "webhook", "log"]), "What kind of channel."),
-    may("url", Shape::Text, "Where it is."),
-    may("secret", Shape::Text, "What signs its messages."),
-    may("routing_key", Shape::Text, "The key of `pagerduty`."),
+    must("type", Shape::OneOf(&["slack", "pagerduty", "webhook", "log"]), "What kind of channel."),
+    may("url", Shape::Text, "Where it is; must be there for `slack` and `webhook`."),
+    may("secret", Shape::Text, "What signs the messages of `webhook`: `whsec_` and base64, as `${ENV_VAR}`."),
+    may("routing_key", Shape::Text, "The key of `pagerduty`, as `${ENV_VAR}`."),
+    may("severity", Shape::OneOf(&["critical", "error", "warning", "info"]), "How bad events of `pagerduty` are; `error` if left out."),
 ];
 static CHANNEL: Object = Object { what: "a channel", keys: CHANNEL_KEYS };
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 use waypost::engine::input::Said;
-use waypost::engine::{Actor, Command, EventBody, HoldChange, InputBody, Keys, Machine, Phase, Principal, holds};
+use waypost::engine::{Actor, Answer, Command, EventBody, HoldChange, InputBody, Keys, Machine, Phase, Principal, holds};
+use waypost::value::Name;
 
 use super::harness::{Talk, loaded, machine, start, values};
 
@@ -210,6 +211,24 @@ fn each_actor_is_told_only_what_it_may_send() {
         }
     }
     assert_eq!(talk.machine.present(&talk.state, Actor::Agent, talk.now).question, None);
+}
+
+#[test]
+fn a_decision_starts_what_only_a_run_reaches_and_gives_no_yes() {
+    let noted = "name: Note\ncallable: true\ninputs: {order_id: {required: true}}\njourney:\n  - action: {call: shop.look}\n  - confirm: {message: Sure?}\n  - done: {outcome: noted}\n";
+    let mut talk = talk_of(SHOP, noted);
+    let start = |variables: &[(&str, serde_json::Value)]| {
+        let variables = variables.iter().map(|(n, v)| (Name::new(n), v.clone())).collect();
+        InputBody::Command(Command::Start { journey: Name::new("note"), variables })
+    };
+    let refused = |answer: Answer| answer.refused.map(|r| r.code.to_string());
+    assert_eq!(refused(talk.input(Actor::User, "u", None, start(&[]))).as_deref(), Some("unknown_journey"));
+    assert_eq!(refused(talk.input(Actor::System, "d", None, start(&[]))).as_deref(), Some("missing_input"));
+    talk.stub(200, json!({}));
+    assert_eq!(refused(talk.input(Actor::System, "d", None, start(&[("order_id", json!("A1"))]))), None, "{}", talk.trace());
+    let question = talk.answer.question.clone().map(|q| q.id);
+    let yes = InputBody::Command(Command::Confirm { question });
+    assert_eq!(refused(talk.input(Actor::System, "d", None, yes)).as_deref(), Some("forbidden"));
 }
 
 #[test]
