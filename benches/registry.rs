@@ -136,6 +136,7 @@ fn evaluations(report: &mut Report, executor: &tokio::runtime::Runtime) {
             timestamp: None,
             data: json!({"amount": n}),
             dry_run: false,
+            later: false,
         };
         let like: Decision = service.evaluate(&caller(), ask(7)).await.expect("a decision");
         let mut rows = Vec::new();

@@ -156,6 +156,9 @@ pub(super) struct EvaluateBody {
     /// Send nothing, and record the decision as such.
     #[serde(default)]
     dry_run: bool,
+    /// Answer before the actions are done: what they came to is in the decision afterwards.
+    #[serde(default, rename = "async")]
+    later: bool,
 }
 
 /// A decision.
@@ -228,6 +231,12 @@ pub(super) struct ActionResult {
     /// The decision that it was done for.
     #[serde(skip_serializing_if = "Option::is_none")]
     decision_id: Option<Arc<str>>,
+    /// The conversation in which its journey runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation_id: Option<Arc<str>>,
+    /// How often it was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<u32>,
 }
 
 /// Why an action was not done.
@@ -249,6 +258,8 @@ impl From<registry::ActionResult> for ActionResult {
             payload_preview: result.payload_preview,
             error: result.error.map(|e| ActionError { code: e.code, message: e.message }),
             decision_id: result.decision_id,
+            conversation_id: result.conversation_id,
+            attempts: Some(result.attempts).filter(|n| *n > 0),
         }
     }
 }
@@ -408,7 +419,7 @@ pub(super) async fn evaluate(
     Named(id): Named<String>,
     Plain(body): Plain<EvaluateBody>,
 ) -> Result<Json<Decision>, Problem> {
-    let EvaluateBody { version, entity, timestamp, data, dry_run } = body;
+    let EvaluateBody { version, entity, timestamp, data, dry_run, later } = body;
     let asked = Evaluate {
         condition: id.into(),
         version: version.into(),
@@ -416,6 +427,7 @@ pub(super) async fn evaluate(
         timestamp,
         data: data.unwrap_or_default().into(),
         dry_run,
+        later,
     };
     Ok(Json(app.service.evaluate(&caller, asked).await?.into()))
 }

@@ -3,6 +3,7 @@
 //! Knows how things are written on the wire and what a status means; what they mean is `service`'s. The routes stand in one table
 //! (`routes`), of which the router and the document are both made.
 
+mod actions;
 mod admission;
 mod body;
 mod capabilities;

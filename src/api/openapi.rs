@@ -145,6 +145,9 @@ fn parameter(param: Param) -> Json {
             let schema = json!({"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[^\\p{Cc}]+$"});
             json!({"name": "entity", "in": "query", "required": true, "description": "Of what", "schema": schema})
         }
+        Param::Dead => {
+            query("dead", "Those that were given up; left out: those that are still tried", json!({"type": "boolean", "default": false}))
+        }
         Param::ElevatedKey => header("x-elevated-key", "A key of the role `admin`, where the credential is none"),
         Param::LastEventId => header("last-event-id", "The last event that is known already"),
         Param::IdempotencyKey => {

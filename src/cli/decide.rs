@@ -138,6 +138,7 @@ async fn here(args: &Args, loaded: crate::check::Loaded, data: Json) -> Result<J
         timestamp: args.timestamp,
         data,
         dry_run: args.dry_run,
+        later: false,
     };
     let decision: Decision = service.evaluate(&caller, asked).await.map_err(|e| failed(&e))?;
     serde_json::to_value(decision).map_err(|e| failed(&e))

@@ -71,6 +71,7 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
             ended = mcp::stdio(service.clone(), caller, shared) => ended,
             () = timers => Ok(()),
             () = service.run_conditions() => Ok(()),
+            () = service.run_deliveries() => Ok(()),
         }
     });
     // What waits for input may wait for ever.

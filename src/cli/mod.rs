@@ -9,6 +9,7 @@ mod check;
 mod completions;
 mod connect;
 mod decide;
+mod deliveries;
 pub mod demo;
 mod explain;
 mod graph;
@@ -22,6 +23,7 @@ mod storage;
 mod store;
 mod terminal;
 mod test;
+mod trigger;
 mod workspace;
 
 use std::io::ErrorKind;
@@ -75,6 +77,8 @@ enum Command {
     Replay(replay::Args),
     Serve(serve::Args),
     Decide(decide::Args),
+    Trigger(trigger::Args),
+    Deliveries(deliveries::Args),
     Mcp(mcp::Args),
     Audit(audit::Args),
     Store(store::Args),
@@ -131,9 +135,7 @@ pub fn main() -> ExitCode {
             return if usage.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
-    if let Some(level) = &cli.log {
-        log(level, &cli.log_format);
-    }
+    log(cli.log.as_deref(), &cli.log_format);
     let mut terminal = Terminal::new(cli.color);
     let outcome = match cli.command {
         Command::Demo(args) => demo::run(&args, &mut terminal),
@@ -146,6 +148,8 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args, &mut terminal),
         Command::Serve(args) => serve::run(&args, &mut terminal),
         Command::Decide(args) => decide::run(&args, &mut terminal),
+        Command::Trigger(args) => trigger::run(&args, &mut terminal),
+        Command::Deliveries(args) => deliveries::run(&args, &mut terminal),
         Command::Mcp(args) => mcp::run(&args, &mut terminal),
         Command::Audit(args) => audit::run(&args, &mut terminal),
         Command::Store(args) => store::run(&args, &mut terminal),
@@ -164,9 +168,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Only this crate's own events: those of the libraries below hold headers and bodies.
-fn log(level: &str, format: &str) {
-    let filter = EnvFilter::new(format!("off,waypost={level}"));
+/// Only this crate's own events: those of the libraries below hold headers and bodies. What a channel of type `log` is told is written
+/// whatever the level.
+fn log(level: Option<&str>, format: &str) {
+    let own = level.map(|level| format!("waypost={level},")).unwrap_or_default();
+    let filter = EnvFilter::new(format!("off,{own}waypost::channel=info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
     if format == "json" {
         log.json().flatten_event(true).init();

@@ -119,15 +119,17 @@ async fn serving(
     let router = api::router(service.clone(), limits, mcp::http(service.clone(), stop.clone()), stop.clone());
     let server = api::serve(listener, router, limits, stop.clone());
     let (timers, conditions) = (service.runtime().run_timers(), service.run_conditions());
+    let deliveries = service.run_deliveries();
     let mut traces = service.traces().map_err(|e| Failure::new(e.to_string()))?;
     let mut told = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let mut asked = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
-    tokio::pin!(server, timers, conditions);
+    tokio::pin!(server, timers, conditions, deliveries);
     loop {
         tokio::select! {
             () = &mut server => break,
             () = &mut timers => break,
             () = &mut conditions => break,
+            () = &mut deliveries => break,
             _ = told.recv(), if !stop.is_cancelled() => stop.cancel(),
             _ = tokio::signal::ctrl_c(), if !stop.is_cancelled() => stop.cancel(),
             () = sending(traces.as_mut()) => {}

@@ -7,7 +7,7 @@ use super::effect::CallResult;
 use super::event::{Class, Event, EventBody, Finished};
 use super::redact::shown;
 use super::state::State;
-use crate::registry::EventKind;
+use crate::registry::{EventKind, depth_of};
 use crate::value::{Json, Value};
 
 /// Bytes of an answer that goes along, at most.
@@ -132,8 +132,8 @@ impl<'e> Telling<'e> {
                 map.insert("journey".into(), self.state.journeys().last().map(crate::value::Name::as_str).into());
             }
         }
-        let depth = opened.and_then(|o| o.user.get("decision")?.get("depth")?.as_u64()).unwrap_or(0);
-        self.out.push(Happened { event: kind, data, depth: u32::try_from(depth).unwrap_or(u32::MAX) });
+        let depth = opened.map_or(0, |o| depth_of(&o.conversation));
+        self.out.push(Happened { event: kind, data, depth });
     }
 }
 

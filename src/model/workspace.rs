@@ -7,7 +7,7 @@ use super::action::{Action, Integration};
 use super::datapoint::Datapoint;
 use super::journey::Journey;
 use super::settings::Settings;
-use crate::registry::ConditionDefinition;
+use crate::registry::{ActionDefinition, ConditionDefinition, Declared};
 use crate::source::{Diagnostics, SourceMap, Span};
 use crate::syntax::Allow;
 use crate::value::Name;
@@ -32,6 +32,8 @@ pub struct Workspace {
     pub datapoints: BTreeMap<Name, Arc<Datapoint>>,
     /// Conditions, in order of id and version.
     pub conditions: Vec<WrittenCondition>,
+    /// Triggered actions, in order of id and version.
+    pub triggered: Vec<WrittenAction>,
     /// The files.
     pub sources: Arc<SourceMap>,
     /// Suppressions written in the files.
@@ -45,6 +47,17 @@ pub struct Workspace {
 pub struct WrittenCondition {
     /// It.
     pub definition: Arc<ConditionDefinition>,
+    /// Its file.
+    pub file: Arc<str>,
+    /// Where it is named.
+    pub span: Span,
+}
+
+/// A triggered action of a file.
+#[derive(Debug, Clone)]
+pub struct WrittenAction {
+    /// It.
+    pub definition: Arc<ActionDefinition>,
     /// Its file.
     pub file: Arc<str>,
     /// Where it is named.
@@ -91,6 +104,13 @@ impl Workspace {
     pub fn action(&self, reference: &str) -> Option<&Arc<Action>> {
         let (integration, action) = reference.split_once('.')?;
         self.actions.get(&(Name::new(integration), Name::new(action)))
+    }
+
+    /// What it declares that triggered actions may name.
+    #[must_use]
+    pub fn declared(&self) -> Declared {
+        let Settings { channels, workflows, secrets, .. } = &*self.settings;
+        Declared::new(channels.clone(), workflows.clone(), self.journeys.keys().cloned().collect(), secrets.clone())
     }
 
     /// The journey with that slug.

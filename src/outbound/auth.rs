@@ -184,3 +184,20 @@ impl OAuth2 {
         read(answered, TOKEN_ANSWER).await.map_err(failed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The vector that the libraries of the specification's own repository are tested with.
+    #[test]
+    fn a_signature_is_that_of_the_specification() {
+        let key = BASE64.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let mut headers = HeaderMap::new();
+        let at = Timestamp::from_second(1_614_265_330).unwrap();
+        sign(&mut headers, &SecretBox::new(Box::new(key)), "msg_p5jXN8AQM9LWM0D4loKWxJek", at, r#"{"test": 2432232314}"#).unwrap();
+        assert_eq!(headers["webhook-id"], "msg_p5jXN8AQM9LWM0D4loKWxJek");
+        assert_eq!(headers["webhook-timestamp"], "1614265330");
+        assert_eq!(headers["webhook-signature"], "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+}

@@ -10,7 +10,7 @@ mod egress;
 mod exchange;
 mod failure;
 mod http;
-
+mod letters;
 mod mcp;
 mod program;
 mod remote;
@@ -20,5 +20,6 @@ pub use address::{BadUrl, join};
 pub use collector::collector;
 pub use egress::Resolver;
 pub use http::HttpPerformer;
+pub use letters::{Post, Undelivered};
 pub use remote::{Remote, RemoteError, segment};
 pub use secrets::{SecretError, Secrets};

@@ -51,7 +51,16 @@ impl Remote {
 
     /// Posts a body under the base of the API; gives the status and the answer.
     pub async fn post(&self, path: &str, body: &Json) -> Result<(u16, Json), RemoteError> {
-        let mut request = self.client.post(format!("{}/api/v1{path}", self.base)).header(CONTENT_TYPE, "application/json");
+        let request = self.client.post(format!("{}/api/v1{path}", self.base)).header(CONTENT_TYPE, "application/json");
+        self.answer(request.body(body.to_string())).await
+    }
+
+    /// Gets what is there; gives the status and the answer.
+    pub async fn get(&self, path: &str) -> Result<(u16, Json), RemoteError> {
+        self.answer(self.client.get(format!("{}/api/v1{path}", self.base))).await
+    }
+
+    async fn answer(&self, mut request: reqwest::RequestBuilder) -> Result<(u16, Json), RemoteError> {
         if let Some(key) = &self.key {
             request = request.bearer_auth(key.expose_secret());
         }
@@ -59,7 +68,7 @@ impl Remote {
             request = request.header("tenant-id", tenant);
         }
         let unreachable = |e: reqwest::Error| RemoteError::Unreachable { base: self.base.clone(), why: e.without_url().to_string() };
-        let answer = request.body(body.to_string()).send().await.map_err(unreachable)?;
+        let answer = request.send().await.map_err(unreachable)?;
         let status = answer.status().as_u16();
         let strange = || RemoteError::Strange(self.base.clone());
         if answer.content_length().is_some_and(|n| n > ANSWER_MAX) {

@@ -194,6 +194,9 @@ pub struct ActionResult {
     /// The decision that it was done for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision_id: Option<Arc<str>>,
+    /// The conversation in which its journey runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation_id: Option<Arc<str>>,
     /// How often it was tried.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempts: u32,
@@ -208,7 +211,17 @@ impl ActionResult {
     /// A result with nothing but its status.
     #[must_use]
     pub fn new(action_id: Arc<str>, action_version: Arc<str>, status: ActionStatus) -> Self {
-        Self { action_id, action_version, status, payload_sent: None, payload_preview: None, error: None, decision_id: None, attempts: 0 }
+        Self {
+            action_id,
+            action_version,
+            status,
+            payload_sent: None,
+            payload_preview: None,
+            error: None,
+            decision_id: None,
+            conversation_id: None,
+            attempts: 0,
+        }
     }
 
     /// It failed.

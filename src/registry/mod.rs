@@ -4,21 +4,28 @@
 //! wire.
 
 mod action;
+mod channel;
 mod condition;
+pub mod config;
 mod decision;
 mod evaluate;
 mod event;
 mod id;
 mod input;
+mod letter;
+pub mod payload;
 pub mod strategy;
 
 pub use action::{ActionDefinition, Delivery, FireOn, Trigger};
+pub use channel::{Channel, Engine, HttpEngine};
 pub use condition::{ConditionDefinition, OPERANDS_MAX, Operand, Rule};
+pub use config::{Config, Declared};
 pub use decision::{ActionResult, ActionStatus, Decision, DecisionError, Reason, Verdict};
 pub use evaluate::{Condition, Given, HISTORY_MAX, Judged, Known, Named, Needs, Operands, Sample, Series};
 pub use event::{DEPTH_MAX, EventKind};
 pub use id::{PrimitiveId, is_name, is_version};
 pub use input::Input;
+pub use letter::{Deed, Letter, To, depth_of, run_id, told};
 pub use strategy::Strategy;
 
 /// What is wrong with a definition, and where in it.

@@ -14,7 +14,7 @@ use crate::registry::{
     ActionDefinition, ActionResult, ActionStatus, Condition, ConditionDefinition, DEPTH_MAX, Decision, Given, HISTORY_MAX, Judged, Known,
     Operands, Sample, Series,
 };
-use crate::store::records::{DecisionsOf, Defines, Definition, NewDelivery, Record, Recorded, Records, bound_to};
+use crate::store::records::{DecisionsOf, Defines, Definition, Record, Records, bound_to};
 use crate::value::Json;
 
 /// How deep registered conditions may be made of each other.
@@ -40,6 +40,8 @@ pub struct Evaluate {
     pub data: Json,
     /// Nothing is to be sent.
     pub dry_run: bool,
+    /// The decision is answered before its actions are done.
+    pub later: bool,
 }
 
 /// A decision, and everything that it says of why.
@@ -109,7 +111,7 @@ impl Service {
         };
         let judged = self.judged(&condition, &evaluation).await?;
         let decision = self.decision_of(&condition, &evaluation, &judged)?;
-        let mut decided = self.decided(vec![(decision, judged)], &evaluation.tenant, None).await?;
+        let mut decided = self.decided(vec![(decision, judged)], &evaluation.tenant, None, asked.later).await?;
         // Only what settles an event can find it settled.
         decided.pop().ok_or_else(|| ServiceError::Internal("the decision was not recorded".into()))
     }
@@ -205,35 +207,19 @@ impl Service {
         judged: Vec<(Decision, Judged)>,
         tenant: &Arc<str>,
         settles: Option<u64>,
+        later: bool,
     ) -> Result<Vec<Decision>, ServiceError> {
-        let now = self.runtime().clock().now();
-        let mut record = Record { settles, ..Record::new(tenant.clone(), now) };
-        for (mut decision, judged) in judged {
-            for action in self.bound_actions(tenant, &decision).await? {
-                let result = fired(&action, &decision);
-                if result.status == ActionStatus::Pending {
-                    record.deliveries.push(NewDelivery {
-                        decision: decision.decision_id.clone(),
-                        n: u32::try_from(decision.actions.len()).unwrap_or(u32::MAX),
-                        action_id: action.action_id.clone(),
-                        action_version: action.version.clone(),
-                        due: now,
-                        plan: "{}".into(),
-                    });
-                }
-                decision.actions.push(result);
-            }
+        let mut record = Record { settles, ..Record::new(tenant.clone(), self.runtime().clock().now()) };
+        let mut decided = Vec::with_capacity(judged.len());
+        for (decision, judged) in judged {
             if !decision.dry_run {
                 let sample = |(series, value)| (series, decision.entity.clone(), Sample { at: decision.timestamp, value });
                 record.samples.extend(judged.samples.into_iter().map(sample));
             }
-            record.decisions.push(decision);
+            let actions = self.bound_actions(tenant, &decision).await?;
+            decided.push((decision, actions));
         }
-        let decisions = record.decisions.clone();
-        match self.runtime().store().record(record).await? {
-            Recorded::Done { .. } => Ok(decisions),
-            Recorded::Settled => Ok(Vec::new()),
-        }
+        Ok(self.act(record, decided, later).await?.unwrap_or_default())
     }
 
     /// The actions that are bound to a decision's condition, in the order in which they were registered.
@@ -291,17 +277,6 @@ impl Service {
         let actions = decision.actions.iter().map(|result| (result.clone(), why_action(&decision, result))).collect();
         Ok(Explained { decision, condition, why, actions })
     }
-}
-
-/// What becomes of an action that is bound to a decision: it is skipped, or still to be done.
-fn fired(action: &ActionDefinition, decision: &Decision) -> ActionResult {
-    let fires = action.trigger.fire_on.fires(decision.value) && decision.depth <= DEPTH_MAX;
-    let status = match (fires, decision.dry_run) {
-        (false, _) => ActionStatus::Skipped,
-        (true, true) => ActionStatus::WouldTrigger,
-        (true, false) => ActionStatus::Pending,
-    };
-    ActionResult::new(action.action_id.clone(), action.version.clone(), status)
 }
 
 /// Why an action was fired or not, and what came of it.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Service;
 use super::error::ServiceError;
+use super::trigger::new_action;
 use crate::check::Loaded;
 use crate::driver::DriverError;
 use crate::store::StoreError;
@@ -66,6 +67,17 @@ impl Service {
                 Registered::Taken => {
                     let (id, version) = (definition.condition_id.clone(), definition.version.clone());
                     return Err(DefinedError::Changed { what: "condition", file: written.file.clone(), id, version });
+                }
+            }
+        }
+        for written in &loaded.workspace().triggered {
+            let definition = &written.definition;
+            let new = new_action(&SHARED.into(), definition, now).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+            match store.register(new).await? {
+                Registered::New(seq) | Registered::Same(seq) => seqs.push(seq),
+                Registered::Taken => {
+                    let (id, version) = (definition.action_id.clone(), definition.version.clone());
+                    return Err(DefinedError::Changed { what: "action", file: written.file.clone(), id, version });
                 }
             }
         }

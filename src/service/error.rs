@@ -72,6 +72,7 @@ impl ServiceError {
             "action" => "no_action",
             "decision" => "no_decision",
             "primitive" => "no_primitive",
+            "delivery" => "no_delivery",
             _ => "no_record",
         };
         let id = version.map_or_else(|| format!("`{id}`"), |version| format!("`{id}` of version `{version}`"));

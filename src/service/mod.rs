@@ -17,6 +17,7 @@ mod page;
 mod recorded;
 pub mod storage;
 mod token;
+mod trigger;
 mod watch;
 
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub use look::{Asked, Audited, Conversation, HeldAction, Line, Page};
 pub use page::{Page as QuestionPage, Ticket};
 pub use storage::{Storage, StorageError};
 pub use token::{TokenSettings, Tokens, Unbelieved};
+pub use trigger::Trigger;
 pub use watch::TracesTo;
 
 use live::Current;

@@ -76,7 +76,7 @@ impl Service {
             };
             judged.push(self.on_event(&condition, &owed, &data).await?);
         }
-        self.decided(judged, &owed.tenant, Some(owed.id)).await?;
+        self.decided(judged, &owed.tenant, Some(owed.id), true).await?;
         Ok(())
     }
 

@@ -5,7 +5,7 @@ mod crowd;
 mod expected;
 mod page;
 mod program;
-mod served;
+pub mod served;
 mod talk;
 mod walls;
 

@@ -80,8 +80,24 @@ fn help_goes_to_standard_output_and_usage_errors_end_with_2() {
     }
 }
 
-const COMMANDS: &[&str] =
-    &["demo", "new", "check", "explain", "chat", "test", "serve", "decide", "mcp", "audit", "store", "graph", "schema", "completions"];
+const COMMANDS: &[&str] = &[
+    "demo",
+    "new",
+    "check",
+    "explain",
+    "chat",
+    "test",
+    "serve",
+    "mcp",
+    "decide",
+    "trigger",
+    "deliveries",
+    "audit",
+    "store",
+    "graph",
+    "schema",
+    "completions",
+];
 
 #[test]
 fn a_directory_that_is_no_workspace_is_told_so() {
@@ -192,6 +208,31 @@ fn graphs_are_drawn_in_three_formats() {
     let unknown = waypost(&["graph", "redirect-parcl", &path]);
     assert_eq!(unknown.status, 2);
     assert!(unknown.err.contains("did you mean `redirect-parcel`?"), "{}", unknown.err);
+}
+
+#[test]
+fn an_action_is_triggered_from_the_shell() {
+    let shipped = env!("CARGO_MANIFEST_DIR");
+    let go = |more: &[&str]| {
+        let mut args = vec!["trigger", "tell-care", shipped, "--entity", "c-1", "--timestamp", "2026-01-05T09:00:00Z", "--store", "memory"];
+        args.extend(more);
+        waypost(&args)
+    };
+    let json = |out: &str| -> Value { serde_json::from_str(out).expect("JSON") };
+    let dry = go(&["--version", "1", "--dry-run"]);
+    let shown = json(&dry.out);
+    assert_eq!((dry.status, &shown["status"], &shown["payload_sent"]), (0, &"would_trigger".into(), &Value::Null), "{}", dry.err);
+    let message = "conversation c-1 was handed to customer care at 2026-01-05T09:00:00Z";
+    assert_eq!(shown["payload_preview"]["message"], message);
+    assert!(!dry.err.contains(message), "{}", dry.err);
+    let wet = go(&["--version", "1"]);
+    assert_eq!((wet.status, &json(&wet.out)["status"]), (0, &"triggered".into()), "{}", wet.err);
+    assert!(wet.err.contains(message), "the log channel is the program's log: {}", wet.err);
+    let unknown = go(&["--version", "9"]);
+    assert_eq!((unknown.status, unknown.out.as_str()), (2, ""));
+    assert!(unknown.err.contains("there is no action `tell-care` of version `9`"), "{}", unknown.err);
+    let none = waypost(&["deliveries", shipped, "--dead", "--store", "memory"]);
+    assert_eq!((none.status, none.out.as_str()), (0, ""), "{}", none.err);
 }
 
 #[test]

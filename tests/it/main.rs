@@ -8,6 +8,7 @@
     reason = "what helps tests may panic as tests may"
 )]
 
+mod actions;
 mod api;
 mod backend;
 mod check;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::integration::{is_secret_header, literal_secret, url};
-use crate::model::settings::{Channel, Engine, HttpEngine};
+use crate::registry::{Channel, Engine, HttpEngine};
 use crate::source::{Code, Diagnostic};
 use crate::syntax::{Entry, Node};
 

@@ -25,6 +25,11 @@ impl<'n, 's> Conditions<'n, 's> {
         Self { read: BTreeMap::new(), poisoned }
     }
 
+    /// Whether one may be missing that is there.
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned
+    }
+
     /// Takes a condition of a file; `sound`: nothing was found to be wrong with its form.
     pub fn add(&mut self, cx: &mut Context<'_>, node: &'n Node<'s>, file: &Arc<str>, sound: bool) {
         let definition = if sound { ConditionDefinition::parse(&body(node)) } else { Err(Vec::new()) };
@@ -149,7 +154,8 @@ fn of_strategy(node: &Node<'_>, json: &mut Json, depth: usize) {
     }
 }
 
-fn names(node: &Node<'_>, json: &mut Json, keys: &[&str]) {
+/// Names are text, whatever they read as.
+pub fn names(node: &Node<'_>, json: &mut Json, keys: &[&str]) {
     let Json::Object(map) = json else { return };
     for key in keys {
         if let (Some(text), Some(place)) = (node.get(key).and_then(Node::str), map.get_mut(*key))

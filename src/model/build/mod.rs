@@ -13,6 +13,7 @@ mod runs;
 mod safety;
 mod settings;
 mod step;
+mod triggered;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use datapoint::Datapoints;
 use hash::Hasher;
 use integration::Integrations;
 use journey::{Declared, Journeys};
+use triggered::{Around, Triggered};
 
 use super::settings::Settings;
 use super::workspace::Workspace;
@@ -114,7 +116,20 @@ pub fn build_with(mut files: Vec<(String, Arc<str>)>, options: Options) -> (Work
     for (file, node, sound) in &documents.conditions {
         conditions.add(&mut cx, node, file, *sound);
     }
+    let poisoned = conditions.is_poisoned();
     let conditions = conditions.done(&mut cx, settings.primitives.as_ref());
+    let mut triggered = Triggered::default();
+    let declared = crate::registry::Declared::new(
+        settings.channels.clone(),
+        settings.workflows.clone(),
+        built.keys().cloned().collect(),
+        settings.secrets.clone(),
+    );
+    for (file, node, _) in documents.triggered.iter().filter(|(.., sound)| *sound) {
+        triggered.add(&mut cx, node, file, &declared);
+    }
+    let around = Around { conditions: &conditions, poisoned, primitives: settings.primitives.as_ref() };
+    let triggered = triggered.done(&mut cx, &around);
     let mut diagnostics = cx.diagnostics;
     diagnostics.sort();
     let workspace = Workspace {
@@ -124,6 +139,7 @@ pub fn build_with(mut files: Vec<(String, Arc<str>)>, options: Options) -> (Work
         actions: integrations.actions,
         datapoints: datapoints.by_name,
         conditions,
+        triggered,
         sources: Arc::new(sources),
         allows,
         hash: whole.finish(),
@@ -179,6 +195,7 @@ struct Documents<'s> {
     datapoints: Vec<Node<'s>>,
     /// With their files, and whether their form is right.
     conditions: Vec<(Arc<str>, Node<'s>, bool)>,
+    triggered: Vec<(Arc<str>, Node<'s>, bool)>,
     broken: Vec<Kind>,
 }
 
@@ -202,6 +219,7 @@ impl<'s> Documents<'s> {
                     _ => self.datapoints.push(node),
                 },
                 Kind::Condition => self.conditions.push((file.clone(), node, cx.diagnostics.0.len() == before)),
+                Kind::Action => self.triggered.push((file.clone(), node, cx.diagnostics.0.len() == before)),
                 Kind::Settings | Kind::Transcript => {}
             }
         }

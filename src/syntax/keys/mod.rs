@@ -1,5 +1,6 @@
 //! The keys of every kind of file: the one source of what a file may hold.
 
+pub mod action;
 pub mod condition;
 pub mod datapoint;
 pub mod integration;
@@ -25,11 +26,14 @@ pub enum Kind {
     Transcript,
     /// `conditions/**/*.yaml`.
     Condition,
+    /// `actions/**/*.yaml`.
+    Action,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Journey, Self::Integration, Self::Datapoint, Self::Settings, Self::Transcript, Self::Condition];
+    pub const ALL: [Self; 7] =
+        [Self::Journey, Self::Integration, Self::Datapoint, Self::Settings, Self::Transcript, Self::Condition, Self::Action];
 
     /// As `schema KIND` names it.
     #[must_use]
@@ -41,6 +45,7 @@ impl Kind {
             Self::Settings => "settings",
             Self::Transcript => "transcript",
             Self::Condition => "condition",
+            Self::Action => "action",
         }
     }
 
@@ -54,6 +59,7 @@ impl Kind {
             Self::Settings => Shape::Object(&settings::SETTINGS),
             Self::Transcript => Shape::Object(&transcript::TRANSCRIPT),
             Self::Condition => Shape::Object(&condition::CONDITION),
+            Self::Action => Shape::Object(&action::ACTION),
         }
     }
 }
@@ -65,7 +71,7 @@ pub enum FileKind {
     Model(Kind),
     /// A transcript.
     Transcript,
-    /// A triggered action or a policy.
+    /// A policy.
     Registry,
     /// None of a workspace's files.
     Other,
@@ -95,7 +101,7 @@ impl FileKind {
             Some("integrations") => Self::Model(Kind::Integration),
             Some("datapoints") => Self::Model(Kind::Datapoint),
             Some("conditions") => Self::Model(Kind::Condition),
-            Some("actions") => Self::Registry,
+            Some("actions") => Self::Model(Kind::Action),
             _ => Self::Other,
         }
     }

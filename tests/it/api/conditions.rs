@@ -291,4 +291,9 @@ async fn the_shipped_conditions_notice_who_goes_to_a_person() {
     let found = served.get(&host(), &format!("/decisions?entity={conversation}")).await;
     let of = |id: &str| found.body["items"].as_array().unwrap().iter().find(|d| d["condition_id"] == json!(id)).map(|d| d["value"].clone());
     assert_eq!((of("handed-to-care"), of("write-in-doubt")), (Some(json!(true)), Some(json!(false))), "{found:?}");
+    let handed = found.body["items"].as_array().unwrap().iter().find(|d| d["condition_id"] == json!("handed-to-care")).unwrap();
+    let told = &handed["actions"][0];
+    assert_eq!((&told["action_id"], &told["status"]), (&json!("tell-care"), &json!("triggered")), "{told}");
+    let message = told["payload_sent"]["message"].as_str().unwrap();
+    assert!(message.starts_with(&format!("conversation {conversation} was handed to customer care at ")), "{message}");
 }
