@@ -14,9 +14,12 @@ pub mod demo;
 mod explain;
 mod graph;
 mod mcp;
+mod mutate;
 mod new;
 mod record;
 mod replay;
+mod parallel;
+mod progress;
 mod schema;
 mod serve;
 mod storage;
@@ -39,7 +42,8 @@ Examples:
   waypost new shop                      start a workspace of your own
   waypost check shop                    say what is wrong in it, and what to type instead
   waypost chat shop                     talk to its journeys
-  waypost test shop                     run its transcripts
+  waypost test shop                     run its transcripts, and say what they do not come to
+  waypost mutate shop                   say what could be wrong without any of them noticing
   waypost serve shop                    let agents call them over HTTP
   waypost mcp shop                      offer them to a model as tools
 
@@ -75,6 +79,7 @@ enum Command {
     Test(test::Args),
     Record(record::Args),
     Replay(replay::Args),
+    Mutate(mutate::Args),
     Serve(serve::Args),
     Decide(decide::Args),
     Trigger(trigger::Args),
@@ -146,6 +151,7 @@ pub fn main() -> ExitCode {
         Command::Test(args) => test::run(&args, &mut terminal),
         Command::Record(args) => record::run(&args, &mut terminal),
         Command::Replay(args) => replay::run(&args, &mut terminal),
+        Command::Mutate(args) => mutate::run(&args, &mut terminal),
         Command::Serve(args) => serve::run(&args, &mut terminal),
         Command::Decide(args) => decide::run(&args, &mut terminal),
         Command::Trigger(args) => trigger::run(&args, &mut terminal),

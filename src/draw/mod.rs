@@ -6,7 +6,7 @@ mod mermaid;
 mod svg;
 mod view;
 
-use crate::model::Journey;
+use crate::model::{EdgeKind, Journey, StepId};
 use view::View;
 
 /// More boxes than this are no picture any more.
@@ -37,4 +37,32 @@ pub fn draw(journey: &Journey, drawing: Drawing) -> Result<String, TooLarge> {
         Drawing::Svg if view.nodes.len() > PICTURE_MAX => Err(TooLarge(view.nodes.len())),
         Drawing::Svg => Ok(svg::draw(&view)),
     }
+}
+
+/// How much of a step was come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mark {
+    /// All there is to it.
+    Hit,
+    /// It was come to, but not left in every way.
+    Part,
+    /// Nothing.
+    Miss,
+}
+
+/// What is laid over a picture: which parts of it were come to.
+#[expect(missing_debug_implementations, reason = "it holds functions")]
+pub struct Overlay<'a> {
+    /// How much of a step.
+    pub step: &'a dyn Fn(StepId) -> Mark,
+    /// Whether a step was left that way.
+    pub edge: &'a dyn Fn(StepId, &EdgeKind) -> bool,
+    /// What is said of a step to who points at it.
+    pub note: &'a dyn Fn(StepId) -> String,
+}
+
+/// Draws a journey as a picture whose colours say what was come to. They are classes: the page that holds it gives them.
+pub fn draw_over(journey: &Journey, overlay: &Overlay<'_>) -> Result<String, TooLarge> {
+    let view = View::over(journey, overlay);
+    if view.nodes.len() > PICTURE_MAX { Err(TooLarge(view.nodes.len())) } else { Ok(svg::draw_marked(&view)) }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::{Mark, Overlay};
 use crate::model::action::Effects;
 use crate::model::step::{ChoiceFrom, Instruction};
 use crate::model::{EdgeKind, Journey, Next, Step, StepKind, graph};
@@ -25,6 +26,8 @@ pub(super) struct Node {
     pub(super) lines: Vec<String>,
     /// How it looks.
     pub(super) look: Look,
+    /// What is laid over it, and what is said of it.
+    pub(super) mark: Option<(Mark, String)>,
 }
 
 /// How a box looks: by what the step may do.
@@ -91,6 +94,9 @@ pub(super) struct Link {
     pub(super) label: Vec<String>,
     /// Whether only things that went wrong take it.
     pub(super) trouble: bool,
+    /// Of an overlay: lines of the label that were not come to, and whether it was ever taken.
+    pub(super) missed: Vec<String>,
+    pub(super) taken: bool,
 }
 
 const WIDTH: usize = 30;
@@ -100,21 +106,40 @@ const LABELS: usize = 4;
 impl View {
     /// The drawing of a journey.
     pub(super) fn of(journey: &Journey) -> Self {
+        Self::with(journey, None)
+    }
+
+    /// The same, with what was come to.
+    pub(super) fn over(journey: &Journey, overlay: &Overlay<'_>) -> Self {
+        Self::with(journey, Some(overlay))
+    }
+
+    fn with(journey: &Journey, overlay: Option<&Overlay<'_>>) -> Self {
         let mut view = Self { title: journey.name.to_string(), nodes: vec![edge("start")], links: Vec::new() };
         // A goto is an arrow, not a box.
         let mut boxes = BTreeMap::new();
         for (id, step) in journey.iter() {
             if !matches!(step.kind, StepKind::Goto(_)) {
                 boxes.insert(id.0, view.nodes.len());
-                view.nodes.push(node(step));
+                let mark = overlay.map(|o| ((o.step)(id), (o.note)(id)));
+                view.nodes.push(Node { mark, ..node(step) });
             }
         }
         let mut end = None;
-        view.link(journey, &boxes, &mut end, 0, journey.first, Vec::new(), false);
+        let began = match journey.first {
+            Next::Step(id) => overlay.is_some_and(|o| (o.step)(id) != Mark::Miss),
+            Next::End => false,
+        };
+        let start = Link { from: 0, to: 0, label: Vec::new(), trouble: false, missed: Vec::new(), taken: began };
+        view.link(journey, &boxes, &mut end, journey.first, start);
         for (id, step) in journey.iter() {
             let Some(&from) = boxes.get(&id.0) else { continue };
             for edge in graph::edges(step) {
-                view.link(journey, &boxes, &mut end, from, edge.to, label(&edge.kind, step), trouble(&edge.kind));
+                let label = label(&edge.kind, step);
+                let taken = overlay.is_some_and(|o| (o.edge)(id, &edge.kind));
+                let missed = if taken { Vec::new() } else { label.clone() };
+                let link = Link { from, to: 0, label, trouble: trouble(&edge.kind), missed, taken };
+                view.link(journey, &boxes, &mut end, edge.to, link);
             }
         }
         for link in &mut view.links {
@@ -127,17 +152,7 @@ impl View {
         view
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one arrow of the loop above")]
-    fn link(
-        &mut self,
-        journey: &Journey,
-        boxes: &BTreeMap<u32, usize>,
-        end: &mut Option<usize>,
-        from: usize,
-        to: Next,
-        label: Vec<String>,
-        trouble: bool,
-    ) {
+    fn link(&mut self, journey: &Journey, boxes: &BTreeMap<u32, usize>, end: &mut Option<usize>, to: Next, new: Link) {
         let to = match landing(journey, to) {
             Next::Step(id) => match boxes.get(&id.0) {
                 Some(to) => *to,
@@ -148,16 +163,18 @@ impl View {
                 self.nodes.len() - 1
             }),
         };
-        match self.links.iter_mut().rev().take_while(|l| l.from == from).find(|l| l.to == to) {
+        match self.links.iter_mut().rev().take_while(|l| l.from == new.from).find(|l| l.to == to) {
             Some(link) => {
-                for line in label {
+                for line in new.label {
                     if !link.label.contains(&line) {
                         link.label.push(line);
                     }
                 }
-                link.trouble &= trouble;
+                link.missed.extend(new.missed);
+                link.trouble &= new.trouble;
+                link.taken |= new.taken;
             }
-            None => self.links.push(Link { from, to, label, trouble }),
+            None => self.links.push(Link { to, ..new }),
         }
     }
 }
@@ -177,7 +194,7 @@ fn landing(journey: &Journey, mut next: Next) -> Next {
 }
 
 fn edge(head: &str) -> Node {
-    Node { head: head.into(), lines: Vec::new(), look: Look::Edge }
+    Node { head: head.into(), lines: Vec::new(), look: Look::Edge, mark: None }
 }
 
 fn node(step: &Step) -> Node {
@@ -216,7 +233,7 @@ fn node(step: &Step) -> Node {
         StepKind::Broken => ("?", String::new(), Look::Plain),
     };
     let head = step.slug.as_ref().map_or_else(|| kind.to_owned(), |slug| format!("{kind} · {slug}"));
-    Node { head, lines: wrap(&about), look }
+    Node { head, lines: wrap(&about), look, mark: None }
 }
 
 fn called(kind: &'static str, call: &crate::model::step::Call) -> (&'static str, String, Look) {

@@ -727,6 +727,9 @@ pub struct Ended {
     /// What its caller gets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
+    /// By which branch it ran off the journey's end, as [`EventBody::Entered`] writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Arc<str>>,
 }
 
 /// The conversation went to a person.

@@ -223,7 +223,7 @@ impl Turn<'_> {
     /// Back to the collect that asked last; the runs that were called from there end.
     fn go_back(&mut self, run: u32, field: Name, step: crate::model::StepKey) -> Go {
         while let Some(top) = self.state.top().filter(|r| r.id != run).cloned() {
-            let ended = super::event::Ended { run: top.id, outcome: "cancelled".into(), result: None };
+            let ended = super::event::Ended { run: top.id, outcome: "cancelled".into(), result: None, via: None };
             self.emit(EventBody::Ended(Box::new(ended)));
         }
         self.emit(EventBody::Corrected { field, step: step.clone() });

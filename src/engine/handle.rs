@@ -618,7 +618,7 @@ impl Turn<'_> {
         let escalated = self.state.escalation.is_some();
         for _ in 0..super::walk::DEPTH {
             let Some(run) = self.state.top().filter(|_| escalated).cloned() else { break };
-            let ended = super::event::Ended { run: run.id, outcome: "escalated".into(), result: None };
+            let ended = super::event::Ended { run: run.id, outcome: "escalated".into(), result: None, via: None };
             self.emit(EventBody::Ended(Box::new(ended)));
             if !run.called {
                 break;

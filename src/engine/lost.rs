@@ -104,7 +104,7 @@ impl Turn<'_> {
 
     fn back_to(&mut self, run: &Run, step: StepKey, asks: Option<Name>) -> Go {
         while let Some(top) = self.state.top().filter(|r| r.id != run.id).cloned() {
-            self.emit(EventBody::Ended(Box::new(Ended { run: top.id, outcome: "cancelled".into(), result: None })));
+            self.emit(EventBody::Ended(Box::new(Ended { run: top.id, outcome: "cancelled".into(), result: None, via: None })));
         }
         if let Some(field) = asks {
             self.say("What you told me in confidence was not kept, so I have to ask for it again.");

@@ -35,14 +35,14 @@ impl Turn<'_> {
             go = match go {
                 Go::Wait => return,
                 Go::To(Next::Step(id), via) => self.enter(id, via, false),
-                Go::To(Next::End, _) => Go::End("done".into(), None),
+                Go::To(Next::End, via) => self.end_run(&"done".into(), None, via),
                 Go::Goto(id) => self.enter(id, Some("goto".into()), true),
                 Go::Begin => match self.top() {
                     Some((_, plan)) => Go::To(plan.journey.first, None),
                     None => Go::Wait,
                 },
                 Go::Fall(reason) => self.fall_back(&reason),
-                Go::End(outcome, result) => self.end_run(&outcome, result),
+                Go::End(outcome, result) => self.end_run(&outcome, result, None),
             };
         }
     }
@@ -159,7 +159,7 @@ impl Turn<'_> {
     }
 
     /// Ends the top run: its caller goes on, or the run that it stood on puts its question again.
-    pub fn end_run(&mut self, outcome: &Arc<str>, result: Option<Value>) -> Go {
+    pub fn end_run(&mut self, outcome: &Arc<str>, result: Option<Value>, via: Option<String>) -> Go {
         let Some(run) = self.state.top().cloned() else { return Go::Wait };
         let word = match self.here().and_then(Here::step).map(|s| &s.kind) {
             // The result is no value of the caller's: whose word it is has to be told here.
@@ -169,7 +169,12 @@ impl Turn<'_> {
             },
             _ => Origin::Answer,
         };
-        self.emit(EventBody::Ended(Box::new(Ended { run: run.id, outcome: outcome.clone(), result: result.clone() })));
+        self.emit(EventBody::Ended(Box::new(Ended {
+            run: run.id,
+            outcome: outcome.clone(),
+            result: result.clone(),
+            via: via.map(Into::into),
+        })));
         if !run.called {
             return self.come_back();
         }

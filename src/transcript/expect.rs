@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::script::{Check, CheckKind, ExpectedCall, Saying};
 use super::stubs::Call;
-use crate::engine::{self, Answer};
+use super::write::flow;
+use crate::engine::{self, Answer, Phase};
 use crate::source::Span;
 use crate::value::{Json, Name, Value, display};
 
@@ -20,11 +23,24 @@ pub struct Failure {
     pub expected: Option<String>,
     /// What was.
     pub actual: Option<String>,
+    /// What to write in place of it, if what was is right.
+    pub fix: Option<Fix>,
+}
+
+/// What an expectation would have to say to be met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fix {
+    /// The value in the file.
+    pub span: Span,
+    /// What goes there.
+    pub text: String,
+    /// Whether it accepts that a gate or a call is another.
+    pub gate: bool,
 }
 
 impl Failure {
     pub(super) fn new(span: Span, message: impl Into<String>) -> Self {
-        Self { span, message: message.into(), expected: None, actual: None }
+        Self { span, message: message.into(), expected: None, actual: None, fix: None }
     }
 
     pub(super) fn expected(mut self, expected: impl Into<String>) -> Self {
@@ -54,8 +70,62 @@ pub(super) struct Seen<'a> {
     pub(super) strict: bool,
 }
 
+/// Why the expectations of an entry are not met.
+pub(super) fn check_all(checks: &[Check], seen: &Seen<'_>) -> Vec<Failure> {
+    let said = |wanted: fn(&CheckKind) -> bool| checks.iter().any(|c| wanted(&c.kind));
+    // What nothing is said of may be another than it was: then no other word of the entry can be taken as it is now.
+    let calls = !seen.calls.is_empty() && !said(|k| matches!(k, CheckKind::Calls(_)));
+    let asks = is_gate(seen.answer.phase) && !said(|k| matches!(k, CheckKind::Phase(_)));
+    let failures = checks.iter().filter_map(|c| {
+        let failure = check(c, seen)?;
+        let fix = failure.fix.clone().or_else(|| fix(c, seen)).map(|f| Fix { gate: f.gate || calls || asks, ..f });
+        Some(Failure { fix, ..failure })
+    });
+    failures.collect()
+}
+
+fn is_gate(phase: Phase) -> bool {
+    matches!(phase, Phase::Confirm | Phase::Hold)
+}
+
+/// What would be met, where that can be written.
+fn fix(check: &Check, seen: &Seen<'_>) -> Option<Fix> {
+    let answer = seen.answer;
+    let list = |items: Vec<Json>| Json::Array(items);
+    let text = |text: Option<&Arc<str>>| text.map(|t| Json::from(&**t));
+    let (json, gate) = match &check.kind {
+        CheckKind::Says(_) if answer.messages.is_empty() || answer.sensitive => return None,
+        CheckKind::Says(sayings) => {
+            let whole = matches!(&**sayings, [Saying::Is(_)]);
+            let several = sayings.len() > 1 && answer.messages.len() > 1;
+            let said = if several { list(answer.messages.iter().map(|m| (**m).into()).collect()) } else { answer.text().into() };
+            (if whole { json!({"is": said}) } else { said }, false)
+        }
+        CheckKind::Phase(phase) => (serde_json::to_value(answer.phase).ok()?, is_gate(*phase) || is_gate(answer.phase)),
+        CheckKind::Status(_) => (serde_json::to_value(answer.status).ok()?, false),
+        CheckKind::Outcome(_) => (text(answer.outcome.as_ref())?, false),
+        CheckKind::Journey(_) => (text(answer.journey.as_ref())?, false),
+        CheckKind::Options(_) => (list(answer.options.iter().map(|o| (*o.id).into()).collect()), false),
+        CheckKind::Variables(names) => {
+            let value = |name: &Name| seen.variables.get(name).map(engine::shown).unwrap_or_default();
+            (Json::Object(names.iter().map(|(name, _)| (name.to_string(), value(name))).collect()), false)
+        }
+        CheckKind::Calls(_) => (list(seen.calls.iter().map(|c| json!({c.action.to_string(): *c.shown})).collect()), true),
+        CheckKind::NotCalled(names) => {
+            let still = names.iter().filter(|name| !seen.calls.iter().any(|c| c.is_of(name)));
+            (list(still.map(|(integration, action)| format!("{integration}.{action}").into()).collect()), true)
+        }
+        CheckKind::Errors(_) => (Json::Object(answer.errors.iter().map(|e| (e.field.to_string(), (*e.code).into())).collect()), false),
+        CheckKind::Refused(_) => ((*answer.refused.as_ref()?.code).into(), true),
+        CheckKind::Denied(_) => ((**seen.denied.first()?).into(), true),
+        CheckKind::Audit(_) => (list(seen.audit.iter().map(|l| l.as_str().into()).collect()), true),
+        CheckKind::Unsupported(_) => return None,
+    };
+    Some(Fix { span: check.value, text: flow(&json), gate })
+}
+
 /// Why an expectation is not met, if it is not.
-pub(super) fn check(check: &Check, seen: &Seen<'_>) -> Option<Failure> {
+fn check(check: &Check, seen: &Seen<'_>) -> Option<Failure> {
     let answer = seen.answer;
     let differs = |what: &str, expected: &str, actual: &str| {
         (expected != actual).then(|| Failure::new(check.span, format!("the {what} is another")).expected(expected).actual(actual))

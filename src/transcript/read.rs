@@ -299,7 +299,12 @@ impl Reader<'_> {
     fn expect(&mut self, node: &Node<'_>) -> Option<Vec<Check>> {
         self.map(node, "what is expected")?;
         self.known(node, &keys::EXPECT);
-        Some(node.entries().iter().filter_map(|pair| Some(Check { span: pair.key_span, kind: self.check(pair)? })).collect())
+        Some(
+            node.entries()
+                .iter()
+                .filter_map(|pair| Some(Check { span: pair.key_span, value: pair.value.span, kind: self.check(pair)? }))
+                .collect(),
+        )
     }
 
     fn check(&mut self, pair: &Pair<'_>) -> Option<CheckKind> {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::expect::{Failure, Seen, check};
+use super::cover::{Covered, Watch};
+use super::expect::{Failure, Seen, check_all};
 use super::script::{CheckKind, Entry, EntryKind, Script, Speaker};
 use super::stubs::{Call, Stubs};
 use crate::check::Loaded;
@@ -79,11 +80,47 @@ impl Runner {
 
     /// Runs a transcript to its end: every expectation that is not met. The same transcript gives the same every time.
     pub async fn run(&self, script: &Script) -> Vec<Failure> {
+        self.watched(script).await.failures
+    }
+
+    /// The same, with what the conversation came to.
+    pub async fn watched(&self, script: &Script) -> Watched {
         match Talk::open(self, script).await {
             Ok(talk) => talk.run(script).await,
-            Err(error) => vec![Failure::new(script.span, format!("the conversation cannot be opened: {error}"))],
+            Err(error) => {
+                let failure = Failure::new(script.span, format!("the conversation cannot be opened: {error}"));
+                Watched { failures: vec![failure], ..Watched::default() }
+            }
         }
     }
+
+    /// The workspace.
+    #[must_use]
+    pub fn loaded(&self) -> &Loaded {
+        &self.loaded
+    }
+}
+
+/// What came of a transcript.
+#[derive(Debug, Default)]
+pub struct Watched {
+    /// Every expectation that is not met.
+    pub failures: Vec<Failure>,
+    /// What the conversation came to.
+    pub covered: Covered,
+    /// What was to be seen after each entry of the talk.
+    pub seen: Vec<After>,
+}
+
+/// What was to be seen after an entry.
+#[derive(Debug, Clone)]
+pub struct After {
+    /// The last answer.
+    pub answer: Answer,
+    /// The calls that were made since the entry before.
+    pub calls: Vec<Call>,
+    /// Codes that calls were denied with since then.
+    pub denied: Vec<Arc<str>>,
 }
 
 /// A process of a transcript: each has its own randomness, and the same in every run.
@@ -116,6 +153,8 @@ struct Talk {
     audit: Vec<String>,
     audited: u64,
     failures: Vec<Failure>,
+    watch: Watch,
+    seen: Vec<After>,
 }
 
 impl Talk {
@@ -157,24 +196,29 @@ impl Talk {
             audit: Vec::new(),
             audited: 0,
             failures: Vec::new(),
+            watch: Watch::default(),
+            seen: Vec::new(),
         })
     }
 
-    async fn run(mut self, script: &Script) -> Vec<Failure> {
+    async fn run(mut self, script: &Script) -> Watched {
         if let Some((journey, span)) = &script.journey {
             let start = Command::Start { journey: journey.clone(), variables: Vec::new() };
             self.turn(*span, Actor::Runtime, Turn::Command(start)).await;
             self.refused(*span, None);
         }
         for (index, entry) in script.talk.iter().enumerate() {
+            let (calls, denied) = (self.stubs.calls(), self.denied.len());
             self.entry(entry, script.talk.get(index + 1)).await;
+            let denied = self.denied.get(denied..).unwrap_or_default().to_vec();
+            self.seen.push(After { answer: self.answer.clone(), calls: self.stubs.calls_since(calls), denied });
         }
         if self.strict {
             for span in self.stubs.unused() {
                 self.failures.push(Failure::new(span, "nothing called this stub"));
             }
         }
-        self.failures
+        Watched { failures: self.failures, covered: self.watch.covered().clone(), seen: self.seen }
     }
 
     async fn entry(&mut self, entry: &Entry, next: Option<&Entry>) {
@@ -215,7 +259,7 @@ impl Talk {
                     audit: &self.audit,
                     strict: self.strict,
                 };
-                self.failures.extend(checks.iter().filter_map(|c| check(c, &seen)));
+                self.failures.extend(check_all(checks, &seen));
                 self.calls += calls.len();
                 self.denied.clear();
                 self.audit.clear();
@@ -280,6 +324,7 @@ impl Talk {
         match self.runtime.store().events(&self.key, self.state.version, EVENTS).await {
             Ok(events) => {
                 for (_, event) in &events {
+                    self.watch.see(&event.body);
                     if let EventBody::Failed { kind: ErrorKind::Denied | ErrorKind::RateLimited | ErrorKind::Busy, code, .. } = &event.body
                     {
                         self.denied.push(code.clone().unwrap_or_else(|| "denied".into()));

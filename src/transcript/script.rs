@@ -136,8 +136,10 @@ pub struct Operator {
 /// One expectation.
 #[derive(Debug, Clone)]
 pub struct Check {
-    /// Its value in the file.
+    /// Its key in the file.
     pub span: Span,
+    /// Its value in the file.
+    pub value: Span,
     /// What.
     pub kind: CheckKind,
 }

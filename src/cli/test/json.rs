@@ -19,5 +19,6 @@ pub(super) fn render(results: &Results) -> String {
         })
         .collect();
     let failed = results.failed();
-    format!("{:#}\n", json!({"tests": tests, "summary": {"passed": results.tests.len() - failed, "failed": failed}}))
+    let summary = json!({"passed": results.tests.len() - failed, "failed": failed});
+    format!("{:#}\n", json!({"tests": tests, "summary": summary, "coverage": results.coverage.json()}))
 }
