@@ -12,14 +12,15 @@ mod decide;
 mod deliveries;
 pub mod demo;
 mod explain;
+mod explore;
 mod graph;
 mod mcp;
 mod mutate;
 mod new;
-mod record;
-mod replay;
 mod parallel;
 mod progress;
+mod record;
+mod replay;
 mod schema;
 mod serve;
 mod storage;
@@ -43,6 +44,7 @@ Examples:
   waypost check shop                    say what is wrong in it, and what to type instead
   waypost chat shop                     talk to its journeys
   waypost test shop                     run its transcripts, and say what they do not come to
+  waypost explore refund shop           find every path of a journey, and write what is not tested yet
   waypost mutate shop                   say what could be wrong without any of them noticing
   waypost serve shop                    let agents call them over HTTP
   waypost mcp shop                      offer them to a model as tools
@@ -79,6 +81,7 @@ enum Command {
     Test(test::Args),
     Record(record::Args),
     Replay(replay::Args),
+    Explore(explore::Args),
     Mutate(mutate::Args),
     Serve(serve::Args),
     Decide(decide::Args),
@@ -151,6 +154,7 @@ pub fn main() -> ExitCode {
         Command::Test(args) => test::run(&args, &mut terminal),
         Command::Record(args) => record::run(&args, &mut terminal),
         Command::Replay(args) => replay::run(&args, &mut terminal),
+        Command::Explore(args) => explore::run(&args, &mut terminal),
         Command::Mutate(args) => mutate::run(&args, &mut terminal),
         Command::Serve(args) => serve::run(&args, &mut terminal),
         Command::Decide(args) => decide::run(&args, &mut terminal),

@@ -20,6 +20,7 @@ mod hold;
 pub mod input;
 mod inputs;
 mod keys;
+mod likeness;
 mod lost;
 mod machine;
 mod operand;

@@ -11,6 +11,7 @@ mod lex;
 mod literal;
 mod logic;
 mod macros;
+mod mentions;
 mod page;
 mod parse;
 mod print;
@@ -24,6 +25,7 @@ use std::sync::{Arc, OnceLock};
 use crate::value::{Json, Secrets, Taint, Value};
 
 pub use cases::Cases;
+pub use mentions::{Against, Mention};
 pub use page::functions_page;
 pub use types::{Record, Type, TypeEnv};
 

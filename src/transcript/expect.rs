@@ -110,7 +110,7 @@ fn fix(check: &Check, seen: &Seen<'_>) -> Option<Fix> {
             let value = |name: &Name| seen.variables.get(name).map(engine::shown).unwrap_or_default();
             (Json::Object(names.iter().map(|(name, _)| (name.to_string(), value(name))).collect()), false)
         }
-        CheckKind::Calls(_) => (list(seen.calls.iter().map(|c| json!({c.action.to_string(): *c.shown})).collect()), true),
+        CheckKind::Calls(_) => (list(seen.calls.iter().map(|c| json!({c.action.to_string(): c.plain()})).collect()), true),
         CheckKind::NotCalled(names) => {
             let still = names.iter().filter(|name| !seen.calls.iter().any(|c| c.is_of(name)));
             (list(still.map(|(integration, action)| format!("{integration}.{action}").into()).collect()), true)

@@ -4,6 +4,7 @@
 
 pub mod cover;
 mod expect;
+pub mod explore;
 pub mod mutate;
 mod read;
 mod reader;

@@ -21,7 +21,7 @@ use crate::store::{ConversationKey, MemoryStore, Store, StoreError};
 use crate::value::{Json, Name, Value};
 
 /// Where the clock stands if a transcript does not say.
-const NOW: &str = "2026-01-05T09:00:00Z";
+pub(super) const NOW: &str = "2026-01-05T09:00:00Z";
 /// Events that one turn may lead to.
 const EVENTS: usize = 1 << 20;
 
@@ -207,11 +207,13 @@ impl Talk {
             self.turn(*span, Actor::Runtime, Turn::Command(start)).await;
             self.refused(*span, None);
         }
+        let mut calls = 0;
         for (index, entry) in script.talk.iter().enumerate() {
-            let (calls, denied) = (self.stubs.calls(), self.denied.len());
+            let denied = self.denied.len();
             self.entry(entry, script.talk.get(index + 1)).await;
             let denied = self.denied.get(denied..).unwrap_or_default().to_vec();
             self.seen.push(After { answer: self.answer.clone(), calls: self.stubs.calls_since(calls), denied });
+            calls = self.stubs.calls();
         }
         if self.strict {
             for span in self.stubs.unused() {

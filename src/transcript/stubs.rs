@@ -28,6 +28,17 @@ pub struct Call {
 }
 
 impl Call {
+    /// Its inputs as they may be written down: without what may not be shown.
+    #[must_use]
+    pub fn plain(&self) -> Json {
+        match (&*self.inputs, &*self.shown) {
+            (Json::Object(inputs), Json::Object(shown)) => {
+                Json::Object(inputs.iter().filter(|(k, v)| shown.get(*k) == Some(v)).map(|(k, v)| (k.clone(), v.clone())).collect())
+            }
+            (_, shown) => shown.clone(),
+        }
+    }
+
     /// Whether it is of that action.
     #[must_use]
     pub fn is_of(&self, action: &(Name, Name)) -> bool {

@@ -44,6 +44,7 @@ mod syntax;
 mod talk;
 mod telemetry;
 mod template;
+mod testing;
 mod tls;
 mod transcript;
 mod understand;

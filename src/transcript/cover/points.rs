@@ -166,7 +166,8 @@ fn gates(step: &Step, add: &mut impl FnMut(PointKind, &str, Option<EdgeKind>, St
 fn is_granted(rule: &OwnerRule, call: &Call) -> bool {
     let OwnerRule::Expr(program) = rule else { return false };
     let printed = program.print();
-    let Some((left, right)) = printed.split_once(" == ") else { return false };
+    // A rule that is no comparison is held against who was verified.
+    let (left, right) = printed.split_once(" == ").unwrap_or((&printed, "$conversation.identity.subject"));
     let given = |input: &str, with: &str| {
         let name = input.strip_prefix(Root::Inputs.bare()).and_then(|rest| rest.strip_prefix('.'));
         let same = |operand: &Operand| matches!(operand, Operand::Expr(program) if program.print() == with);

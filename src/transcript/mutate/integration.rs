@@ -20,7 +20,13 @@ fn one(action: &Node<'_>, found: &mut Found<'_>) {
         for rule in safety.entries() {
             let what = format!("`{name}`: removes `{}`", rule.key);
             let edits = if alone { found.without_entry(action, "safety") } else { found.without_entry(safety, &rule.key) };
-            let same = (rule.key == "audit_level").then(|| "it says how much the audit keeps, and stubs see no audit of it".to_owned());
+            // The check of such a mutant has not found that the rule was needed: every way to the action has its yes, proved.
+            let same = match &*rule.key {
+                "requires_confirmation" => Some("every way to it has its yes already, as is proved: the rule guards journeys to come"),
+                "audit_level" => Some("it says how much the audit keeps, of which a conversation sees nothing"),
+                _ => None,
+            };
+            let same = same.map(str::to_owned);
             found.add_same("drop-gate", what, edits, same);
         }
     }

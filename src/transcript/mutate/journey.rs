@@ -76,9 +76,10 @@ fn step(found: &mut Found<'_>, step: &Node<'_>, entry: &Entry<'_>) {
     let body = &entry.value;
     match &*entry.key {
         "if" => condition(found, body, "the condition"),
-        "collect" => fields(found, body, "drop-field", "asks no more for"),
+        "collect" => fields(found, body, "drop-field", "asks no more for", ""),
         "confirm" => {
-            fields(found, body, "drop-shown-field", "shows no more");
+            let message = body.get("message").and_then(Node::str).unwrap_or("").to_owned();
+            fields(found, body, "drop-shown-field", "shows no more", &message);
             if let Some(message) = body.get("message") {
                 shown(found, message);
             }
@@ -162,15 +163,24 @@ fn branches(found: &mut Found<'_>, map: &Node<'_>, kind: &str, options: bool) {
     }
 }
 
-/// Fields of a collect or a confirm: one missing, two in the other's place.
-fn fields(found: &mut Found<'_>, body: &Node<'_>, operator: &'static str, what: &str) {
+/// Fields of a collect or a confirm: one missing, two in the other's place. A field that the message shows is written nowhere else.
+fn fields(found: &mut Found<'_>, body: &Node<'_>, operator: &'static str, what: &str, message: &str) {
     let fields = if body.is_list() { Some(body) } else { body.get("fields") };
     let Some(fields) = fields else { return };
-    items(found, fields, operator, what);
+    let shows = |field: &Node<'_>| {
+        let variable = field.str().unwrap_or("").replace('-', "_");
+        ["{{ variables.", "{{variables."].iter().any(|open| message.contains(&format!("{open}{variable} }}}}")))
+    };
+    let same = |all: bool| all.then(|| "the message shows it in its own words".to_owned());
+    for (index, field) in fields.items().iter().enumerate() {
+        let edits = found.without_item(fields, index);
+        found.add_same(operator, format!("{what} `{}`", found.text(field)), edits, same(shows(field)));
+    }
     for pair in fields.items().windows(2) {
         let [a, b] = pair else { continue };
         let edits = found.swapped_items(a, b);
-        found.add("swap-fields", format!("changes over `{}` and `{}`", found.text(a), found.text(b)), edits);
+        let what = format!("changes over `{}` and `{}`", found.text(a), found.text(b));
+        found.add_same("swap-fields", what, edits, same(shows(a) && shows(b)));
     }
 }
 

@@ -1,0 +1,204 @@
+//! What transcripts come to, what else there is, and what they notice: `test --coverage`, `test --update`, `explore`, `mutate`, as a
+//! person runs them.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+/// Exit status, standard output, standard error.
+fn waypost(args: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_waypost")).args(args).stdin(Stdio::null()).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+fn json(args: &[&str]) -> (i32, Value) {
+    let (status, out, err) = waypost(&[args, &["--format", "json"]].concat());
+    (status, serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}")))
+}
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The shipped workspace without its transcripts.
+fn shipped() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for part in ["journeys", "integrations", "datapoints"] {
+        std::fs::create_dir(dir.path().join(part)).unwrap();
+        for entry in std::fs::read_dir(Path::new(ROOT).join(part)).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(&path, dir.path().join(part).join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    let settings = std::fs::read_to_string(Path::new(ROOT).join("waypost.yaml")).unwrap();
+    std::fs::write(dir.path().join("waypost.yaml"), settings).unwrap();
+    dir
+}
+
+/// A workspace made by `new`.
+fn parcels() -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("parcels").to_str().unwrap().to_owned();
+    assert_eq!(waypost(&["new", &path]).0, 0);
+    (dir, path)
+}
+
+#[test]
+fn the_shipped_transcripts_come_to_everything() {
+    let (status, out) = json(&["test", ROOT, "--min-coverage", "100"]);
+    let coverage = &out["coverage"];
+    assert_eq!((status, coverage["percent"].as_f64()), (0, Some(100.0)), "{coverage:#}");
+    for kind in ["steps", "branches", "outcomes", "errors", "gates"] {
+        assert_eq!(coverage[kind]["covered"], coverage[kind]["total"]);
+        assert!(coverage[kind]["total"].as_u64().unwrap() > 5, "{kind}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_named_by_step_and_line() {
+    let (_dir, path) = parcels();
+    let filter = ["test", &path, "--filter", "a parcel that is on its way"];
+    let (status, out) = json(&filter);
+    assert_eq!(status, 0);
+    let journeys = out["coverage"]["journeys"].as_array().unwrap();
+    let redirect = journeys.iter().find(|j| j["journey"] == "redirect-parcel").unwrap();
+    let missing = redirect["missing"].as_array().unwrap();
+    assert_eq!(redirect["covered"], 0);
+    let no = missing.iter().find(|m| m["kind"] == "gate" && m["what"] == "a no").expect("a confirm that was never refused");
+    assert!(no["line"].as_u64().unwrap() > 1 && no["file"] == "journeys/redirect-parcel.yaml", "{no}");
+
+    let (status, out, err) = waypost(&[&filter[..], &["--coverage", "--min-coverage", "99.5"]].concat());
+    assert_eq!(status, 1);
+    assert!(out.contains("redirect-parcel does not come to") && err.contains("are covered, less than 99.5 %"), "{out}{err}");
+    let (status, ..) = waypost(&[&filter[..], &["--min-coverage", "0"]].concat());
+    assert_eq!(status, 0);
+    let (status, _, err) = waypost(&["test", &path, "--min-coverage", "101"]);
+    assert!(status == 2 && err.contains("from 0 to 100"), "{err}");
+}
+
+#[test]
+fn the_page_draws_each_journey_with_what_is_missing() {
+    let (dir, path) = parcels();
+    let page = dir.path().join("out");
+    let (status, ..) = waypost(&["test", &path, "--filter", "a parcel that is on its way", "--coverage-html", page.to_str().unwrap()]);
+    assert_eq!(status, 0);
+    let html = std::fs::read_to_string(page.join("index.html")).unwrap();
+    assert_eq!(html.matches("<svg").count(), 2);
+    assert!(html.contains("<g class=\"miss\">") && html.contains("<g class=\"hit\">") && html.contains("not come to: "), "{html}");
+    assert!(!html.contains("http://") || html.matches("http://").count() == html.matches("http://www.w3.org/2000/svg").count());
+    let file = dir.path().join("a/cover.html");
+    assert_eq!(waypost(&["test", &path, "--coverage-html", file.to_str().unwrap()]).0, 0);
+    assert!(file.is_file());
+}
+
+#[test]
+fn an_update_takes_words_and_never_a_gate_by_the_way() {
+    let (_dir, path) = parcels();
+    let file = Path::new(&path).join("tests/parcels.yaml");
+    let words = "name: words
+stubs:
+  parcels.get-parcel: [{status: 200, body: {id: P1234, status: delivered, street: 1 High Street}}]
+talk:
+  - user: where is my parcel P1234?
+  - expect: {says: It was eaten by a dog, status: active, calls: [parcels.get-parcel]}
+";
+    std::fs::write(&file, words).unwrap();
+    let (status, out, err) = waypost(&["test", &path, "--update"]);
+    assert!(status == 0 && err.contains("updated 2 expectations in 1 file"), "{out}{err}");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("says: Parcel P1234 was delivered to 1 High Street., status: completed, calls"), "{text}");
+
+    // What is asked is another thing than it was: a call, a call that nothing was said of, a question that came.
+    let call = text.replace("parcels.get-parcel]}", "parcels.redirect-parcel]}").replace("was delivered", "was lost");
+    let unsaid = text.replace(", calls: [parcels.get-parcel]", "").replace("was delivered", "was lost");
+    let question =
+        "name: a question\nstubs: {}\ntalk:\n  - user: redirect parcel P1234\n  - user: 2 Mill Lane\n  - expect: {says: Done}\n".to_owned();
+    for gate in [call, unsaid, question] {
+        std::fs::write(&file, &gate).unwrap();
+        let (status, _, err) = waypost(&["test", &path, "--update"]);
+        assert!(status == 1 && err.contains("--accept-gates"), "{err}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), gate);
+        let (status, out, err) = waypost(&["test", &path, "--update", "--accept-gates"]);
+        assert_eq!(status, 0, "{out}{err}");
+        assert_ne!(std::fs::read_to_string(&file).unwrap(), gate);
+    }
+    let (status, ..) = waypost(&["test", &path, "--accept-gates"]);
+    assert_eq!(status, 2, "it means nothing without `--update`");
+}
+
+/// Explores every journey that can begin, writes what it finds, and holds it to the whole.
+#[test]
+fn explored_transcripts_of_the_shipped_workspace_come_to_everything() {
+    let dir = shipped();
+    let path = dir.path().to_str().unwrap();
+    let tests = dir.path().join("tests/journeys");
+    for journey in ["cancel-order", "change-address", "grinder-help", "order-status", "refund"] {
+        let (status, out) = json(&["explore", journey, path, "--write", tests.to_str().unwrap()]);
+        assert_eq!(status, 0);
+        assert_eq!(out["not_written"].as_array().unwrap().len(), 0, "{journey}: {:#}", out["not_written"]);
+        // What it calls may have ways that another journey takes.
+        let own = out["unreached"].as_array().unwrap().iter().filter(|p| p["journey"] == journey.replace('-', "_"));
+        assert_eq!(own.count(), 0, "{journey}: {:#}", out["unreached"]);
+    }
+    let (status, out) = json(&["test", path, "--min-coverage", "100"]);
+    assert_eq!(status, 0, "{:#}", out["coverage"]);
+    // The same again writes the same: there is nothing new.
+    let (_, again) = json(&["explore", "refund", path]);
+    assert_eq!(again["summary"]["new"], 0);
+
+    let journey = dir.path().join("journeys/order-status.yaml");
+    let text = std::fs::read_to_string(&journey).unwrap();
+    std::fs::write(&journey, text.replace("was cancelled and paid back", "is lost")).unwrap();
+    let (status, out) = json(&["test", path]);
+    assert!(status == 1 && out["summary"]["failed"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn what_cannot_be_explored_is_said() {
+    let (status, _, err) = waypost(&["explore", "find-order", ROOT]);
+    assert!(status == 2 && err.contains("callable"), "{err}");
+    let (status, _, err) = waypost(&["explore", "refnd", ROOT]);
+    assert!(status == 2 && err.contains("did you mean `refund`?"), "{err}");
+    let (status, out) = json(&["explore", "refund", ROOT, "--states", "5"]);
+    assert_eq!((status, out["summary"]["cut"].as_bool()), (0, Some(true)));
+    let why = out["unreached"][0]["why"].as_str().unwrap();
+    assert!(why.contains("--states"), "{why}");
+}
+
+#[test]
+fn somebodys_own_file_is_not_written_over() {
+    let (_dir, path) = parcels();
+    let tests = Path::new(&path).join("tests");
+    let file = tests.join("explored-redirect-parcel.yaml");
+    std::fs::write(&file, "name: mine\nstubs: {}\ntalk: []\n").unwrap();
+    let (status, _, err) = waypost(&["explore", "redirect-parcel", &path, "--all", "--write", tests.to_str().unwrap()]);
+    assert!(status == 2 && err.contains("somebody's own"), "{err}");
+    assert!(std::fs::read_to_string(&file).unwrap().starts_with("name: mine"));
+}
+
+#[test]
+fn mutants_of_a_journey_are_noticed_or_shown() {
+    let filter = "journeys/cancel-order.yaml";
+    let (status, out) = json(&["mutate", ROOT, "--filter", filter, "--min-score", "90"]);
+    let mutants = out["mutants"].as_array().unwrap();
+    let survivors: Vec<&Value> = mutants.iter().filter(|m| m["status"] == "survived").collect();
+    assert_eq!(status, 0, "{survivors:#?}");
+    let confirm = mutants.iter().find(|m| m["operator"] == "drop-confirm").unwrap();
+    assert_eq!((&confirm["status"], &confirm["by"]["code"]), (&"check".into(), &"WP0501".into()));
+    for operator in
+        ["drop-step", "negate-condition", "widen-guard", "swap-targets", "drop-shown-field", "change-literal", "remove-error-target"]
+    {
+        assert!(mutants.iter().any(|m| m["operator"] == operator), "{operator}");
+    }
+}
+
+#[test]
+fn a_survivor_is_shown_as_a_diff_and_fails_the_score() {
+    let (_dir, path) = parcels();
+    std::fs::write(Path::new(&path).join("tests/parcels.yaml"), "name: nothing\nstubs: {}\ntalk:\n  - user: hello\n").unwrap();
+    let (status, out, err) = waypost(&["mutate", &path, "--filter", "redirect-parcel.yaml", "--min-score", "99"]);
+    assert!(status == 1 && err.contains("are noticed, less than 99 %"), "{err}");
+    assert!(out.contains("survived journeys/redirect-parcel.yaml:") && out.contains(" - ") && out.contains("by the checker"), "{out}");
+    std::fs::write(Path::new(&path).join("tests/parcels.yaml"), "name: no\nstubs: {}\ntalk:\n  - expect: {says: Never}\n").unwrap();
+    let (status, _, err) = waypost(&["mutate", &path]);
+    assert!(status == 2 && err.contains("a transcript fails on the workspace as it is"), "{err}");
+}
