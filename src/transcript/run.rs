@@ -73,7 +73,7 @@ impl Runner {
     pub async fn record(&self, script: &Script) -> Result<(Vec<Failure>, Vec<Event>), DriverError> {
         let talk = Talk::open(self, script).await?;
         let (store, key) = (talk.runtime.store().clone(), talk.key.clone());
-        let failures = talk.run(script).await;
+        let failures = talk.run(script).await.failures;
         let events = store.events(&key, 0, EVENTS).await?;
         Ok((failures, events.into_iter().map(|(_, event)| event).collect()))
     }
