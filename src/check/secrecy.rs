@@ -7,8 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::flow::{Analysis, Bits, Edge, Graph, Way};
+use super::fills::Fills;
+use super::flow::{Analysis, Bits, Edge, Graph, Node, Way};
 use super::parts::{self, Given};
+use super::subject::Subject;
 use super::variables::{Var, Variables};
 use crate::expr::Root;
 use crate::model::action::{FieldType, RedactPath};
@@ -252,20 +254,40 @@ pub fn inputs<'a>(action: &'a Action, call: &'a Call, variables: &Variables, of:
 
 /// Which variables may hold something sensitive, on some way.
 pub struct Exposed<'a> {
-    /// The graph.
-    pub graph: &'a Graph<'a>,
-    /// The variables.
-    pub variables: &'a Variables,
-    /// The secrets of the workspace.
-    pub secrecy: &'a Secrecy,
+    graph: &'a Graph<'a>,
+    variables: &'a Variables,
+    secrecy: &'a Secrecy,
     /// What each variable may hold.
     pub own: &'a [Secrets],
+    fills: &'a Fills,
+    /// The fields that are sensitive.
+    fields: Bits,
 }
 
-impl Exposed<'_> {
+impl<'a> Exposed<'a> {
+    /// Of a journey.
+    #[must_use]
+    pub fn of(subject: &'a Subject<'_>, secrecy: &'a Secrecy, own: &'a [Secrets]) -> Self {
+        let Subject { graph, variables, fills, .. } = subject;
+        let mut fields = Bits::new(variables.len());
+        for field in graph.journey.steps.iter().flat_map(parts::fields).filter(|f| f.datapoint.sensitive) {
+            variables.var(&field.name).map(|v| fields.insert(v));
+        }
+        Self { graph, variables, secrecy, own, fills, fields }
+    }
+
+    /// What is sensitive and may be given while the run waits at a place: before it is asked for, too.
+    #[must_use]
+    pub fn given(&self, node: Node) -> Bits {
+        let mut given = self.fills.in_place(node).unwrap_or_else(|| Bits::new(self.variables.len()));
+        given.intersect(&self.fields);
+        given
+    }
+
     /// Calls `see` for each variable that a way assigns, in order, with whether it holds something sensitive then.
     pub fn moves(&self, edge: &Edge, held: &Bits, see: &mut dyn FnMut(Var, bool)) {
         let Some(step) = self.graph.step(edge.from) else { return };
+        self.given(edge.from).iter().for_each(|v| see(v, true));
         if let StepKind::Collect(_) = &step.kind {
             for field in parts::fields(step).iter().filter(|f| f.datapoint.sensitive) {
                 self.variables.var(&field.name).into_iter().for_each(|v| see(v, true));
@@ -316,7 +338,8 @@ impl Analysis for Exposed<'_> {
     type Fact = Bits;
 
     fn entry(&self) -> Bits {
-        let mut held = Bits::new(self.variables.len());
+        // Whoever starts it may give any field.
+        let mut held = self.fields.clone();
         for input in &self.graph.journey.inputs {
             if let Some(v) = self.variables.var(&input.name).filter(|v| self.own.get(*v).is_some_and(|s| !s.is_clean())) {
                 held.insert(v);

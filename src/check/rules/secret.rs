@@ -22,8 +22,13 @@ const HOPS: usize = 4;
 impl<'a> Exposure<'a> {
     pub fn of(subject: &'a Subject<'a>, secrecy: &'a Secrecy) -> Option<Self> {
         let own = secrecy.of_journey(subject.journey)?;
-        let exposed = Exposed { graph: &subject.graph, variables: &subject.variables, secrecy, own };
-        let held = flow::solve(&subject.graph, &exposed);
+        let exposed = Exposed::of(subject, secrecy, own);
+        let mut held = flow::solve(&subject.graph, &exposed);
+        for node in &subject.graph.order {
+            if let Some(Some(held)) = held.get_mut(node.index()) {
+                held.unite(&exposed.given(*node));
+            }
+        }
         Some(Self { subject, exposed, held })
     }
 
@@ -54,7 +59,9 @@ impl<'a> Exposure<'a> {
         for (span, what) in self.origins(var) {
             d = d.label(span, what);
         }
-        d.path(self.subject.path(&witness.path(graph, node).unwrap_or_default(), node))
+        // What may be given at the place itself was nowhere before.
+        let way = witness.path(graph, node).or_else(|| self.subject.way_to(node)).unwrap_or_default();
+        d.path(self.subject.path(&way, node))
     }
 
     /// The places from which a variable's value comes, the nearest first.
