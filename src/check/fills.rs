@@ -90,7 +90,7 @@ impl Fills {
             });
         }
         let empty = Bits::new(size);
-        let again = Again::of(graph, variables);
+        let again = Again::of(graph);
         let mut found = Self {
             size,
             fillable,
@@ -111,7 +111,7 @@ impl Fills {
             })
             .collect();
         let behind = found.asked_behind(graph, variables);
-        let asked = solve(graph, &Asked { graph, changes, again: &found.again, behind: &behind, size });
+        let asked = solve(graph, &Asked { graph, changes, behind: &behind, size });
         let settled = set.iter().zip(asked).map(|(set, asked)| match (set, asked) {
             (Some(set), Some(mut asked)) => {
                 asked.intersect(set);
@@ -425,7 +425,7 @@ impl Analysis for Asking {
     }
 }
 
-/// When a collect waits: for the one field that may be missing, or for any of several.
+/// When a collect waits: for a field that may be missing.
 fn waits_for(collect: &Collect, variables: &Variables, set: &dyn Fn(Var) -> bool) -> Wait {
     let sets = collect.any_of.iter().flat_map(|s| &s.fields);
     let mut open: Vec<Var> =
@@ -433,12 +433,8 @@ fn waits_for(collect: &Collect, variables: &Variables, set: &dyn Fn(Var) -> bool
     open.sort_unstable();
     open.dedup();
     let complete = collect.any_of.iter().any(|s| s.fields.iter().filter_map(|f| variables.var(&f.name)).all(set));
-    match *open.as_slice() {
-        _ if complete => Wait::No,
-        [] => Wait::No,
-        [only] => Wait::For(only),
-        _ => Wait::Any,
-    }
+    // One of several will do: each of them has no value there, or is asked for by this collect, which it then goes back to.
+    open.first().filter(|_| !complete).map_or(Wait::No, |v| Wait::For(*v))
 }
 
 /// Calls `see` for what the step that a way leaves may assign or unset: not by asking for it.
@@ -494,10 +490,12 @@ impl Analysis for Since<'_> {
 }
 
 /// What was asked for, whatever way a run came.
+///
+/// That a `goto` back to a collect makes what was asked since count as not asked needs no rule of its own: whatever was asked between
+/// the two lies behind the collect, which waits when it is gone to, and a correction there forgets it just so.
 struct Asked<'a> {
     graph: &'a Graph<'a>,
     changes: &'a Changes,
-    again: &'a Again,
     /// What is asked for behind each place.
     behind: &'a [Bits],
     size: usize,
@@ -511,9 +509,6 @@ impl Analysis for Asked<'_> {
     }
 
     fn along(&self, number: usize, edge: &Edge, asked: &mut Bits) {
-        if let Some(forgotten) = self.again.forgotten(number) {
-            asked.subtract(forgotten);
-        }
         // What was asked for after what is changed or corrected counts as not asked, wherever the run goes then.
         if edge.way == Way::Written(EdgeKind::Change) {
             *asked = self.entry();

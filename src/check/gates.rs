@@ -2,6 +2,9 @@
 //!
 //! A yes is followed by the action that it is for: it is there after a `confirm` that shows all that the action sends, and gone after
 //! whatever ends a grant at run time. That a confirm shows too little is a mistake of its own, so sources that none shows are left out.
+//!
+//! One yes is followed for each call: of two confirms that show different things, what ends one yes counts as the end of both. So more
+//! is refused than would be denied, and never less.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -189,6 +192,31 @@ impl<'a> Gates<'a> {
         if edge.way == Way::Written(EdgeKind::Confirmed) { self.gains(edge.from) } else { None }
     }
 
+    /// For each need: the kinds of confirms that are for it and show its sources, wherever they stand; but for what none before it shows.
+    #[must_use]
+    pub fn showing(&self, subject: &Subject<'_>) -> Vec<Bits> {
+        let kinds = Kinds::of(&self.askings);
+        let showing = |need: &Need<'_>| {
+            let mut all = kinds.for_action(&need.action.id);
+            for source in need.sources.iter().filter(|s| !need.unshown.iter().any(|(u, _)| u.path == s.path)) {
+                let mut near = kinds.near(&self.lineage.paths(source, &subject.variables));
+                near.intersect(&all);
+                let shows = |kind: &usize| {
+                    let shown = self.askings.get(*kind).map_or(&[][..], |a| &a.shown);
+                    self.lineage.uncovered(source, shown, &subject.variables).is_none()
+                };
+                if self.lineage.uncovered(source, &[], &subject.variables).is_some() {
+                    all = Bits::new(self.askings.len());
+                    near.iter().filter(shows).for_each(|kind| {
+                        all.insert(kind);
+                    });
+                }
+            }
+            all
+        };
+        self.needs.iter().map(showing).collect()
+    }
+
     /// What of a call's sources that confirm does not show, though another does.
     #[must_use]
     pub fn lacks(&self, subject: &Subject<'_>, need: &Need<'_>, asking: usize) -> Option<Path> {
@@ -208,9 +236,10 @@ impl<'a> Gates<'a> {
             };
             for asking in need.covered_by.iter().filter_map(|k| self.askings.get(k)) {
                 asking.shown.iter().filter_map(|p| p.var(variables)).for_each(&mut ends);
-                // What no confirm shows is a mistake of its own, whenever it is assigned.
+                // What no confirm shows is a mistake of its own, whenever it is assigned. What a source comes from may be assigned:
+                // then it is computed anew before the call, or reads an older value there.
                 for source in need.sources.iter().filter(|s| !need.unshown.iter().any(|(u, _)| u.path == s.path)) {
-                    self.lineage.ends_with(source, &asking.shown, variables, &mut ends);
+                    source.path.var(variables).into_iter().for_each(&mut ends);
                 }
             }
         }
@@ -315,10 +344,12 @@ impl<'a> Gates<'a> {
             self.dependents.get(v).into_iter().for_each(|needs| see(needs, end));
         };
         if edge.way == Way::Correction {
-            let Some(assigned) = subject.fills.correction(edge.from) else { return };
+            if subject.fills.correction(edge.from).is_none() {
+                return;
+            }
+            // What steps assigned since then, which it unsets, ended what it ends when they did.
             let fields = graph.step(edge.from).map(parts::fields).unwrap_or_default();
-            let fields = fields.iter().filter_map(|f| subject.variables.var(&f.name));
-            fields.chain(assigned.iter()).for_each(|v| of_var(v, End::Corrected, see));
+            fields.iter().filter_map(|f| subject.variables.var(&f.name)).for_each(|v| of_var(v, End::Corrected, see));
             return;
         }
         self.used_at.get(&edge.from).into_iter().for_each(|needs| see(needs, End::Used));

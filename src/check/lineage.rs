@@ -219,23 +219,6 @@ impl Lineage {
         }
         found
     }
-
-    /// The variables whose assignment ends a yes to an action with that source: its own, and what it is computed from where that is
-    /// what was shown.
-    pub fn ends_with(&self, source: &Source, shown: &[Path], variables: &Variables, see: &mut dyn FnMut(Var)) {
-        let mut seen = Bits::new(variables.len());
-        let mut open = vec![&source.path];
-        while let Some(path) = open.pop() {
-            let Some(var) = path.var(variables) else { continue };
-            if !seen.insert(var) {
-                continue;
-            }
-            see(var);
-            if let (false, Some(origins)) = (shown.iter().any(|s| path.is_within(s)), self.of.get(var)) {
-                open.extend(&origins.from);
-            }
-        }
-    }
 }
 
 /// What an operand reads. All of the variables, where it reads them as a whole.

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::check::changes::Change;
 use crate::check::fills::by_steps;
 use crate::check::flow::{self, Analysis, Bits, Edge, Graph, Node, Way, search};
 use crate::check::lineage::{self, Lineage};
@@ -269,13 +268,6 @@ fn moves(subject: &Subject<'_>, number: usize, edge: &Edge) -> Vec<Move> {
                 let from = from.into_iter().flatten().filter_map(|s| s.path.var(variables)).filter(|w| *w != v);
                 found.push(Move::Computed(v, from.collect()));
             });
-        }
-        _ if edge.way == Way::Written(EdgeKind::Goto) => {
-            for change in subject.changes.along(graph, number) {
-                if let Change::Unset(v) = change {
-                    found.push(Move::Perhaps(v));
-                }
-            }
         }
         // What may be unset there may as well stay.
         _ if edge.way == Way::Written(EdgeKind::Change) => by_steps(graph, &subject.changes, number, &mut |v| found.push(Move::Perhaps(v))),

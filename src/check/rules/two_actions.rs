@@ -6,6 +6,7 @@ use super::list;
 use crate::check::changes::Change;
 use crate::check::flow::{self, Analysis, Bits, Edge, Node, Way, search};
 use crate::check::gates::{Gates, Need};
+use crate::check::parts;
 use crate::check::subject::Subject;
 use crate::model::ActionId;
 use crate::model::graph::EdgeKind;
@@ -19,10 +20,11 @@ pub(super) fn check(subject: &Subject<'_>, gates: &Gates<'_>, found: &mut Diagno
     }
     let open = Open::of(subject, gates, &confirms);
     let facts = flow::solve(&subject.graph, &open);
-    let counting = |need: &Need<'_>| Some(open.counting(need, facts.get(need.node.index())?.as_ref()?));
+    let showing = gates.showing(subject);
+    let counting = |n: usize, need: &Need<'_>| Some(open.counting(showing.get(n)?, facts.get(need.node.index())?.as_ref()?));
     let mut reaching: BTreeMap<&ActionId, Bits> = BTreeMap::new();
-    for need in &gates.needs {
-        if let Some(counting) = counting(need) {
+    for (n, need) in gates.needs.iter().enumerate() {
+        if let Some(counting) = counting(n, need) {
             reaching.entry(&need.action.id).or_insert_with(|| open.entry()).unite(&counting);
         }
     }
@@ -43,12 +45,14 @@ pub(super) fn check(subject: &Subject<'_>, gates: &Gates<'_>, found: &mut Diagno
             Some(u8::from(said.contains(n)))
         });
         // Each action, where it is called first, with the shortest way to a call of it.
-        let mut actions: BTreeMap<String, (Span, Vec<usize>, Node)> = BTreeMap::new();
-        for need in gates.needs.iter().filter(|need| counting(need).is_some_and(|c| c.contains(n))) {
-            let path = witness.path_in(&subject.graph, need.node, 1).unwrap_or_default();
-            let action = actions.entry(need.action.id.to_string()).or_insert_with(|| (need.span, path.clone(), need.node));
+        let mut actions: BTreeMap<String, (Span, Vec<Node>)> = BTreeMap::new();
+        for (_, need) in gates.needs.iter().enumerate().filter(|(i, need)| counting(*i, need).is_some_and(|c| c.contains(n))) {
+            let path =
+                witness.path_in(&subject.graph, need.node, 1).map(|edges| open.walked(n, confirms.get(n).copied(), &edges, need.node));
+            let path = path.unwrap_or_default();
+            let action = actions.entry(need.action.id.to_string()).or_insert_with(|| (need.span, path.clone()));
             if path.len() < action.1.len() {
-                (action.1, action.2) = (path, need.node);
+                action.1 = path;
             }
         }
         let names: Vec<&str> = actions.keys().map(String::as_str).collect();
@@ -58,10 +62,10 @@ pub(super) fn check(subject: &Subject<'_>, gates: &Gates<'_>, found: &mut Diagno
         for (name, (span, ..)) in &actions {
             d = d.label(*span, format!("`{name}` is reached with it"));
         }
-        let mut ways: Vec<_> = actions.values().map(|(_, path, node)| (path, *node)).collect();
-        ways.sort_by_key(|(path, _)| path.len());
+        let mut ways: Vec<_> = actions.values().map(|(_, path)| path).collect();
+        ways.sort_by_key(|path| path.len());
         found.push(match ways.get(1) {
-            Some((path, node)) => d.path(subject.path(path, *node)),
+            Some(path) => d.path(subject.path_of(path)),
             None => d,
         });
     }
@@ -75,6 +79,8 @@ struct Open<'g, 'a> {
     shown: Vec<Bits>,
     /// For each kind: the confirms of that kind.
     of_kind: BTreeMap<usize, Bits>,
+    /// Behind each place: the confirms that may be said yes to before a step that waits, from which a correction goes back with it.
+    behind: Vec<Bits>,
 }
 
 impl<'g, 'a> Open<'g, 'a> {
@@ -88,18 +94,88 @@ impl<'g, 'a> Open<'g, 'a> {
                 shown.get_mut(var).map(|s| s.insert(n));
             }
         }
-        Self { subject, confirms: confirms.iter().copied().zip(0..).collect(), shown, of_kind }
+        let confirms: BTreeMap<Node, usize> = confirms.iter().copied().zip(0..).collect();
+        let behind = behind(subject, &confirms);
+        Self { subject, confirms, shown, of_kind, behind }
     }
 
-    /// Those of these confirms that cover what a call sends.
-    fn counting(&self, need: &Need<'_>, open: &Bits) -> Bits {
+    /// What a correction of a field of that collect leaves of what was open before it, or was said yes to since.
+    fn corrected(&self, collect: Node, open: &mut Bits) {
+        let (Some(behind), Some(_)) = (self.behind.get(collect.index()), self.subject.fills.correction(collect)) else { return };
+        open.unite(behind);
+        let fields = self.subject.graph.step(collect).map(parts::fields).unwrap_or_default();
+        let fields = fields.iter().filter_map(|f| self.subject.variables.var(&f.name));
+        let mut ended = Bits::all(self.confirms.len());
+        for shown in fields.filter_map(|v| self.shown.get(v)) {
+            ended.intersect(shown);
+        }
+        open.subtract(&ended);
+    }
+
+    /// The steps on the way of a yes along these edges: where it goes back by a correction, with those until that is made.
+    fn walked(&self, n: usize, confirm: Option<Node>, edges: &[usize], end: Node) -> Vec<Node> {
+        let graph = &self.subject.graph;
+        let mut nodes = Vec::new();
+        let mut said = false;
+        for (number, edge) in edges.iter().filter_map(|number| Some((*number, graph.edges().get(*number)?))) {
+            nodes.push(edge.from);
+            let mut open = self.entry();
+            if said {
+                open.insert(n);
+            }
+            self.along(number, edge, &mut open);
+            if let (true, false, Way::Correction, Some(confirm)) = (open.contains(n), said, &edge.way, confirm) {
+                let yes = |edge: &Edge| edge.from == confirm && edge.way == Way::Written(EdgeKind::Confirmed);
+                let round = search(graph, (edge.from, 0), 2, |_, edge, state| {
+                    (edge.way != Way::Correction).then(|| state.max(u8::from(yes(edge))))
+                });
+                let waits = graph.order.iter().filter(|node| self.subject.fills.waits(**node));
+                let ways = waits.filter_map(|node| Some((round.path_in(graph, *node, 1)?, *node)));
+                if let Some((way, last)) = ways.min_by_key(|(way, node)| (way.len(), *node)) {
+                    nodes.extend(way.iter().skip(1).filter_map(|n| graph.edges().get(*n)).map(|e| e.from).chain([last, edge.from]));
+                }
+            }
+            said = open.contains(n);
+        }
+        nodes.push(end);
+        nodes
+    }
+
+    /// Those of these confirms that are of one of these kinds.
+    fn counting(&self, kinds: &Bits, open: &Bits) -> Bits {
         let mut counting = self.entry();
-        for of_kind in need.covered_by.iter().filter_map(|kind| self.of_kind.get(&kind)) {
+        for of_kind in kinds.iter().filter_map(|kind| self.of_kind.get(&kind)) {
             counting.unite(of_kind);
         }
         counting.intersect(open);
         counting
     }
+}
+
+/// See [`Open::behind`].
+fn behind(subject: &Subject<'_>, confirms: &BTreeMap<Node, usize>) -> Vec<Bits> {
+    // Behind the confirms, one more: that a step waits.
+    let size = confirms.len();
+    let mut behind = flow::back(
+        &subject.graph,
+        size + 1,
+        |node, behind| {
+            if subject.fills.waits(node) {
+                behind.insert(size);
+            }
+        },
+        |_, edge, after, behind| {
+            if edge.way == Way::Correction {
+                return;
+            }
+            behind.unite(after);
+            if let (Way::Written(EdgeKind::Confirmed), Some(n), true) = (&edge.way, confirms.get(&edge.from), after.contains(size)) {
+                behind.insert(*n);
+            }
+        },
+    );
+    behind.iter_mut().for_each(|behind| behind.remove(size));
+    behind
 }
 
 impl Analysis for Open<'_, '_> {
@@ -111,11 +187,20 @@ impl Analysis for Open<'_, '_> {
 
     fn along(&self, number: usize, edge: &Edge, open: &mut Bits) {
         let graph = &self.subject.graph;
+        if edge.way == Way::Correction {
+            return self.corrected(edge.from, open);
+        }
         let asks = matches!(graph.step(edge.from).map(|s| &s.kind), Some(StepKind::Collect(_)));
-        for change in self.subject.changes.along(graph, number) {
-            if let (false, Change::Set(v) | Change::Unset(v)) = (asks, change)
-                && let Some(shown) = self.shown.get(v)
-            {
+        // What a change may unset may as well stay, and what has no value is not changed by taking it away.
+        let perhaps = asks || edge.way == Way::Written(EdgeKind::Change);
+        let set = self.subject.set.get(edge.from.index()).and_then(Option::as_ref);
+        for change in self.subject.changes.along(graph, number).filter(|_| !perhaps) {
+            let certain = match change {
+                Change::Set(v) => Some(v),
+                Change::Unset(v) => Some(v).filter(|v| set.is_some_and(|s| s.contains(*v))),
+                Change::MaybeSet(_) | Change::Assumed(_) => None,
+            };
+            if let Some(shown) = certain.and_then(|v| self.shown.get(v)) {
                 open.subtract(shown);
             }
         }
