@@ -39,7 +39,7 @@ pub(super) fn build(action: &Action, inputs: &Value, view: &dyn Scope) -> Result
     })
 }
 
-/// What path, query, headers and body read beside the inputs.
+/// What path, query, headers, body and key read beside the inputs.
 pub(super) fn sources(action: &Action, variables: &Variables) -> Vec<Source> {
     let mut found = Vec::new();
     let invocation = &action.invocation;
@@ -48,6 +48,9 @@ pub(super) fn sources(action: &Action, variables: &Variables) -> Vec<Source> {
         for source in operand::sources(operand, Some(variables)) {
             scope::push(&mut found, source);
         }
+    }
+    for source in action.safety.idempotency_key.iter().flat_map(|key| scope::sources(key.reads(), variables)) {
+        scope::push(&mut found, source);
     }
     found
 }
