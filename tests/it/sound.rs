@@ -6,7 +6,9 @@
 mod journeys;
 mod oracle;
 mod plans;
+mod service;
 mod talk;
+mod ways;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +23,7 @@ use waypost::source::{CODES, Severity};
 use journeys::{Files, Made, Plan, write};
 use plans::plan;
 use talk::{Move, Play, calm, moves, slow, tempting};
+use ways::{Way, ways};
 
 /// What the checker says of gates. Where it says nothing else of a workspace, the engine has to keep them alone.
 const PROOFS: [&str; 5] = ["WP0501", "WP0502", "WP0503", "WP0504", "WP0506"];
@@ -132,4 +135,34 @@ fn nothing_gated_is_sent_without_its_gate() {
     );
     assert!(taken * 10 >= made * 3, "only {taken} of {made} journeys are taken by the checker");
     assert!(reached * 10 >= taken * 3, "only {reached} of {taken} journeys sent a gated write");
+}
+
+/// Goes a way. Says what is not as it should be.
+fn gone(way: &Way) -> Result<(), String> {
+    let (made, counts) = (write(&way.plan), Counts::default());
+    let journeys = made.files.iter().filter(|(n, _)| n.starts_with("journeys/")).map(|(n, t)| format!("{n}: {t}\n"));
+    let journeys: String = journeys.collect();
+    let checked = check::load(made.files.clone());
+    let Some((machine, _, taken)) = machines(&made, &counts) else {
+        return Err(format!("more than proofs is wanting: {:?}\n{journeys}", findings(&checked)));
+    };
+    let mut play = Play::new(&Arc::new(machine), None, &made, way.vip, true);
+    for step in &way.talk {
+        play.play(step).map_err(|why| format!("{why}\n{journeys}{}", play.log.join("\n")))?;
+    }
+    let Some((journey, ..)) = play.tally().unproved.first() else {
+        return Err(format!("the engine does not deny it\n{journeys}{}", play.log.join("\n")));
+    };
+    let found = findings(&checked).remove(journey.as_str()).unwrap_or_default();
+    match () {
+        () if taken.contains(journey) => Err(format!("the checker had not reported it\n{journeys}")),
+        () if !found.contains(way.code) => Err(format!("reported as {found:?}, and not as {}\n{journeys}", way.code)),
+        () => Ok(()),
+    }
+}
+
+#[test]
+fn every_way_around_a_gate_is_reported_and_denied() {
+    let wrong: Vec<String> = ways().iter().filter_map(|way| Some(format!("{}: {}", way.name, gone(way).err()?))).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -9,71 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-/// Fields that collects ask for. The marks of each begin with a letter of its own.
-pub const FIELDS: [&str; 3] = ["f0", "f1", "f2"];
-/// Actions that need a yes.
-pub const CONFIRMED: [&str; 6] = ["pay", "ship", "peek", "tip", "vault", "grand"];
-/// Actions that need a verified subject: of which level, and how many seconds ago at most.
-pub const IDENTIFIED: [(&str, u32, i64); 4] = [("open", 1, 300), ("vault", 2, 600), ("mine", 1, 900), ("deed", 1, 900)];
-/// The actions that need an approval, and the seconds that it is waited for.
-pub const APPROVED: ([&str; 2], i64) = (["grand", "gift"], 600);
-/// The role of those who approve, and who has it.
-pub const ROLE: (&str, [&str; 2]) = ("boss", ["op-1", "op-2"]);
-/// Verifications that a conversation may try.
-pub const TRIES: u32 = 3;
-/// Actions that change nothing.
-pub const READS: [&str; 5] = ["look", "peek", "check", "whose", "mail"];
-/// Yeses to anything of these policies are told by what is sent, who asks, and what was said before.
-pub const POLICIES: [&str; 4] = [
-    r#"forbid(principal is Agent, action == Action::"svc.note", resource);"#,
-    r#"forbid(principal, action == Action::"svc.note", resource) unless { context.confirmed };"#,
-    r#"forbid(principal, action == Action::"svc.pay", resource) when { context.inputs.x like "a*" };"#,
-    r#"forbid(principal, action == Action::"svc.note", resource) unless { context.identity.verified };"#,
-];
-
-pub const SERVICE: &str = r"
-name: Svc
-type: rest_api
-config: {base_url: 'http://svc.test', auth_type: none}
-actions:
-  - {name: Look, type: read, invocation: {method: GET, endpoint: '/look/{x}'}, input_schema: {x: {type: string}}, settings: {retries: 1},
-     outcomes: &ends [{name: done, condition: response.status == 200}, {name: t0409, condition: response.status == 409}]}
-  - {name: Note, type: write, invocation: {method: POST, endpoint: /note}, input_schema: {x: {type: string}}, outcomes: *ends}
-  - {name: Pay, type: write, invocation: {method: POST, endpoint: '/pay/{x}'}, outcomes: *ends,
-     input_schema: {x: {type: string}, y: {type: string, required: false}}, safety: {requires_confirmation: true}}
-  - {name: Ship, type: write, invocation: {method: PUT, endpoint: /ship, query: {q: $inputs.x}, dynamic_headers: {X-Y: $inputs.y}}, outcomes: *ends,
-     input_schema: {x: {type: string}, y: {type: string, required: false}}, settings: {idempotency: natural, retries: 1}, safety: {requires_confirmation: true}}
-  - {name: Peek, type: read, invocation: {method: GET, endpoint: /peek, query: {q: $inputs.x}}, outcomes: *ends,
-     input_schema: {x: {type: string}, y: {type: string, required: false}}, settings: {retries: 1}, safety: {requires_confirmation: true}}
-  - {name: Tip, type: write, invocation: {method: POST, endpoint: /tip}, outcomes: *ends,
-     input_schema: {f0: {type: string}, tag: {type: string, required: false}}, safety: {requires_confirmation: true}}
-  - {name: Open, type: write, invocation: {method: POST, endpoint: /open}, outcomes: *ends,
-     input_schema: {x: {type: string}, y: {type: string, required: false}}, safety: {requires_identity_verification: {level: 1, max_age: 300}}}
-  - {name: Vault, type: write, invocation: {method: POST, endpoint: /vault}, outcomes: *ends, settings: {idempotency: key, retries: 1},
-     input_schema: {x: {type: string}, y: {type: string, required: false}},
-     safety: {requires_confirmation: true, requires_identity_verification: {level: 2, max_age: 600}}}
-  - {name: Grand, type: write, invocation: {method: POST, endpoint: /grand}, outcomes: *ends,
-     input_schema: {x: {type: string}, y: {type: string, required: false}},
-     safety: {requires_confirmation: true, requires_approval: {role: boss, ttl: 10m}}}
-  - {name: Gift, type: write, invocation: {method: POST, endpoint: /gift}, outcomes: *ends, input_schema: {x: {type: string}},
-     safety: {requires_approval: {role: boss, ttl: 10m}}}
-  - {name: Mine, type: write, invocation: {method: POST, endpoint: /mine}, outcomes: *ends, input_schema: {x: {type: string}},
-     safety: {requires_identity_verification: {level: 1, max_age: 900}, owner: inputs.x}}
-  - {name: Deed, type: write, invocation: {method: POST, endpoint: /deed}, outcomes: *ends, input_schema: {x: {type: string}},
-     safety: {requires_identity_verification: {level: 1, max_age: 900},
-       owner: {call: svc.whose, inputs: {x: $inputs.x}, is: response.body.who}}}
-  - {name: Whose, type: read, invocation: {method: GET, endpoint: '/whose/{x}'}, input_schema: {x: {type: string}}, outcomes: *ends}
-  - {name: Mail, type: read, invocation: {method: GET, endpoint: '/mail/{x}'}, input_schema: {x: {type: string}}, outcomes: *ends,
-     safety: {result_owner: {is: response.body.who, else: t0409}}}
-  - {name: Check, type: read, invocation: {method: POST, endpoint: /check}, input_schema: {code: {type: string}}, outcomes: *ends}
-";
-
-const DATAPOINTS: &str = r"
-- {name: f0, type: string, validation: {pattern: 'a[0-9]{4}'}}
-- {name: f1, type: string, validation: {pattern: 'b[0-9]{4}'}}
-- {name: f2, type: string, validation: {pattern: 'c[0-9]{4}'}}
-- {name: x, type: string}
-";
+use super::service::{CONFIRMED, DATAPOINTS, FIELDS, POLICIES, SERVICE, SPEAKING, TRIES};
 
 pub type Block = Vec<Stmt>;
 
@@ -156,11 +92,27 @@ pub enum Stmt {
         with: Value,
         ended: Option<Block>,
     },
+    /// The same, and on from that outcome of the engine alone.
+    RunTo(&'static str),
     Each(usize, usize),
     Investigate,
+    /// One that asks only that read, and may find nothing.
+    Search(&'static str, Block),
+    /// A collect that gives up.
+    Tries(usize, Block),
+    /// A choice from a list.
+    Pick(Block),
+    /// A read, and what comes of that trouble: a kind of error, or `exhausted`.
+    Trouble(&'static str, Block),
+    /// A confirm that shows nothing, and where a change there leads.
+    Changes(Block),
+    /// A verification by an action that needs a yes, and keeps its answer.
+    Oath(Value),
     Say(usize),
     Guide(Option<Block>),
     Goto(usize),
+    /// A pause that goes on at a step that waits and was written not long before.
+    Rest(usize),
     /// To a step that waits and was written not long before.
     Back(usize),
     Pause(usize),
@@ -217,6 +169,8 @@ pub struct Rules {
     /// Which of the policies it has.
     pub policy: Option<usize>,
     pub newer: Option<Newer>,
+    /// Whether `gamma` can be started by itself, and its input given by anybody.
+    pub open: bool,
 }
 
 /// How a workspace changes while somebody talks.
@@ -251,7 +205,7 @@ fn ends(stmt: &Stmt) -> bool {
     match stmt {
         Stmt::Choice { one, other, free, .. } => all(one) && all(other) && free.as_ref().is_none_or(all),
         Stmt::AnyOf(a, b) | Stmt::If(_, a, b) => all(a) && all(b),
-        Stmt::Goto(_) | Stmt::Back(_) | Stmt::Pause(_) | Stmt::Done | Stmt::Escalate => true,
+        Stmt::Goto(_) | Stmt::Back(_) | Stmt::Pause(_) | Stmt::Rest(_) | Stmt::Done | Stmt::Escalate => true,
         _ => false,
     }
 }
@@ -265,6 +219,7 @@ fn branches(stmt: &Stmt) -> Vec<&Block> {
         Stmt::Guide(stuck) => stuck.iter().collect(),
         Stmt::Verify { failed, .. } => vec![failed],
         Stmt::Run { ended, .. } => ended.iter().collect(),
+        Stmt::Search(_, block) | Stmt::Tries(_, block) | Stmt::Pick(block) | Stmt::Trouble(_, block) | Stmt::Changes(block) => vec![block],
         _ => Vec::new(),
     }
 }
@@ -272,7 +227,18 @@ fn branches(stmt: &Stmt) -> Vec<&Block> {
 /// The numbers of the steps that wait, in the order they are written.
 fn waiting(block: &[Stmt], number: &mut usize, found: &mut Vec<usize>) {
     for stmt in block {
-        if matches!(stmt, Stmt::Collect(_) | Stmt::AnyOf(..) | Stmt::Confirm { .. } | Stmt::Choice { .. } | Stmt::Investigate) {
+        if matches!(
+            stmt,
+            Stmt::Collect(_)
+                | Stmt::Tries(..)
+                | Stmt::AnyOf(..)
+                | Stmt::Confirm { .. }
+                | Stmt::Changes(_)
+                | Stmt::Choice { .. }
+                | Stmt::Pick(_)
+                | Stmt::Investigate
+                | Stmt::Search(..)
+        ) {
             found.push(*number);
         }
         *number += 1;
@@ -367,7 +333,7 @@ impl Writer {
         let mut after = Some(env.clone());
         let mut json = match stmt {
             Stmt::Collect(fields) => {
-                let names: Vec<&str> = fields.iter().map(|f| FIELDS[*f]).collect();
+                let names: Vec<&str> = fields.iter().map(|f| FIELDS.get(*f).copied().unwrap_or("x")).collect();
                 env.extend(names.iter().map(|n| (*n).to_owned()));
                 after = Some(env.clone());
                 json!({"collect": names})
@@ -435,7 +401,7 @@ impl Writer {
                 let mut inputs = json!({});
                 // Its input is a field that is found by its name.
                 let action = if *action == "tip" && (self.called || !env.contains("f0")) { &"pay" } else { action };
-                if *action == "tip" {
+                if *action == "tip" || SPEAKING.contains(action) {
                     reads.insert("f0".to_owned());
                 } else {
                     inputs["x"] = Self::value(x, env, &mut reads);
@@ -513,11 +479,58 @@ impl Writer {
                 }
                 json!({"run": step})
             }
+            Stmt::RunTo(outcome) => {
+                json!({"run": {"journey": "gamma", "with": {"x": "fixed"}, "outcomes": {*outcome: "continue"}}})
+            }
             Stmt::Run { ended, .. } => {
                 if let Some(block) = ended {
                     self.branch(block, env, &mut None);
                 }
                 json!({"say": "Nothing to run."})
+            }
+            Stmt::Search(action, none) => {
+                fact = Fact::Investigate;
+                let before = env.clone();
+                after.get_or_insert_default().insert("i0".to_owned());
+                let fallback = self.branch(none, &before, &mut after);
+                json!({"investigate": {"goal": "Look", "using": [format!("svc.{action}")], "as": "i0", "findings": {"found": "continue"}, "fallback": fallback}})
+            }
+            Stmt::Tries(field, spent) => {
+                let before = env.clone();
+                after.get_or_insert_default().insert(FIELDS[*field].to_owned());
+                let spent = self.branch(spent, &before, &mut after);
+                json!({"collect": {"fields": [FIELDS[*field]], "retry": {"max": 1, "on_exhausted": spent}}})
+            }
+            Stmt::Changes(block) => {
+                let before = env.clone();
+                fact = Fact::Confirm { shows: BTreeSet::new(), only: None };
+                let changed = self.branch(block, &before, &mut after);
+                json!({"confirm": {"message": "Shall I?", "on_change": changed}})
+            }
+            Stmt::Pick(block) => {
+                let before = env.clone();
+                let mut joined = None;
+                let picked = self.branch(block, &before, &mut joined);
+                after = joined;
+                json!({"choice": {"prompt": "Which?", "from": "[{'id': 'o-1', 'label': 'One'}]", "on_pick": picked}})
+            }
+            Stmt::Trouble(kind, block) => {
+                let before = env.clone();
+                let block = self.branch(block, &before, &mut after);
+                fact = Fact::Call { reads, keeps: None };
+                let mut step = json!({"call": "svc.look", "inputs": {"x": "fixed"}, "outcomes": {"done": "continue", "t0409": "continue"}});
+                match *kind {
+                    "exhausted" => step["retry"] = json!({"max": 1, "on_exhausted": block}),
+                    kind => step["on_error"] = json!({kind: block}),
+                }
+                json!({"action": step})
+            }
+            Stmt::Oath(code) => {
+                let x = Self::value(code, env, &mut reads);
+                fact = Fact::Verify { reads, level: 1, ttl: 900, anybody: true };
+                after.get_or_insert_default().insert("r0".to_owned());
+                json!({"verify": {"call": "svc.peek", "inputs": {"x": x}, "as": "r0", "verified": ["done"], "subject": "response.body.who",
+                    "source": "any", "on_failed": [{"escalate": "support"}]}})
             }
             Stmt::Say(n) => {
                 let name = env.iter().nth(n % env.len().max(1));
@@ -557,6 +570,13 @@ impl Writer {
                 }
                 json!({"done": step})
             }
+            Stmt::Rest(n) => {
+                let mut step = json!({"message": "Anything else?", "pause_for_resume": true});
+                if let Some(target) = self.waits.iter().rev().filter(|w| **w < own).nth(*n) {
+                    step["resume"] = json!({"goto": format!("s{target}")});
+                }
+                json!({"done": step})
+            }
             Stmt::Done => json!({"done": {"message": "Done."}}),
             Stmt::Escalate => json!({"escalate": "support"}),
         };
@@ -584,10 +604,15 @@ fn show(name: &str) -> String {
 pub fn write(plan: &Plan) -> Made {
     let rules = plan.rules;
     let trigger = |name: &str| json!({"name": name, "trigger": {"goal": format!("do {name}"), "examples": [format!("do {name}")], "requires": ["tag"]}});
+    let mut gamma = json!({"name": "gamma", "callable": true, "inputs": {"x": {"required": true}}});
+    if rules.open {
+        gamma = trigger("gamma");
+        gamma["inputs"] = json!({"x": {"required": true, "from": "caller"}});
+    }
     let mut journeys = vec![
         ("alpha", trigger("alpha"), plan.alpha.clone(), false),
         ("beta", trigger("beta"), plan.beta.clone(), false),
-        ("gamma", json!({"name": "gamma", "callable": true, "inputs": {"x": {"required": true}}}), plan.gamma.clone(), true),
+        ("gamma", gamma, plan.gamma.clone(), true),
     ];
     let mut settings = String::new();
     if rules.proves {

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use waypost::engine::{Actor, Answer, CallEffect, CallResult, Command, Event, EventBody, InputBody};
 
-use super::journeys::{APPROVED, Fact, Made, Newer, ROLE, Rules};
+use super::journeys::{Fact, Made, Newer, Rules};
+use super::service::{APPROVED, ROLE};
 
 type Facts = BTreeMap<String, BTreeMap<String, Fact>>;
 
@@ -113,6 +114,8 @@ struct Identity {
     level: u32,
     at: Timestamp,
     ttl: i64,
+    /// The run that verified.
+    run: u32,
 }
 
 impl Identity {
@@ -403,14 +406,17 @@ impl<'f> Oracle<'f> {
         let fact = self.facts.get(&run.journey).and_then(|j| j.get(&run.step));
         let (Some(Fact::Verify { level, ttl, .. }), CallResult::Answered(answer)) = (fact, result) else { return };
         let Some(subject) = answer.body.get("who").and_then(|w| w.as_str()).filter(|_| answer.status == 200) else { return };
+        let run = run.id;
         let other = self.identity.as_ref().is_some_and(|i| i.subject != subject);
         if other && self.rules.switch {
-            self.over("another subject", false, |_| true);
+            let base = self.runs.iter().rposition(|r| !r.called).map_or(run, |base| self.runs[base].id);
+            self.over("another subject", true, |q| q.run >= base);
+            self.over("another subject in another journey", false, |_| true);
             self.runs.iter_mut().for_each(|r| r.variables.clear());
             self.standing = None;
         }
         if !other || self.rules.switch {
-            self.identity = Some(Identity { subject: subject.to_owned(), level: *level, at, ttl: *ttl });
+            self.identity = Some(Identity { subject: subject.to_owned(), level: *level, at, ttl: *ttl, run });
         }
     }
 
@@ -440,7 +446,7 @@ impl<'f> Oracle<'f> {
                     if &*ended.outcome == "declined" || (cancels && &*ended.outcome == "cancelled") {
                         let base = self.runs[..=i].iter().rposition(|r| !r.called).unwrap_or(0);
                         let line: Vec<u32> = self.runs[base..=i].iter().map(|r| r.id).collect();
-                        self.over("it was called off", false, |q| line.contains(&q.run));
+                        self.over("it was called off", i > base, |q| line.contains(&q.run));
                     }
                     self.runs.remove(i);
                     self.holds.retain(|h| h.run != ended.run);
@@ -537,6 +543,9 @@ impl<'f> Oracle<'f> {
         };
         let moment = self.moment;
         if let Some(run) = self.runs.last_mut() {
+            // What is computed from itself comes from what it came from before.
+            let before = run.variables.get(name).filter(|_| reads.contains(name));
+            let reads = before.into_iter().flat_map(|v| v.reads.iter().cloned()).chain(reads.iter().cloned()).collect();
             run.variables.insert(name.to_owned(), Variable { moment, reads, given: false, gone: false });
         }
     }

@@ -4,22 +4,26 @@
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 
-use super::journeys::{Block, CONFIRMED, Change, Newer, POLICIES, Plan, Rules, Shown, Stmt, Value, tidy};
+use super::journeys::{Block, Change, Newer, Plan, Rules, Shown, Stmt, Value, tidy};
+use super::service::{CONFIRMED, POLICIES, SPEAKING};
 
-fn choice() -> Stmt {
+/// How many of the actions that need a yes are called anywhere.
+const FREE: usize = CONFIRMED.len() - SPEAKING.len();
+
+pub fn choice() -> Stmt {
     Stmt::Choice { keep: false, one: Vec::new(), other: Vec::new(), free: None }
 }
 
 /// A confirm that shows those variables, or all.
-fn asks(shows: Option<Vec<usize>>, how: Shown) -> Stmt {
+pub fn asks(shows: Option<Vec<usize>>, how: Shown) -> Stmt {
     Stmt::Confirm { shows, how, only: None, change: None, no: None }
 }
 
-fn calls(action: &'static str, x: Value) -> Stmt {
+pub fn calls(action: &'static str, x: Value) -> Stmt {
     Stmt::Call { action, x, y: None, keep: false, refused: None, error: None }
 }
 
-fn verifies(code: Value, level: u32, ttl: u32) -> Stmt {
+pub fn verifies(code: Value, level: u32, ttl: u32) -> Stmt {
     Stmt::Verify { code, level, ttl, anybody: false, failed: vec![Stmt::Escalate] }
 }
 
@@ -118,7 +122,7 @@ fn fields() -> impl Strategy<Value = Vec<usize>> + Clone {
 fn confirm(no: impl Strategy<Value = Option<Block>>) -> impl Strategy<Value = Stmt> {
     let shows = prop_oneof![3 => Just(None), 2 => prop::collection::vec(0..8_usize, 1..3).prop_map(Some)];
     let how = prop_oneof![3 => Just(Shown::Fields), 3 => Just(Shown::Message), 1 => Just(Shown::Hidden), 1 => Just(Shown::Counted), 1 => Just(Shown::Tagged)];
-    let only = prop::option::weighted(0.15, 0..CONFIRMED.len());
+    let only = prop::option::weighted(0.15, 0..FREE);
     let change = prop::option::weighted(0.2, prop_oneof![3 => Just(Change::First), 1 => Just(Change::On)]);
     (shows, how, only, change, no).prop_map(|(shows, how, only, change, no)| Stmt::Confirm { shows, how, only, change, no })
 }
@@ -147,7 +151,7 @@ fn leaf() -> impl Strategy<Value = Stmt> + Clone {
         1 => prop::sample::select(vec!["m0", "f0"]).prop_map(Stmt::Unset),
         2 => confirm(none()),
         2 => call(&["look", "look", "note"], none(), none()),
-        2 => call(&CONFIRMED, none(), none()),
+        2 => call(&CONFIRMED[..FREE], none(), none()),
         1 => call(&["open"], none(), none()),
         1 => verify(Just(vec![Stmt::Escalate])),
         1 => (0..8_usize).prop_map(Stmt::Say),
@@ -205,7 +209,7 @@ fn gated() -> impl Strategy<Value = Block> + Clone {
     let back = prop::option::weighted(0.2, (0..2_usize).prop_map(Stmt::Back));
     let set = (prop::sample::select(vec!["m0", "f1"]), value()).prop_map(|(name, value)| Stmt::Set(name, value));
     let before = prop::option::weighted(0.4, prop_oneof![set, call(&["look"], none(), none())]);
-    (fields(), prop::bool::weighted(0.8), before, confirm(none()), between(), call(&CONFIRMED, none(), on_error), back)
+    (fields(), prop::bool::weighted(0.8), before, confirm(none()), between(), call(&CONFIRMED[..FREE], none(), on_error), back)
         .prop_map(|(fields, asks, before, confirm, between, call, back)| {
             let asks = asks.then_some(Stmt::Collect(fields));
             asks.into_iter().chain(before).chain([confirm]).chain(between).chain([call]).chain(back).collect()
@@ -269,7 +273,7 @@ pub fn plan() -> impl Strategy<Value = Plan> {
     let newer = prop_oneof![2 => Just(Newer::Text), 2 => Just(Newer::Stricter), 1 => Just(Newer::Looser)];
     let policy = prop::option::weighted(0.2, 0..POLICIES.len());
     let rules = (prop::bool::weighted(0.2), prop::bool::weighted(0.3), policy, prop::option::weighted(0.25, newer))
-        .prop_map(|(proves, switch, policy, newer)| Rules { proves, switch, policy, newer });
+        .prop_map(|(proves, switch, policy, newer)| Rules { proves, switch, policy, newer, open: false });
     let apart = (alpha, gamma, prop::sample::select(vec!["x", "i0"]));
     let together = prop_oneof![9 => apart, 1 => nested()];
     (together, beta, rules).prop_map(|((alpha, gamma, returns), beta, rules)| Plan {

@@ -12,8 +12,9 @@ use waypost::engine::{
 use waypost::model::ErrorKind;
 use waypost::value::Name;
 
-use super::journeys::{FIELDS, Made, ROLE};
+use super::journeys::Made;
 use super::oracle::{NO, Oracle, Put, Tally, YES};
+use super::service::{FIELDS, ROLE};
 use crate::engine::harness::{answered, failed};
 
 /// When every talk begins.
@@ -105,6 +106,12 @@ pub enum Move {
     Interlude,
     /// Something else, in the middle of it.
     Digress,
+    /// A value for the input of a journey that is run.
+    Hand,
+    /// That journey by itself.
+    Begin,
+    /// An agent asks that read.
+    Ask(&'static str),
 }
 
 /// Somebody who does what is asked.
@@ -403,6 +410,18 @@ impl<'f> Play<'f> {
             Move::Interlude => {
                 self.command(2, Command::TakeOver)?;
                 self.command(2, Command::HandBack)
+            }
+            Move::Hand => {
+                let x = self.mark('d');
+                self.command(0, Command::Fill(vec![(Name::new("x"), x.into())]))
+            }
+            Move::Begin => {
+                let x = self.mark('d');
+                self.command(0, Command::Start { journey: Name::new("gamma"), variables: vec![(Name::new("x"), x.into())] })
+            }
+            Move::Ask(action) => {
+                let x = self.mark('d');
+                self.command(AGENT, Command::Read { action: (*action).into(), inputs: vec![(Name::new("x"), x.into())] })
             }
             Move::Digress => self.command(0, Command::Start { journey: Name::new("beta"), variables: Vec::new() }),
             Move::Again => {

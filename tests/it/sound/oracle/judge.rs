@@ -7,7 +7,8 @@ use serde_json::json;
 use waypost::engine::{Actor, CallEffect};
 
 use super::{Flight, GRANT_TTL, Oracle, Put, Run, Variable, marks};
-use crate::sound::journeys::{APPROVED, CONFIRMED, Fact, IDENTIFIED, Newer, READS, TRIES};
+use crate::sound::journeys::{Fact, Newer};
+use crate::sound::service::{APPROVED, CONFIRMED, IDENTIFIED, READS, TRIES};
 
 type Approval = (String, Timestamp, u64);
 
@@ -190,8 +191,9 @@ impl Oracle<'_> {
         };
         let shown = shows.iter().filter_map(|n| run.variables.get(n).map(|v| (n, v)));
         let late = sources.iter().chain(shown).find(|(_, v)| v.moment > question.moment);
-        if let Some((name, variable)) = late {
-            return Some((format!("`{name}` was assigned after the question"), !variable.given));
+        if let Some((name, _)) = late {
+            // What the caller says of the user, no journey can know.
+            return Some((format!("`{name}` was assigned after the question"), !name.starts_with('$')));
         }
         let shown = marks(&question.text);
         carried.iter().find(|m| !m.starts_with('s') && !shown.contains(*m)).map(|m| (format!("{m} was not shown"), true))
@@ -208,9 +210,21 @@ impl Oracle<'_> {
                 let by_the_journey = whys.iter().flatten().all(|(_, journey)| *journey);
                 by_the_journey.then(|| ("WP0501", format!("{journey}.{step} was denied by the way that led there: {whys:?}")))
             }
+            "stale" => {
+                let reads = match self.fact() {
+                    Some(Fact::Call { reads, .. } | Fact::Verify { reads, .. }) => reads.clone(),
+                    _ => BTreeSet::new(),
+                };
+                let older = self.runs.last().and_then(|run| Self::sources(run, &reads).err()).filter(|name| !name.starts_with('$'));
+                older.map(|name| ("WP0506", format!("{journey}.{step} was denied: `{name}` was assigned on the way there")))
+            }
             "identity" if !self.rules.proves => {
-                let nobody = self.identity.is_none();
-                nobody.then(|| ("WP0503", format!("{journey}.{step} was denied: nobody was verified on the way there")))
+                let wanted = IDENTIFIED.iter().find(|(a, ..)| *a == action).map_or(1, |(_, level, _)| *level);
+                let base = self.runs.iter().rposition(|r| !r.called).map(|base| self.runs[base].id);
+                let known = self.identity.as_ref();
+                // Whoever was verified elsewhere, less surely, is not of this way.
+                let lacks = known.is_none_or(|i| i.level < wanted && base.is_some_and(|base| i.run >= base));
+                lacks.then(|| ("WP0503", format!("{journey}.{step} was denied on the way there to {known:?}")))
             }
             _ => return,
         };
