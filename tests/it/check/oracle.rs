@@ -242,10 +242,11 @@ fn walk(steps: &[Step<'_>]) -> (BTreeSet<&'static str>, BTreeSet<usize>, bool) {
     (unset, dead, busy)
 }
 
-/// Whether a variable is both asked for and assigned: then the proof does not tell whose value it holds when it is corrected.
+/// Whether a variable is both asked for and assigned, or unset: then the proof does not tell whether it holds a value that somebody gave,
+/// which can be corrected.
 fn overlaps(steps: &[Step<'_>]) -> bool {
     let asked = |v: usize| steps.iter().any(|s| matches!(s.stmt, Stmt::Collect(c) if *c == v));
-    steps.iter().any(|s| matches!(s.stmt, Stmt::Set(v) | Stmt::Action(v, ..) if asked(*v)))
+    steps.iter().any(|s| matches!(s.stmt, Stmt::Set(v) | Stmt::Unset(v) | Stmt::Action(v, ..) if asked(*v)))
 }
 
 /// Whether a run can come from a step back to it without a step that waits.
