@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -15,6 +15,8 @@ const LONG: Duration = Duration::from_mins(1);
 /// A back end that keeps whoever orders waiting until it is told, counts what it was asked, and knows what was ordered.
 struct BackEnd {
     url: String,
+    /// Whom clients trust, where it has a certificate.
+    authority: Option<String>,
     asked: Arc<Mutex<BTreeMap<String, usize>>>,
     arrived: Mutex<Receiver<String>>,
     gate: Arc<(Mutex<bool>, Condvar)>,
@@ -33,11 +35,46 @@ impl BackEnd {
                 thread(move || serve(stream.unwrap(), &log, &at, &sender));
             }
         });
-        Self { url, asked, arrived: Mutex::new(arrived), gate }
+        Self { url, authority: None, asked, arrived: Mutex::new(arrived), gate }
+    }
+
+    /// One behind TLS that keeps the first who comes waiting before it shakes hands, so that no request can be sent, and answers
+    /// everybody at once. It says when that one has come, and when it has gone.
+    fn reluctant() -> Self {
+        let (config, authority) = crate::tls::certified();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        let (asked, gate) = (Arc::<Mutex<BTreeMap<String, usize>>>::default(), Arc::<(Mutex<bool>, Condvar)>::default());
+        let (sender, arrived) = channel();
+        let (log, at) = (asked.clone(), gate.clone());
+        thread(move || {
+            let open = Arc::new((Mutex::new(true), Condvar::new()));
+            for (n, stream) in listener.incoming().enumerate() {
+                let (log, at, open, sender) = (log.clone(), at.clone(), open.clone(), sender.clone());
+                let stream = stream.unwrap();
+                let tls = rustls::ServerConnection::new(config.clone()).unwrap();
+                thread(move || {
+                    if n == 0 {
+                        stream.peek(&mut [0]).unwrap();
+                        sender.send("it has come".to_owned()).unwrap();
+                        drop(at.1.wait_while(at.0.lock().unwrap(), |open| !*open).unwrap());
+                    }
+                    serve(rustls::StreamOwned::new(tls, stream), &log, &open, &channel().0);
+                    if n == 0 {
+                        let _ = sender.send("it has gone".to_owned());
+                    }
+                });
+            }
+        });
+        Self { url, authority: Some(authority), asked, arrived: Mutex::new(arrived), gate }
+    }
+
+    fn waits_until(&self, what: &str) {
+        assert_eq!(self.arrived.lock().unwrap().recv_timeout(LONG).unwrap(), what);
     }
 
     fn wait_for_order(&self) {
-        assert_eq!(self.arrived.lock().unwrap().recv_timeout(LONG).unwrap(), order("c-1"));
+        self.waits_until(&order("c-1"));
     }
 
     fn answer(&self) {
@@ -50,21 +87,21 @@ impl BackEnd {
     }
 }
 
-fn serve(mut stream: TcpStream, asked: &Mutex<BTreeMap<String, usize>>, gate: &(Mutex<bool>, Condvar), sender: &Sender<String>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
+fn serve(stream: impl Read + Write, asked: &Mutex<BTreeMap<String, usize>>, gate: &(Mutex<bool>, Condvar), sender: &Sender<String>) {
+    let mut reader = BufReader::new(stream);
     let mut line = String::new();
     // Whoever was killed before the end of its request has asked for nothing.
-    let mut read = |line: &mut String| {
+    let read = |reader: &mut BufReader<_>, line: &mut String| {
         line.clear();
         reader.read_line(line).is_ok() && line.ends_with('\n')
     };
-    if !read(&mut line) {
+    if !read(&mut reader, &mut line) {
         return;
     }
     let what = line.rsplit_once(' ').unwrap().0.to_owned();
     let mut length = 0;
     loop {
-        if !read(&mut line) {
+        if !read(&mut reader, &mut line) {
             return;
         }
         if line.trim().is_empty() {
@@ -75,7 +112,7 @@ fn serve(mut stream: TcpStream, asked: &Mutex<BTreeMap<String, usize>>, gate: &(
         }
     }
     let mut body = String::new();
-    if reader.take(length).read_to_string(&mut body).is_err() || body.len() as u64 != length {
+    if reader.by_ref().take(length).read_to_string(&mut body).is_err() || body.len() as u64 != length {
         return;
     }
     let what = if length > 0 { format!("{what} {body}") } else { what };
@@ -89,7 +126,11 @@ fn serve(mut stream: TcpStream, asked: &Mutex<BTreeMap<String, usize>>, gate: &(
         status = "404 Not Found";
     }
     // Whoever asked may be gone by now.
-    let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}");
+    let _ = write!(
+        reader.get_mut(),
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}"
+    );
+    let _ = reader.get_mut().flush();
 }
 
 /// What an order of a conversation looks like.
@@ -115,7 +156,13 @@ impl Chat {
     }
 
     fn of(conversation: &str, workspace: &Path, store: &str, back_end: &BackEnd) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_waypost"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_waypost"));
+        if let Some(authority) = &back_end.authority {
+            let file = workspace.join("authority.pem");
+            std::fs::write(&file, authority).unwrap();
+            command.env("SSL_CERT_FILE", file);
+        }
+        let mut child = command
             .args(["chat", ".", "--store", store, "--conversation", conversation])
             .current_dir(workspace)
             .env("SHOP_URL", &back_end.url)
@@ -284,6 +331,28 @@ fn a_process_that_was_stopped_past_its_time_does_nothing_again() {
 }
 
 #[test]
+fn a_process_that_was_stopped_before_it_sent_anything_sends_nothing_past_its_time() {
+    over_each_store(|store| {
+        let (back_end, workspace) = (BackEnd::reluctant(), workspace(500, "It is ordered."));
+        let mut first = Chat::start(workspace.path(), store, &back_end);
+        first.types("buy");
+        back_end.waits_until("it has come");
+        first.signal("-STOP");
+        // The second asks whether it was ordered, and says that it was not.
+        let mut second = Chat::start(workspace.path(), store, &back_end);
+        second.prints("It is not ordered.");
+        back_end.answer();
+        first.signal("-CONT");
+        first.prints("It is not ordered.");
+        back_end.waits_until("it has gone");
+        second.ends();
+        first.ends();
+        assert_eq!(back_end.orders("c-1"), 0);
+        assert_eq!(back_end.asked.lock().unwrap().get("GET /orders/c-1"), Some(&1));
+    });
+}
+
+#[test]
 fn a_conversation_goes_on_with_the_texts_that_it_began_with() {
     over_each_store(|store| {
         let (back_end, old, new) = (BackEnd::start(), workspace(30_000, "The old text."), workspace(30_000, "The new text."));
@@ -310,6 +379,18 @@ fn a_conversation_goes_on_with_the_texts_that_it_began_with() {
         second.prints("The new text.");
         second.ends();
     });
+}
+
+/// How long it takes until its end, from the message on.
+#[expect(clippy::disallowed_methods, reason = "what a run takes tells when to kill one")]
+fn lives(conversation: &str, workspace: &Path, store: &str, back_end: &BackEnd) -> Duration {
+    let mut chat = Chat::of(conversation, workspace, store, back_end);
+    chat.types("buy");
+    let began = Instant::now();
+    chat.prints("ended:");
+    let took = began.elapsed();
+    chat.ends();
+    took
 }
 
 /// Kills it at some moment, lets the next one go on, and compares what that says with what the back end knows; gives what came of it.
@@ -367,12 +448,19 @@ fn a_process_that_is_killed_at_any_moment_orders_once_and_says_so() {
         let (back_end, workspace) = (BackEnd::start(), workspace(500, "It is ordered."));
         back_end.answer();
         let came = Mutex::new(BTreeMap::<&str, usize>::new());
+        // As long as nobody kills it, so many at once as are killed.
+        let whole = std::thread::scope(|scope| {
+            let (back_end, workspace) = (&back_end, workspace.path());
+            let runs = (0..AT_ONCE).map(|n| scope.spawn(move || lives(&format!("l-{n}"), workspace, store, back_end)));
+            runs.collect::<Vec<_>>().into_iter().map(|run| run.join().unwrap()).max().unwrap()
+        });
+        let whole = u64::try_from(whole.as_micros()).unwrap();
         std::thread::scope(|scope| {
             for worker in 0..AT_ONCE {
                 let (back_end, workspace, came) = (&back_end, workspace.path(), &came);
                 scope.spawn(move || {
                     for n in (worker..kills).step_by(usize::try_from(AT_ONCE).unwrap()) {
-                        let moment = Duration::from_micros(random(seed, n) % 300_000);
+                        let moment = Duration::from_micros(random(seed, n) % whole);
                         let what = kill(&format!("k-{n}"), moment, workspace, store, back_end);
                         *came.lock().unwrap().entry(what).or_default() += 1;
                     }
@@ -380,7 +468,7 @@ fn a_process_that_is_killed_at_any_moment_orders_once_and_says_so() {
             }
         });
         let kind = store.split(':').next().unwrap_or_default();
-        println!("{kind}: {kills} kills at random moments of seed {seed}");
+        println!("{kind}: {kills} kills within {} ms, at random moments of seed {seed}", whole / 1_000);
         for (what, n) in came.into_inner().unwrap() {
             println!("  {n:>4} {what}");
         }

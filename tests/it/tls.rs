@@ -10,9 +10,8 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, Stream};
 
-/// A server on loopback with a certificate for `localhost`; the authority's certificate, and how many requests came through.
-#[expect(clippy::disallowed_methods, reason = "a test's server")]
-fn server() -> (String, String, Arc<AtomicUsize>) {
+/// What a server for `localhost` needs, and the certificate of the authority that vouches for it.
+pub fn certified() -> (Arc<ServerConfig>, String) {
     let mut authority = CertificateParams::new(Vec::new()).expect("no names");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key")).expect("an authority");
@@ -26,7 +25,13 @@ fn server() -> (String, String, Arc<AtomicUsize>) {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], secret)
         .expect("a certificate with its key");
-    let (config, served) = (Arc::new(config), Arc::new(AtomicUsize::new(0)));
+    (Arc::new(config), authority.pem())
+}
+
+/// A server on loopback; the authority's certificate, and how many requests came through.
+#[expect(clippy::disallowed_methods, reason = "a test's server")]
+fn server() -> (String, String, Arc<AtomicUsize>) {
+    let ((config, authority), served) = (certified(), Arc::new(AtomicUsize::new(0)));
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("https://localhost:{}", listener.local_addr().expect("an address").port());
     let counted = served.clone();
@@ -46,7 +51,7 @@ fn server() -> (String, String, Arc<AtomicUsize>) {
             let _ = stream.flush();
         }
     });
-    (url, authority.pem(), served)
+    (url, authority, served)
 }
 
 #[test]

@@ -343,6 +343,27 @@ fn a_hold_is_told_to_the_store_and_survives_a_restart() {
 }
 
 #[test]
+fn who_hands_back_does_not_approve_what_that_begins() {
+    let journey = GIFT.replace("  - action", "  - action: shop.look\n  - action");
+    let anna = |name: &str| Principal { id: name.into(), roles: vec!["cashier".into()], scopes: Vec::new() };
+    let mut talk = talk_of(SHOP, &journey);
+    talk.agent(start("gift"));
+    talk.held = true;
+    talk.user("A1");
+    let by = |talk: &mut Talk, name: &str, command| talk.input_as(Actor::Operator, anna(name), InputBody::Command(command));
+    by(&mut talk, "anna", Command::TakeOver);
+    talk.land(super::harness::answered(200, json!({})));
+    by(&mut talk, "anna", Command::HandBack);
+    assert_eq!(talk.answer.phase, Phase::Hold, "{}", talk.trace());
+    let hold = talk.state.holds().next().unwrap().id.clone();
+    let approve = || Command::Approve { hold: hold.clone(), note: None };
+    let refused = by(&mut talk, "anna", approve()).refused;
+    assert!(refused.is_some() && talk.calls.len() == 1, "{refused:?} {}", talk.trace());
+    by(&mut talk, "bert", approve());
+    assert_eq!(talk.calls.len(), 2, "{}", talk.trace());
+}
+
+#[test]
 fn an_answer_that_is_somebody_elses_is_in_no_event() {
     let shop = SHOP.replace("safety: {}", "outcomes: [{name: mine, condition: response.status == 200}, {name: other, condition: response.status == 403}]\n    safety: {result_owner: {is: response.body.who, else: other}}");
     let mut talk = talk_of(&shop, LOOK);

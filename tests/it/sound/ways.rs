@@ -193,7 +193,7 @@ fn ends(ways: &mut Ways) {
     );
     way.plan.rules.proves = true;
     let (set_f1, shows_x) = (|| set("f1"), some(&[2]));
-    let way = vec![set_f1(), f0(), shows_x, Collect(vec![1]), x(), set_f1(), choice()];
+    let way = vec![set_f1(), f0(), shows_x, Collect(vec![1]), calls("peek", Value::Named("x")), set_f1(), choice()];
     ways.inside("given at a collect of what a step sets", "WP0502", way, [GO, GO, GO, give(0), GO, Move::Hand, GO]);
     let asked = either(vec![Collect(vec![3])], Vec::new());
     ways.inside("given though asked on another way", "WP0502", vec![asked, all(), choice(), x()], [OTHER, GO, Move::Hand, GO]);

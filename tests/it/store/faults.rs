@@ -6,10 +6,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use waypost::store::{Commit, Committed, PostgresStore, Seals, SqliteStore, Store, StoreError};
+use waypost::engine::{Claim, HoldChange};
+use waypost::store::{AuditHead, Commit, Committed, Owner, PostgresStore, Seals, SqliteStore, Store, StoreError};
+use waypost::value::Name;
 
 use super::cluster::{self, Cluster};
-use super::{commit, done, event, key};
+use super::{at, commit, done, event, hash, hold, key, message, refused, reply, row, version};
 
 fn file(name: &str) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
@@ -187,23 +189,123 @@ async fn two_programs_may_have_one_file() {
     assert_eq!(one.load(&key("c"), 0).await.unwrap().unwrap().events.len(), 41);
 }
 
+/// What a store holds by which it can be told that nothing of it was lost.
+async fn fill(store: &impl Store) {
+    let other = |until: Option<i64>| Claim::Other { kind: Name::new("nonce"), key: "k".into(), until: until.map(at) };
+    let opened = HoldChange::Opened(hold("h1", "shop"));
+    let first = Commit {
+        claims: [message("m"), vec![Claim::Key { key: "k".into(), digest: "one".into() }, other(None)]].concat(),
+        reply: Some(reply("m", "so far")),
+        audit: vec![row(1, "a"), row(2, "b")],
+        holds: vec![opened],
+        wake_at: Some(at(60)),
+        pinned: Some(vec![hash("j1")]),
+        ..commit("c", 0, &["a", "line\nend"])
+    };
+    store.put_texts(version("v1", at(0), &[("j1", "text")])).await.unwrap();
+    done(store, first).await;
+    let rate = Claim::Rate { bucket: "b".into(), max: 1, per_s: 60 };
+    done(store, Commit { claims: vec![rate], audit: vec![row(3, "c")], wake_at: Some(at(60)), ..commit("c", 2, &["d"]) }).await;
+    done(store, Commit { owner: Some(Owner { agent: "bank".into(), user: "u-2".into() }), ..commit("e", 0, &["a"]) }).await;
+    assert_eq!(store.secret("one", [1; 32]).await.unwrap(), [1; 32]);
+}
+
+/// That it still holds it, and goes on.
+async fn stands(store: &impl Store) {
+    let stored = store.load(&key("c"), 0).await.unwrap().unwrap();
+    assert_eq!((stored.version, stored.events), (3, ["a", "line\nend", "d"].map(event).to_vec()));
+    assert_eq!(stored.audit, AuditHead { seq: 3, mac: "mac-3".into() });
+    assert_eq!(store.audit(&key("c"), 0, 10).await.unwrap(), [row(1, "a"), row(2, "b"), row(3, "c")]);
+    assert_eq!(store.load(&key("e"), 0).await.unwrap().unwrap().owner, Owner { agent: "bank".into(), user: "u-2".into() });
+    assert_eq!(store.reply(&key("c"), "m", at(0)).await.unwrap(), Some(reply("m", "so far")));
+    assert_eq!(store.due(at(60), 10).await.unwrap(), [(at(60), key("c"))]);
+    assert_eq!(store.hold("acme", "h1").await.unwrap().unwrap().row, hold("h1", "shop"));
+    assert_eq!(store.text(&hash("j1")).await.unwrap(), Some("text".into()));
+    assert_eq!(store.secret("one", [2; 32]).await.unwrap(), [1; 32]);
+    assert_eq!(store.holder("acme", "nonce", "k", at(99)).await.unwrap(), Some(key("c")), "what was used once stays used");
+    let taken: [(Claim, &str); 3] = [
+        (Claim::Other { kind: Name::new("nonce"), key: "k".into(), until: None }, "used"),
+        (Claim::Key { key: "k".into(), digest: "one".into() }, "busy"),
+        (Claim::Rate { bucket: "b".into(), max: 1, per_s: 60 }, "rate_limited"),
+    ];
+    for (claim, why) in taken {
+        assert_eq!(refused(store, Commit { claims: vec![claim], ..commit("e", 1, &["b"]) }).await.0, why);
+    }
+    let until = Claim::Other { kind: Name::new("start"), key: "k".into(), until: Some(at(60)) };
+    done(store, Commit { claims: vec![until], audit: vec![row(4, "d")], ..commit("c", 3, &["e"]) }).await;
+    assert_eq!(store.holder("acme", "start", "k", at(60)).await.unwrap(), None);
+    done(store, commit("new", 0, &["a"])).await;
+}
+
 #[tokio::test]
 async fn a_file_of_the_first_version_is_brought_to_the_present_one() {
     let (_directory, path) = file("store.db");
+    let present = path.with_file_name("present.db");
+    let store = open(&present).unwrap();
+    fill(&store).await;
+    let schema = store.stat().await.unwrap().schema;
+    drop(store);
     let first = Connection::open(&path).unwrap();
     let tables = include_str!("../../../src/store/sqlite/1.sql");
     let made = format!(
         "PRAGMA journal_mode = WAL; CREATE TABLE schema_version (version INTEGER NOT NULL) STRICT;
-        INSERT INTO schema_version VALUES (1); {tables} INSERT INTO others VALUES ('acme', 'nonce', 'k', 7);"
+        INSERT INTO schema_version VALUES (1); {tables} ATTACH '{}' AS present;",
+        present.display()
     );
     first.execute_batch(&made).unwrap();
+    // All that there is today, as far as the first version had a place for it.
+    let names = "SELECT m.name, group_concat(c.name) FROM sqlite_schema m, pragma_table_info(m.name) c
+        WHERE m.type = 'table' AND m.name <> 'schema_version' GROUP BY m.name";
+    let all: Vec<(String, String)> = {
+        let mut statement = first.prepare(names).unwrap();
+        statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?))).unwrap().map(Result::unwrap).collect()
+    };
+    assert!(all.len() > 12, "{all:?}");
+    for (table, columns) in all {
+        first.execute_batch(&format!("INSERT INTO main.{table} ({columns}) SELECT {columns} FROM present.{table}")).unwrap();
+    }
     drop(first);
     let store = open(&path).unwrap();
-    let claims = vec![waypost::engine::Claim::Other { kind: waypost::value::Name::new("nonce"), key: "k".into(), until: None }];
-    let taken = store.commit(Commit { claims, ..commit("c", 0, &["a"]) }).await.unwrap();
-    assert!(matches!(taken, waypost::store::Committed::ClaimRefused { .. }), "what was used once stays used");
-    done(&store, commit("c", 0, &["a"])).await;
-    assert_eq!(store.stat().await.unwrap().schema, 3);
+    assert_eq!(store.stat().await.unwrap().schema, schema);
+    stands(&store).await;
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_version_is_brought_to_the_present_one() {
+    let Some(cluster) = cluster::shared() else { return };
+    let url = cluster.database();
+    let name = url.rsplit('/').next().unwrap();
+    let store = PostgresStore::open(&url, Seals::default()).await.unwrap();
+    fill(&store).await;
+    let schema = store.stat().await.unwrap().schema;
+    drop(store);
+    let tables = include_str!("../../../src/store/postgres/1.sql");
+    cluster.sql(
+        name,
+        &format!(
+            "ALTER SCHEMA waypost RENAME TO present; CREATE SCHEMA waypost;
+             CREATE TABLE waypost.schema_version (version BIGINT NOT NULL); INSERT INTO waypost.schema_version VALUES (1); {tables}"
+        ),
+    );
+    // All that there is today, as far as the first version had a place for it.
+    let copied = cluster.sql(
+        name,
+        "SELECT format('INSERT INTO waypost.%I (%s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM present.%1$I;', table_name,
+             string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position))
+         FROM information_schema.columns WHERE table_schema = 'waypost' AND table_name <> 'schema_version' GROUP BY table_name",
+    );
+    assert!(copied.lines().count() > 12, "{copied}");
+    cluster.sql(name, &copied);
+    cluster.sql(
+        name,
+        "SELECT setval(pg_get_serial_sequence('waypost.conversations', 'row'), (SELECT max(\"row\") FROM waypost.conversations));
+         DROP SCHEMA present CASCADE",
+    );
+    let (one, two) = tokio::join!(PostgresStore::open(&url, Seals::default()), PostgresStore::open(&url, Seals::default()));
+    drop(two.unwrap());
+    let store = one.unwrap();
+    assert_eq!(store.stat().await.unwrap().schema, schema);
+    stands(&store).await;
 }
 
 #[tokio::test]
@@ -212,7 +314,7 @@ async fn files_of_others_and_of_newer_programs_are_refused() {
     drop(open(&path).unwrap());
     Connection::open(&path).unwrap().execute("UPDATE schema_version SET version = 9", []).unwrap();
     let error = open(&path).unwrap_err().to_string();
-    assert!(error.ends_with("was written by a newer waypost: its tables have version 9, and this one knows them up to 3"), "{error}");
+    assert!(error.contains("was written by a newer waypost: its tables have version 9, and this one knows them up to"), "{error}");
     let (_directory, path) = file("theirs.db");
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE recipes (name TEXT)").unwrap();
     let error = open(&path).unwrap_err().to_string();
