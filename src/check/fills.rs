@@ -64,7 +64,7 @@ pub struct Fills {
     /// What has a value for certain and was asked for, before each place: to be changed only by a correction.
     settled: Vec<Bits>,
     waits: Vec<Wait>,
-    /// For a collect of which a field can be corrected later on: what steps may have assigned since.
+    /// For a collect of which a field can be corrected later on: what steps may have assigned since, or people given.
     corrections: Vec<Option<Bits>>,
     /// What a `goto` may clear behind each place.
     cleared: Vec<Bits>,
@@ -191,7 +191,14 @@ impl Fills {
         let assigned = back(
             graph,
             size,
-            |_, _| {},
+            |node, assigned| {
+                // Whoever corrects one thing may have given or corrected another before.
+                self.in_place(node).map(|given| assigned.unite(&given));
+                let asked = graph.step(node).filter(|_| waits_later(node)).map(parts::fields).unwrap_or_default();
+                asked.iter().filter_map(|f| variables.var(&f.name)).for_each(|v| {
+                    assigned.insert(v);
+                });
+            },
             |number, edge, after, assigned| {
                 if edge.way != Way::Correction && waits_later(edge.to) {
                     assigned.unite(after);
@@ -251,7 +258,7 @@ impl Fills {
         self.fillable.contains(var)
     }
 
-    /// If a field of the collect at that place can be corrected: what steps may assign from there to where that is done.
+    /// If a field of the collect at that place can be corrected: what steps may assign, or people give, from there to where that is done.
     #[must_use]
     pub fn correction(&self, node: Node) -> Option<&Bits> {
         self.corrections.get(node.index())?.as_ref()

@@ -311,9 +311,16 @@ impl<'a> Gates<'a> {
                 if let (true, Some(gains)) = (subject.fills.waits(node), self.gains(node)) {
                     gone.unite(gains);
                 }
+                self.filled.get(node.index()).into_iter().flatten().for_each(|given| {
+                    gone.unite(given);
+                });
             },
             |number, edge, after, gone| {
                 if edge.way == Way::Correction {
+                    // Somebody may correct that first, and something before it then.
+                    ends.get(number).into_iter().flatten().for_each(|ended| {
+                        gone.unite(ended);
+                    });
                     return;
                 }
                 let mut lost = ends.get(number).cloned().flatten().unwrap_or_else(|| Bits::new(size));

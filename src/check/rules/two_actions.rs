@@ -174,7 +174,9 @@ fn behind(subject: &Subject<'_>, confirms: &BTreeMap<Node, usize>) -> Vec<Bits> 
             }
         },
     );
-    behind.iter_mut().for_each(|behind| behind.remove(size));
+    for behind in &mut behind {
+        behind.remove(size);
+    }
     behind
 }
 

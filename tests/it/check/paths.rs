@@ -297,11 +297,10 @@ fn size(block: &[Stmt]) -> usize {
             Stmt::Confirm(_, _, no, change) => no.iter().chain(change).map(|b| size(b)).sum(),
             Stmt::Act(_, _, error) => error.iter().map(|(_, b)| size(b)).sum(),
             Stmt::Collect(_, spent) => spent.iter().map(|b| size(b)).sum(),
-            Stmt::AnyOf(a, b) | Stmt::Probe(a, b) => size(a) + size(b),
             Stmt::Run(no) => no.iter().map(|b| size(b)).sum(),
             Stmt::Verify(_, failed) => size(failed),
             Stmt::Choice(options) => options.iter().map(|o| size(o)).sum(),
-            Stmt::If(a, b) => size(a) + size(b),
+            Stmt::If(a, b) | Stmt::AnyOf(a, b) | Stmt::Probe(a, b) => size(a) + size(b),
             _ => 0,
         }
     };

@@ -209,6 +209,17 @@ fn corrections(ways: &mut Ways) {
     ways.add("put again, then corrected", "WP0502", vec![f0(), all(), f1(), either_way], [GO, GO, GO, OTHER, give(1), GO]);
     let ended = either(vec![pay("f0"), Done], vec![second(None, Some(Vec::new())), choice()]);
     ways.add("ended, then corrected", "WP0502", vec![f0(), all(), f1(), ended], [GO, GO, GO, OTHER, NO, give(1), GO]);
+    // What the caller says of the user leads to another branch the second time.
+    let once = |then: Block| Stmt::If(2, then, Vec::new());
+    let way = vec![f0(), all(), f1(), once(vec![f0(), choice(), Done]), pay("f0")];
+    ways.add("corrected twice", "WP0502", way, [GO, GO, GO, give(0), Move::Context, give(1)]).vip = true;
+    let way = vec![all(), f0(), once(vec![choice(), Done]), pay("x")];
+    ways.inside("given, then corrected", "WP0502", way, [GO, GO, Move::Hand, Move::Context, give(0)]).vip = true;
+    let m0 = |from| Set("m0", Value::Perhaps(from));
+    let way = vec![f0(), m0("f0"), f1(), once(vec![f0(), choice(), Done]), reads("m0")];
+    ways.add("an older value, corrected twice", "WP0506", way, [GO, GO, give(0), Move::Context, give(1)]).vip = true;
+    let way = vec![m0("f2"), f1(), once(vec![choice(), Done]), reads("m0"), Collect(vec![2])];
+    ways.add("an older value, given, then corrected", "WP0506", way, [GO, give(2), Move::Context, give(1)]).vip = true;
     let renewed = either(vec![calls("pay", Value::Perhaps("m0")), Done], vec![Set("m0", Value::Constant), all(), choice()]);
     let way = vec![Set("m0", Value::Constant), all(), f1(), renewed];
     ways.add("unset by a correction", "WP0502", way, [GO, GO, OTHER, GO, give(1), GO]);
