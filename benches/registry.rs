@@ -123,12 +123,9 @@ fn evaluations(report: &mut Report, executor: &tokio::runtime::Runtime) {
     let made = Arc::new(AtomicUsize::new(0));
     let rows = executor.block_on(async {
         let service = service(&files, &directory.path().join("ours.db")).await;
-        let alone = storage::open(
-            &Address::Sqlite(directory.path().join("floor.db")),
-            &service.workspace().settings,
-            &Secrets::given(Vec::<(String, String)>::new()),
-        );
-        let alone = alone.await.expect("a store").store;
+        let (floor, workspace) = (Address::Sqlite(directory.path().join("floor.db")), service.workspace());
+        let secrets = Secrets::given(Vec::<(String, String)>::new());
+        let alone = storage::open(&floor, &workspace.settings, &secrets).await.expect("a store").store;
         let ask = |n: usize| Evaluate {
             condition: "big".into(),
             version: "1".into(),

@@ -17,7 +17,7 @@ use crate::service::{Asked, Caller};
 /// Characters that an id, a tenant or a user may have.
 const ID_MAX: usize = 200;
 /// Items of a page if nobody says how many.
-const PAGE: usize = 50;
+pub(super) const PAGE: usize = 50;
 
 /// A JSON body, and its bytes.
 pub(super) struct JsonBody<T>(pub(super) T, pub(super) Bytes);

@@ -106,7 +106,7 @@ fn request(body: Converse, caller: &Caller) -> Result<Request, Problem> {
 }
 
 /// What tells a repetition from something else under the same id.
-fn digest(bytes: &[u8]) -> String {
+pub(super) fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut out, b| {
         let _ = write!(out, "{b:02x}");
         out

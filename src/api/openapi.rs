@@ -149,6 +149,12 @@ fn parameter(param: Param) -> Json {
             query("dead", "Those that were given up; left out: those that are still tried", json!({"type": "boolean", "default": false}))
         }
         Param::ElevatedKey => header("x-elevated-key", "A key of the role `admin`, where the credential is none"),
+        Param::Conversation => query("conversation", "Of that conversation", json!({"type": "string"})),
+        Param::Action => query("action", "At that action: `provider.action`", json!({"type": "string"})),
+        Param::ExecutionStatus => {
+            let all = crate::engine::ExecutionStatus::ALL.map(crate::engine::ExecutionStatus::as_str);
+            query("status", "That stand so", json!({"enum": all}))
+        }
         Param::LastEventId => header("last-event-id", "The last event that is known already"),
         Param::IdempotencyKey => {
             header("idempotency-key", "The caller's id of this turn: a repeated one gets the first answer, for 24 hours")

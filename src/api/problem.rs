@@ -95,6 +95,7 @@ impl From<ServiceError> for Problem {
             | ServiceError::NoJourney(_)
             | ServiceError::NoHold(_)
             | ServiceError::NoRecord { .. }
+            | ServiceError::NoProvider(_)
             | ServiceError::Invalid("cursor", _) => StatusCode::NOT_FOUND,
             ServiceError::Rejected(..) => StatusCode::BAD_REQUEST,
             ServiceError::Forbidden(_) => StatusCode::FORBIDDEN,

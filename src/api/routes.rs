@@ -13,7 +13,7 @@ use schemars::{Schema, SchemaGenerator};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::problem::Problem;
-use super::{App, actions, capabilities, conditions, conversations, converse, guard, health, page, stream, wire};
+use super::{App, actions, capabilities, conditions, conversations, converse, executions, guard, health, page, stream, wire};
 
 /// What everything but the health stands under.
 pub(super) const BASE: &str = "/api/v1";
@@ -74,6 +74,9 @@ pub(super) enum Param {
     Entity,
     ConditionId,
     Timestamp,
+    Conversation,
+    Action,
+    ExecutionStatus,
 }
 
 /// A form, for the document.
@@ -202,6 +205,66 @@ pub(super) const ROUTES: &[Route] = &[
         gives: Gives::Json(form::<wire::Hold>),
         problems: &[404],
         handler: || get(conversations::hold),
+    },
+    Route {
+        method: Method::Get,
+        path: "/agents/{agent}/conversations/{conversation}/actions",
+        name: "list_actions",
+        does: "What providers offer for a conversation, to whoever may run it",
+        access: Access::Keys,
+        takes: &[],
+        body: None,
+        gives: Gives::Json(form::<executions::Actions>),
+        problems: &[404, 409],
+        handler: || get(executions::offered),
+    },
+    Route {
+        method: Method::Post,
+        path: "/agents/{agent}/conversations/{conversation}/actions/{action}",
+        name: "run_action",
+        does: "Runs an action that a provider offers; for people of the company and hosts",
+        access: Access::Keys,
+        takes: &[Param::IdempotencyKey],
+        body: Some(form::<executions::Execute>),
+        gives: Gives::Json(form::<executions::Execution>),
+        problems: &[404, 408, 409, 413, 415, 422],
+        handler: || post(executions::run),
+    },
+    Route {
+        method: Method::Get,
+        path: "/conversations/{conversation}/actions",
+        name: "list_actions_here",
+        does: "What providers offer for a conversation, to whoever may run it; of the one agent of the workspace",
+        access: Access::Keys,
+        takes: &[],
+        body: None,
+        gives: Gives::Json(form::<executions::Actions>),
+        problems: &[404, 409],
+        handler: || get(executions::offered_here),
+    },
+    Route {
+        method: Method::Post,
+        path: "/conversations/{conversation}/actions/{action}",
+        name: "run_action_here",
+        does: "Runs an action that a provider offers; for people of the company and hosts; of the one agent of the workspace",
+        access: Access::Keys,
+        takes: &[Param::IdempotencyKey],
+        body: Some(form::<executions::Execute>),
+        gives: Gives::Json(form::<executions::Execution>),
+        problems: &[404, 408, 409, 413, 415, 422],
+        handler: || post(executions::run_here),
+    },
+    Route {
+        method: Method::Get,
+        path: "/executions",
+        name: "list_executions",
+        does: "Every attempt to run an action of a provider, the newest first, for hosts and people of the company",
+        access: Access::Keys,
+        takes: &[Param::Conversation, Param::Action, Param::ExecutionStatus, Param::Limit, Param::Cursor],
+        body: None,
+        gives: Gives::Json(form::<wire::Page<executions::Execution>>),
+        problems: &[404],
+        handler: || get(executions::list),
     },
     Route {
         method: Method::Get,

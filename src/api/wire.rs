@@ -1,5 +1,6 @@
 //! The forms in which things cross the wire. Nothing else in the crate has them.
 
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use super::body::typed;
 use super::problem::Problem;
 use crate::engine::answer::{AnswerOption, FieldError, Phase, Question as Asked, ReadResult, Status};
-use crate::engine::{AuditLine, Command, Expects as May};
+use crate::engine::{AuditLine, Case, Command, Expects as May};
 use crate::service::{Audited, Conversation as Listed, HeldAction, Line as Seen, Told};
 use crate::store::Held;
 use crate::value::{Json, Name};
@@ -123,6 +124,32 @@ pub(super) struct Context {
     /// Anything else.
     #[serde(default, rename = "customAttributes")]
     custom_attributes: Option<Object>,
+    /// What the company works on in the conversation: `id`, `status`, `issue_type`, `fields`, `comments`, and what else it has.
+    #[serde(default)]
+    #[schemars(with = "Option<GivenCase>")]
+    case: Option<Object>,
+}
+
+/// A case, as a host gives it.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it is only described: a case is read by the engine")]
+struct GivenCase {
+    /// Its id.
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"^[^\x00-\x1f\x7f-\x9f]+$"))]
+    id: String,
+    /// Its status; that of a new case if left out.
+    #[schemars(length(max = 200))]
+    status: Option<String>,
+    /// What it is about.
+    #[schemars(length(max = 200))]
+    issue_type: Option<String>,
+    /// Its fields.
+    fields: Option<Object>,
+    /// Its comments, the oldest first.
+    comments: Option<Vec<Json>>,
+    /// What else there is.
+    #[serde(flatten)]
+    others: BTreeMap<String, Json>,
 }
 
 /// Who the user is, by the host's word.
@@ -162,6 +189,9 @@ pub(super) fn context(json: Json) -> Result<Json, Problem> {
         return Err(Problem::unprocessable("body", "`context.identity` is no list"));
     }
     let read: Context = typed(inner.clone(), "context")?;
+    if let Some(case) = inner.get("case").filter(|c| !c.is_null()) {
+        Case::given(case, &IndexMap::new()).map_err(|why| Problem::unprocessable("body", format!("`context`: {why}")))?;
+    }
     let id = read.identity.as_ref().and_then(|i| i.user_id.as_deref()).filter(|id| !id.is_empty());
     if id.is_some_and(|id| !super::body::is_id(id)) {
         return Err(Problem::unprocessable("body", "`context.identity.user_id` is plain text of at most 200 characters"));
@@ -315,6 +345,9 @@ pub(super) struct Answer {
     /// What happened, step by step, if it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<Vec<TraceLine>>,
+    /// The case, where somebody looks at a conversation that has one: all of it to hosts and people of the company.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    case: Option<Json>,
 }
 
 /// What is said.
@@ -444,7 +477,7 @@ struct TraceLine {
 impl Answer {
     /// What a caller is told, with the trace if they asked for it.
     pub(super) fn new(told: Told, traced: bool) -> Self {
-        let Told { conversation, answer, expects, question, trace, .. } = told;
+        let Told { conversation, answer, expects, question, trace, case, .. } = told;
         let trace = trace.into_iter().map(|t| TraceLine { kind: t.kind, step: t.step, text: t.text });
         let question = question.map(|Asked { id, text, .. }| Question { id, text });
         let error = |FieldError { field, code, help }| ErrorBody { field: field.to_string(), code, help };
@@ -464,6 +497,7 @@ impl Answer {
             state: State { status: answer.status, capability: answer.journey, outcome: answer.outcome },
             expects: expects.into(),
             trace: traced.then(|| trace.collect()),
+            case: case.map(|c| c.json()),
         }
     }
 }

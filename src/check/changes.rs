@@ -181,7 +181,11 @@ fn by_way(step: &Step, kind: &EdgeKind, target: Option<&Step>, variables: &Varia
             _ => {}
         },
         StepKind::Choice(c) => match kind {
-            EdgeKind::Option(_) | EdgeKind::Picked | EdgeKind::Continue | EdgeKind::Outcome(_) => {
+            // Nothing is offered: nothing was picked.
+            EdgeKind::Outcome(o) | EdgeKind::Unlisted(o) if o.name.as_str() == "none" => {
+                c.save_as.iter().for_each(|n| push(n, Change::MaybeSet));
+            }
+            EdgeKind::Option(_) | EdgeKind::Picked | EdgeKind::Continue | EdgeKind::Outcome(_) | EdgeKind::Unlisted(_) => {
                 c.save_as.iter().for_each(|n| push(n, Change::Set));
             }
             EdgeKind::Freeform => push(&FREEFORM, Change::Set),

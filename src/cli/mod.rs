@@ -19,6 +19,7 @@ mod mutate;
 mod new;
 mod parallel;
 mod progress;
+mod provider;
 mod record;
 mod replay;
 mod schema;
@@ -90,6 +91,7 @@ enum Command {
     Mcp(mcp::Args),
     Audit(audit::Args),
     Store(store::Args),
+    Provider(provider::Args),
     Graph(graph::Args),
     Schema(schema::Args),
     Completions(completions::Args),
@@ -163,6 +165,7 @@ pub fn main() -> ExitCode {
         Command::Mcp(args) => mcp::run(&args, &mut terminal),
         Command::Audit(args) => audit::run(&args, &mut terminal),
         Command::Store(args) => store::run(&args, &mut terminal),
+        Command::Provider(args) => provider::run(&args, &mut terminal),
         Command::Graph(args) => graph::run(&args, &mut terminal),
         Command::Explain(args) => explain::run(&args, &mut terminal),
         Command::Completions(args) => completions::run(&args, &mut terminal),

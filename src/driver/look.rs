@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{DriverError, Perform, Runtime, Turn};
 use crate::engine::input::Open;
-use crate::engine::{Actor, Answer, Expects, Input, InputBody, Principal, State};
+use crate::engine::{Actor, Answer, Expects, Input, InputBody, LeftOut, Offer, Principal, State};
 use crate::store::{ConversationKey, Store};
 
 /// Events that are folded again to see how a conversation stood, at most, and how many are read at a time.
@@ -32,6 +32,11 @@ impl<S: Store, P: Perform> Runtime<S, P> {
     /// What may come next from that actor, by that credential, in a conversation of that state.
     pub async fn expects_of(&self, state: &State, actor: Actor, principal: &Principal) -> Result<Expects, DriverError> {
         Ok(self.0.machine(state).await?.expects(state, actor, principal))
+    }
+
+    /// What providers offered last for a conversation of that state, each with why it is not for whoever looks; and who offers nothing.
+    pub async fn offers_of(&self, state: &State, actor: Actor, principal: &Principal) -> Result<(Vec<Offer>, Vec<LeftOut>), DriverError> {
+        Ok(self.0.machine(state).await?.offers(state, actor, principal, self.0.clock.now()))
     }
 
     /// What the first turn of a conversation would come to: nothing is kept, and nothing is performed.

@@ -29,7 +29,7 @@ use crate::engine::effect::{EffectId, Refused};
 use crate::engine::input::Open;
 use crate::engine::{
     Actor, Answer, CallEffect, CallFailure, CallResult, Claim, Effect, Event, Happened, Input, InputBody, Keys, Machine, Phase, Principal,
-    State, Status, happened, holds,
+    State, Status, attempts, happened, holds,
 };
 use crate::model::Workspace;
 use crate::model::action::ErrorKind;
@@ -610,6 +610,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 let happened = happened(&state, &progress.events).into_iter();
                 let owed: Vec<NewOwed> = happened.map(|h| owed(machine.workspace(), h)).collect();
                 let owes = !owed.is_empty();
+                let executions = attempts(&progress.events);
                 let holds = after.opened().map(|open| holds(&open.agent, &progress.events)).unwrap_or_default();
                 let commit = Commit {
                     key: turning.key.clone(),
@@ -632,6 +633,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
                     audit,
                     audit_head,
                     holds,
+                    executions,
                     pinned: (finished || !after.pinned().eq(state.pinned()))
                         .then(|| after.pinned().filter(|_| !finished).cloned().collect()),
                     owed,

@@ -32,6 +32,9 @@ pub struct Answer {
     /// What a read that an investigation asked for answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<ReadResult>,
+    /// The attempt to run an action of a provider that the turn was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<Arc<str>>,
     /// Whether it says anything that only its caller may see.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sensitive: bool,

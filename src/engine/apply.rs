@@ -1,14 +1,20 @@
 //! The one fold: live, on load, in replay and in tests. Total and silent.
+//!
+//! Long because every kind of event has its arm in the one fold.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::answer::Status;
-use super::effect::CallResult;
-use super::event::{Assigned, Began, Class, Decided, Ended, Event, EventBody, Filled, Finished, HoldEnd, HoldEnded, Kept, Lost, Purpose};
+use super::effect::{CallResult, EffectId};
+use super::event::{
+    Asking, Assigned, Began, Class, Decided, Discovered, Ended, Event, EventBody, Executed, Executing, Filled, Finished, HoldEnd,
+    HoldEnded, Kept, Lost, Purpose,
+};
+use super::execution::ExecutionStatus;
 use super::recent::Recent;
-use super::state::{Flight, Hold, Run, Stand, State, cut};
+use super::state::{Errand, Flight, Hold, Offers, Run, Stand, State, cut};
 use crate::model::StepKey;
 use crate::supervise::{Grant, Origin, Variable, Variables};
 use crate::value::{Json, Name, Shared, Taint, Value};
@@ -37,6 +43,8 @@ impl State {
     pub fn apply(&mut self, event: &Event) {
         self.version += 1;
         match event.body.plain() {
+            EventBody::Turn(turn) if turn.is_aside() => self.moved_before = self.moved,
+            EventBody::Asking(_) | EventBody::Discovered(_) => {}
             EventBody::Turn(_) => self.moved_before = std::mem::replace(&mut self.moved, self.version),
             EventBody::Refused { .. } => {
                 self.moved = self.moved_before;
@@ -301,6 +309,9 @@ impl State {
             EventBody::Ended(ended) => self.end(ended),
             EventBody::Escalated(escalated) => {
                 self.escalation = Some(Arc::new((**escalated).clone()));
+                if let Some(case) = &escalated.case {
+                    self.case = Some(Arc::new((**case).clone()));
+                }
                 self.hold_grants();
                 if let Some(run) = self.top_mut() {
                     run.stand.hold = None;
@@ -331,6 +342,18 @@ impl State {
                 }
                 self.user = seq;
             }
+            EventBody::Case(case) => self.case = Some(Arc::new((**case).clone())),
+            EventBody::Asking(asking) => self.asking(asking),
+            EventBody::Discovered(discovered) => self.discovered(discovered, at),
+            EventBody::Picked(picked) => {
+                self.wait();
+                if let Some(run) = self.top_mut() {
+                    run.stand.picked = Some(Arc::new((**picked).clone()));
+                    run.stand.question = None;
+                }
+            }
+            EventBody::Executing(executing) => self.executing(executing),
+            EventBody::Executed(executed) => self.executed(executed),
             EventBody::Fault { text, .. } => self.fault = Some(text.clone()),
             EventBody::Said { .. } | EventBody::Refused { .. } | EventBody::Noted { .. } => {}
         }
@@ -385,6 +408,71 @@ impl State {
             Some(run) if run.paused => Status::Paused,
             Some(_) => Status::Active,
         };
+    }
+
+    fn asking(&mut self, asking: &Asking) {
+        let Asking { provider, effect, until, context, then, waits } = asking.clone();
+        self.wait_for(&effect, waits);
+        let errand = Errand::Discover { provider, until, context, then, waits };
+        Arc::make_mut(&mut self.errands).insert(effect, Arc::new(errand));
+    }
+
+    /// The run on top waits for a provider.
+    fn wait_for(&mut self, effect: &EffectId, waits: bool) {
+        if let Some(run) = self.top_mut().filter(|_| waits) {
+            run.stand.waits = true;
+            run.stand.errand = Some(effect.clone());
+        }
+    }
+
+    fn errand_over(&mut self, effect: &EffectId) {
+        Arc::make_mut(&mut self.errands).remove(effect);
+        for run in self.runs.iter_mut().filter(|r| r.stand.errand.as_ref() == Some(effect)) {
+            Arc::make_mut(run).stand.errand = None;
+        }
+    }
+
+    fn discovered(&mut self, discovered: &Discovered, at: Timestamp) {
+        let Discovered { effect, provider, context, actions, left_out, failed } = discovered.clone();
+        self.errand_over(&effect);
+        Arc::make_mut(&mut self.offers).insert(provider, Arc::new(Offers { at, context, actions, left_out, failed }));
+    }
+
+    fn executing(&mut self, executing: &Executing) {
+        let Executing { attempt, provider, digest, until, waits, .. } = executing.clone();
+        if attempt.status != ExecutionStatus::Sent {
+            return;
+        }
+        let effect = EffectId(attempt.id.clone());
+        self.wait_for(&effect, waits);
+        if let Some(run) = self.top_mut().filter(|_| waits) {
+            run.wrote = true;
+            run.stand.question = None;
+        }
+        let errand = Errand::Execute { provider, until, attempt: Box::new(attempt), digest, waits };
+        Arc::make_mut(&mut self.errands).insert(effect, Arc::new(errand));
+    }
+
+    fn executed(&mut self, executed: &Executed) {
+        let effect = EffectId(executed.attempt.id.clone());
+        let Some(errand) = self.errands.get(&effect).cloned() else { return };
+        self.errand_over(&effect);
+        let write = Arc::make_mut(&mut self.writes).entry(executed.digest.clone()).or_default();
+        write.action = Some(errand.action());
+        match executed.class {
+            Class::NotSent => {}
+            Class::Refused | Class::Applied => {
+                write.n += 1;
+                write.doubt = None;
+            }
+            Class::InDoubt => write.doubt = Some(effect),
+        }
+        if let Some(case) = &mut self.case {
+            let case = Arc::make_mut(case);
+            for change in executed.attempt.effects.iter().filter_map(|e| e.change.as_ref()) {
+                case.apply(change);
+            }
+        }
     }
 
     fn begin(&mut self, began: &Began, seq: u64) {

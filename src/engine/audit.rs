@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::effect::CallResult;
 use super::event::{Class, Event, EventBody, Purpose};
+use super::execution::Attempt;
 use super::redact;
 use super::turn::actor_name;
 use crate::supervise::Decision;
@@ -88,6 +89,7 @@ pub fn audit(events: &[Event]) -> Option<AuditEntry> {
                 let why = [effect.0.clone(), format!("attempt {attempt}").into(), format!("until {until}").into()];
                 entry.lines.push(AuditLine { why: why.into(), ..new("call", decided.clone()) });
             }
+            EventBody::Executed(executed) => entry.lines.extend(executed_lines(&executed.attempt)),
             EventBody::Opened(open) => {
                 entry.what = "open".into();
                 entry.lines.push(new("open", open.agent.clone()));
@@ -114,6 +116,17 @@ fn who(actor: &str, by: &str) -> Arc<str> {
 
 fn new(kind: &str, what: impl Into<Arc<str>>) -> AuditLine {
     AuditLine { kind: kind.into(), what: what.into(), ..AuditLine::default() }
+}
+
+/// What an action of a provider came to, and what became of each of its effects.
+fn executed_lines(attempt: &Attempt) -> Vec<AuditLine> {
+    let line = new("execution", attempt.action.clone()).came_to(attempt.status.as_str()).because(attempt.execution.clone());
+    let line = attempt.code.iter().chain(&attempt.reason).fold(line, |line, why| line.because(why.clone()));
+    let effects = attempt.effects.iter().map(|effect| {
+        let line = new("effect", effect.kind.clone()).came_to(if effect.change.is_some() { "done" } else { "refused" });
+        effect.code.iter().chain(&effect.why).fold(line, |line, why| line.because(why.clone()))
+    });
+    std::iter::once(line).chain(effects).collect()
 }
 
 /// The line of an event; none of what a question or a text only prepares.
@@ -213,12 +226,34 @@ fn line(body: &EventBody) -> Option<AuditLine> {
         EventBody::TakenOver => new("escalate", "").came_to("taken_over"),
         EventBody::HandedBack => new("escalate", "").came_to("handed_back"),
         EventBody::Context { .. } => new("context", "$user").came_to("set"),
+        EventBody::Case(case) => new("case", case.id.clone()).came_to("given"),
+        EventBody::Asking(asking) => new("discover", asking.provider.as_str()).came_to("asked").because(asking.effect.0.clone()),
+        EventBody::Discovered(discovered) => {
+            let line = new("discover", discovered.provider.as_str());
+            if let Some((code, why)) = &discovered.failed {
+                line.came_to("left_out").because(code.clone()).because(why.clone())
+            } else {
+                let line = discovered.actions.iter().fold(line, |line, a| line.because(a.id.clone()));
+                discovered.left_out.iter().fold(line.came_to("offers"), |line, why| line.because(format!("left out: {why}")))
+            }
+        }
+        EventBody::Picked(picked) => new("pick", picked.offered.id.clone()),
+        EventBody::Executing(executing) => {
+            let attempt = &executing.attempt;
+            let line = new("execution", attempt.action.clone()).came_to(attempt.status.as_str()).because(attempt.execution.clone());
+            let why = executing.verdict.reasons.iter().map(|r| match &r.code {
+                Some(code) => Arc::from(format!("{code}: {}", r.text)),
+                None => r.text.clone(),
+            });
+            why.fold(AuditLine { by: attempt.by.clone(), ..line }, AuditLine::because)
+        }
         EventBody::Abandoned => new("run", "").came_to("abandoned"),
         EventBody::Fault { code, text } => new("fault", code.clone()).because(text.clone()),
         EventBody::Lost(lost) => AuditLine { why: lost.variables.iter().map(|(_, n)| Name::shared(n)).collect(), ..new("lost", "") },
         EventBody::Sealed { body, .. } => return line(body),
         EventBody::Opened(_)
         | EventBody::Turn(_)
+        | EventBody::Executed(_)
         | EventBody::ActionStarted { .. }
         | EventBody::Asked { .. }
         | EventBody::Skipped { .. }

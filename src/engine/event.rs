@@ -9,11 +9,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::answer::AnswerOption;
+use super::case::Case;
 use super::effect::{CallResult, EffectId, Recorded, Refused, Request};
+use super::execution::{Attempt, Wanted};
 use super::input::{Actor, Open};
 use crate::model::action::ErrorKind;
 use crate::model::step::Priority;
-use crate::model::{ActionId, ContentHash, StepKey};
+use crate::model::{ActionId, ContentHash, Offered, StepKey};
 use crate::supervise::{Approved, Grant, Identity, Origin, Owner, Ownership, Question, Source, Verdict};
 use crate::value::{Json, Name, Taint, Value};
 
@@ -229,6 +231,18 @@ pub enum EventBody {
         /// `$user`.
         user: Arc<Json>,
     },
+    /// The conversation has a case from now on, or another one.
+    Case(Box<Case>),
+    /// A provider is asked what it offers.
+    Asking(Box<Asking>),
+    /// A provider said what it offers, or did not.
+    Discovered(Box<Discovered>),
+    /// An action of a provider was picked at a choice, or an input of it was given.
+    Picked(Box<Picked>),
+    /// Somebody wanted an action of a provider to run. It is durable before a byte leaves.
+    Executing(Box<Executing>),
+    /// An action of a provider came to something: its effects on the case are done with this event.
+    Executed(Box<Executed>),
     /// Something that should not be: the conversation says so.
     Fault {
         /// A stable code.
@@ -392,13 +406,19 @@ impl TurnBegun {
     /// Whether somebody did it, not a timer or an answer from outside.
     #[must_use]
     pub fn is_of_a_person(&self) -> bool {
-        !matches!(&*self.what, "result" | "wake" | "take_over_effect" | "unsealed" | "claim_refused")
+        !matches!(&*self.what, "result" | "discovered" | "wake" | "take_over_effect" | "unsealed" | "claim_refused")
+    }
+
+    /// Whether it only asks what providers offer, which moves nothing.
+    #[must_use]
+    pub fn is_aside(&self) -> bool {
+        matches!(&*self.what, "command:discover" | "discovered")
     }
 
     /// The operator who acts on the user's behalf by it.
     #[must_use]
     pub fn helper(&self) -> Option<Arc<str>> {
-        let own = ["approve", "refuse", "take_over", "say", "hand_back"];
+        let own = ["approve", "refuse", "take_over", "say", "hand_back", "discover", "execute"];
         let own = self.what.strip_prefix("command:").is_some_and(|name| own.contains(&name));
         (self.actor == Actor::Operator && !own).then(|| who(self.actor, &self.by))
     }
@@ -414,6 +434,91 @@ impl TurnBegun {
 pub(super) fn who(actor: Actor, by: &Arc<str>) -> Arc<str> {
     let actor = super::turn::actor_name(actor);
     if by.is_empty() { actor.into() } else { format!("{actor}:{by}").into() }
+}
+
+/// A provider is asked what it offers.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Asking {
+    /// Which.
+    pub provider: Name,
+    /// The effect.
+    pub effect: EffectId,
+    /// Neither sent nor waited for after this.
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    pub until: Timestamp,
+    /// Keyed digest of what it is told.
+    pub context: Arc<str>,
+    /// What is decided on with its answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub then: Option<Wanted>,
+    /// Whether the run on top waits for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
+}
+
+/// What a provider said that it offers.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Discovered {
+    /// The effect.
+    pub effect: EffectId,
+    /// Which provider.
+    pub provider: Name,
+    /// Keyed digest of what it was told.
+    pub context: Arc<str>,
+    /// What it offers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<Offered>,
+    /// Why some of it was left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<Arc<str>>,
+    /// Why it offers nothing, if it did not answer: a code, and words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<(Arc<str>, Arc<str>)>,
+}
+
+/// An action of a provider that was picked at a choice, on the way to its question.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Picked {
+    /// As it was offered.
+    pub offered: Offered,
+    /// The inputs that it has so far.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub inputs: serde_json::Map<String, Json>,
+    /// The input that is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<Arc<str>>,
+}
+
+/// Somebody wanted an action of a provider to run.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Executing {
+    /// The attempt; sent if its status says so.
+    pub attempt: Attempt,
+    /// The provider.
+    pub provider: Name,
+    /// By which the same is known again.
+    pub digest: Arc<str>,
+    /// Neither sent nor waited for after this.
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    pub until: Timestamp,
+    /// Whether the run on top waits for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
+    /// What was decided, and why.
+    pub verdict: Verdict,
+}
+
+/// An action of a provider came to something.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Executed {
+    /// The attempt, with what became of its effects.
+    pub attempt: Attempt,
+    /// The provider.
+    pub provider: Name,
+    /// By which the same is known again.
+    pub digest: Arc<str>,
+    /// What the answer means.
+    pub class: Class,
 }
 
 /// A message that waits.
@@ -748,4 +853,7 @@ pub struct Escalated {
     /// The writes of which nobody knows what came.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doubt: Vec<ActionId>,
+    /// The case that it opens, if the conversation had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<Box<Case>>,
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use serde_json::json;
 
 use super::answer::{Expects, Status};
-use super::event::Held;
+use super::event::{Held, Picked};
 use super::handle::may_send;
 use super::hold;
 use super::input::{Actor, Principal};
@@ -54,7 +54,7 @@ fn all(list: &mut List, machine: &Machine, state: &State, principal: &Principal)
     if state.opened.is_none() || state.status == Status::Abandoned {
         return;
     }
-    if state.status != Status::Escalated && state.flight.is_none() {
+    if state.status != Status::Escalated && !state.is_busy() {
         users(list, machine, state);
     }
     for (name, approves) in [("approve", true), ("refuse", false)] {
@@ -208,6 +208,9 @@ fn starts(plan: &Plan) -> Json {
 
 fn step(list: &mut List, machine: &Machine, state: &State, run: &Run, plan: &Plan) {
     let Some((_, step)) = run.at.as_ref().and_then(|at| plan.journey.step_by_key(at)) else { return };
+    if let Some(picked) = &run.stand.picked {
+        return picked_step(list, run, picked);
+    }
     // Where nothing is missing, values are given anew.
     let open = fields(machine, state, |run, name| !run.variables.set.contains_key(name));
     if let Some(mut schema) = open.or_else(|| fields(machine, state, is_correctable)) {
@@ -239,6 +242,22 @@ fn step(list: &mut List, machine: &Machine, state: &State, run: &Run, plan: &Pla
     }
     if let Some(schema) = fields(machine, state, is_correctable) {
         list.add("correct", || vec![("values", schema, true)]);
+    }
+}
+
+/// An action of a provider was picked: its inputs are given, and its question answered.
+fn picked_step(list: &mut List, run: &Run, picked: &Picked) {
+    let mut properties = serde_json::Map::new();
+    for field in picked.offered.inputs() {
+        properties.insert(field.shown.to_string(), input_schema(field.kind, field.description.as_ref()));
+    }
+    if !properties.is_empty() {
+        let values = json!({"type": "object", "properties": properties, "additionalProperties": false, "minProperties": 1});
+        list.add("fill", || vec![("values", values, true)]);
+    }
+    if run.stand.question.is_some() {
+        list.add("confirm", || vec![("question", question(run), false)]);
+        list.add("reject", || vec![("question", question(run), false)]);
     }
 }
 

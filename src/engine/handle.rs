@@ -1,17 +1,21 @@
 //! Inputs: who may send what, now; and where each goes.
+//!
+//! Long because who may send what, and where it goes, has to be seen together.
 
 use std::sync::Arc;
 
 use super::answer::{AnswerOption, Status};
 use super::event::{Class, EventBody, Queued};
+use super::execution::Wanted;
 use super::hear::{Heard, Wish};
 use super::input::{Actor, Command, InputBody, Open, Said};
-use super::state::{Flight, State};
-use super::steps::{self, Answered, choice, collect, confirm, guide, investigate};
+use super::state::{Errand, Flight, State};
+use super::steps::{self, Answered, choice, collect, confirm, guide, investigate, offer};
 use super::turn::{Go, Turn};
 use crate::engine::effect::{CallFailure, CallResult, Claim, EffectId};
 use crate::model::action::{Effects, Idempotency};
 use crate::model::step::StepKind;
+use crate::supervise::provider::{From, Yes};
 use crate::supervise::{Identity, Origin};
 use crate::understand::{Words, is_word, normalise};
 use crate::value::{Json, Name, Taint, Value};
@@ -28,8 +32,13 @@ impl Turn<'_> {
             InputBody::Message(text) => self.message(text),
             InputBody::Command(command) => self.command(command),
             InputBody::Result(effect, result) => {
-                self.begin("result", None);
-                let go = self.result(&effect, result);
+                let asked = matches!(self.state.errands.get(&effect).map(|e| &**e), Some(Errand::Discover { .. }));
+                self.begin(if asked { "discovered" } else { "result" }, None);
+                let go = if self.state.errands.contains_key(&effect) {
+                    self.errand_result(&effect, &result)
+                } else {
+                    self.result(&effect, result)
+                };
                 self.walk(go);
                 self.drain();
             }
@@ -49,7 +58,9 @@ impl Turn<'_> {
             return self.refuse("open", "the conversation is open already");
         }
         flatten(&mut open.user);
+        let case = self.take_case(&mut open.user);
         self.emit(EventBody::Opened(Box::new(open)));
+        self.take_on(case);
     }
 
     /// Whether anything may be said to this conversation at all.
@@ -69,12 +80,12 @@ impl Turn<'_> {
         if !matches!(self.actor, Actor::User | Actor::Runtime | Actor::Operator) {
             return self.refuse("forbidden", "only the user's own channel says messages");
         }
-        if self.state.flight.is_some() && self.state.queue.len() >= QUEUE {
+        if self.state.is_busy() && self.state.queue.len() >= QUEUE {
             return self.refuse("busy", "too many messages wait already");
         }
         self.begin("message", Some(text.clone()));
         let heard = Heard { text, turn: self.state.turn, actor: self.actor, channel: self.channel(), answers: None };
-        if self.state.flight.is_some() {
+        if self.state.is_busy() {
             let sensitive = self.machine.asks_for_sensitive;
             let queued = Queued { text: heard.text, turn: heard.turn, actor: heard.actor, channel: heard.channel, sensitive };
             return self.emit(EventBody::Queued(Box::new(queued)));
@@ -86,7 +97,7 @@ impl Turn<'_> {
     /// Takes up the messages that waited, as long as nothing is in flight.
     pub fn drain(&mut self) {
         for _ in 0..QUEUE {
-            if self.state.flight.is_some() {
+            if self.state.is_busy() {
                 return;
             }
             let Some(next) = self.state.queue.first().cloned() else { return };
@@ -278,6 +289,9 @@ impl Turn<'_> {
 
     /// The sender of an effect is gone. A read is decided again and sent; a write is in doubt, and sent again only where that is safe.
     fn take_over_effect(&mut self, effect: &EffectId) -> Go {
+        if self.state.errands.contains_key(effect) {
+            return self.errand_result(effect, &CallResult::Failed(CallFailure::sender_gone()));
+        }
         let flight = self.state.flight.clone().filter(|f| f.effect.as_ref() == Some(effect) && f.result.is_none());
         let Some(flight) = flight else { return Go::Wait };
         let gone = CallResult::Failed(CallFailure::sender_gone());
@@ -309,12 +323,20 @@ impl Turn<'_> {
             self.begin(&format!("command:{name}"), None);
             return self.refuse("forbidden", format!("`{name}` is not for this caller"));
         }
-        let for_operators =
-            matches!(command, Command::TakeOver | Command::Say(_) | Command::HandBack | Command::Approve { .. } | Command::Refuse { .. });
+        let for_operators = matches!(
+            command,
+            Command::TakeOver
+                | Command::Say(_)
+                | Command::HandBack
+                | Command::Approve { .. }
+                | Command::Refuse { .. }
+                | Command::Discover
+                | Command::Execute { .. }
+        );
         if self.state.status == Status::Escalated && !for_operators {
             return self.refuse("escalated", "a person has this conversation");
         }
-        if self.state.flight.is_some() && !for_operators {
+        if self.state.is_busy() && !for_operators {
             return self.refuse("working", "an action is under way");
         }
         if let Command::Said(said) = command {
@@ -367,6 +389,13 @@ impl Turn<'_> {
                 self.say(text);
             }
             Command::HandBack => self.hand_back(),
+            Command::Discover => self.discover_all(),
+            Command::Execute { provider, action, inputs, confirmed } => {
+                let yes = confirmed.then_some(Yes::Operator);
+                let (actor, principal) = (self.actor, self.principal.clone());
+                let go = self.execute(Wanted { provider, action, inputs, yes, from: From::Direct, actor, principal });
+                self.walk(go);
+            }
             Command::Approve { hold, note } => self.decide_hold(&hold, note, true),
             Command::Refuse { hold, note } => self.decide_hold(&hold, note, false),
         }
@@ -398,7 +427,9 @@ impl Turn<'_> {
         flatten(&mut user);
         // Who a user is may be told apart from what is shown to them: a question that this changes has been shown to nobody.
         self.answered = true;
+        let case = self.take_case(&mut user);
         self.emit(EventBody::Context { user });
+        self.take_on(case);
         let go = self.come_back();
         self.walk(go);
     }
@@ -481,6 +512,10 @@ impl Turn<'_> {
         if self.state.top().is_none_or(|r| r.paused || !r.stand.waits) {
             return self.not_now("nothing asks for values");
         }
+        if self.state.top().is_some_and(|r| r.stand.picked.is_some()) {
+            let go = offer::fill(self, values);
+            return self.walk(go);
+        }
         let Some(fills) = self.fill(values) else { return };
         self.report(&fills.problems);
         if let Some(back) = fills.back {
@@ -503,6 +538,9 @@ impl Turn<'_> {
         let Some(StepKind::Choice(step)) = here.step().map(|s| &s.kind).filter(|_| self.waits()) else {
             return self.not_now("nothing is to be chosen");
         };
+        if self.state.top().is_some_and(|r| r.stand.picked.is_some()) {
+            return self.not_now("something was chosen already: answer what is asked");
+        }
         match choice::choose(self, step, option) {
             Some(go) => self.walk(go),
             None => self.refuse("unknown_option", format!("`{option}` is none of the options")),
@@ -540,9 +578,12 @@ impl Turn<'_> {
         }
         let Some(here) = self.here() else { return };
         let Some(step) = here.step() else { return };
-        let StepKind::Confirm(asks) = &step.kind else { return };
         let Some(question) = self.state.top().and_then(|r| r.stand.question.clone()) else { return };
-        let go = confirm::yes(self, step, asks, &question);
+        let go = match &step.kind {
+            StepKind::Confirm(asks) => confirm::yes(self, step, asks, &question),
+            StepKind::Choice(_) => offer::yes(self, &question.id),
+            _ => return,
+        };
         self.walk(go);
     }
 
@@ -552,8 +593,11 @@ impl Turn<'_> {
         }
         let Some(here) = self.here() else { return };
         let Some(step) = here.step() else { return };
-        let StepKind::Confirm(asks) = &step.kind else { return };
-        let go = confirm::no(self, asks);
+        let go = match &step.kind {
+            StepKind::Confirm(asks) => confirm::no(self, asks),
+            StepKind::Choice(_) => offer::no(self),
+            _ => return,
+        };
         self.walk(go);
     }
 
@@ -656,6 +700,7 @@ pub fn may_send(actor: Actor, command: &str) -> bool {
         "reject" => matches!(actor, Actor::User | Actor::Runtime | Actor::Operator),
         "read" | "finding" => matches!(actor, Actor::Agent | Actor::Runtime | Actor::Operator),
         "context" => matches!(actor, Actor::User | Actor::Runtime | Actor::Operator | Actor::Admin),
+        "discover" | "execute" => matches!(actor, Actor::Operator | Actor::Runtime),
         "take_over" | "say" | "hand_back" | "approve" | "refuse" => actor == Actor::Operator,
         _ => false,
     }
@@ -684,6 +729,8 @@ impl Command {
             Self::Said(_) => "said",
             Self::Context(_) => "context",
             Self::Identified(_) => "identified",
+            Self::Discover => "discover",
+            Self::Execute { .. } => "execute",
             Self::TakeOver => "take_over",
             Self::Say(_) => "say",
             Self::HandBack => "hand_back",
@@ -697,6 +744,6 @@ impl State {
     /// Whether an action is in flight, or waits to be tried again.
     #[must_use]
     pub fn is_working(&self) -> bool {
-        self.flight.is_some()
+        self.is_busy()
     }
 }

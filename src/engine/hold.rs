@@ -154,7 +154,7 @@ impl Turn<'_> {
 
     /// The run on top goes on where it stands: by what was decided on its hold, or by its question, put again.
     pub fn come_back(&mut self) -> Go {
-        if self.state.status == Status::Escalated || self.state.flight.is_some() {
+        if self.state.status == Status::Escalated || self.state.is_busy() {
             return Go::Wait;
         }
         let Some(run) = self.state.top().filter(|r| !r.paused).cloned() else { return Go::Wait };

@@ -162,6 +162,19 @@ pub enum Command {
     Context(Arc<Json>),
     /// A host vouches, by a token that was checked, for who the user is.
     Identified(Identity),
+    /// Providers are asked what they offer.
+    Discover,
+    /// An action of a provider is to run.
+    Execute {
+        /// The provider.
+        provider: Name,
+        /// The action, as the provider has it.
+        action: Arc<str>,
+        /// Its inputs.
+        inputs: Arc<Json>,
+        /// Whether whoever asks says yes to it with that.
+        confirmed: bool,
+    },
     /// An operator takes over.
     TakeOver,
     /// An operator says something.

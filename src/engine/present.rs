@@ -9,7 +9,7 @@ use super::input::Actor;
 use super::machine::{Machine, Plan};
 use super::scope::View;
 use super::state::{Run, State};
-use super::steps::{choice, collect};
+use super::steps::{choice, collect, offer};
 use super::turn::Saying;
 use crate::model::Step;
 use crate::model::step::StepKind;
@@ -62,7 +62,7 @@ fn question(run: &Run, actor: Actor) -> Option<Question> {
 
 fn options(step: &Step, run: &Run, view: &View<'_>) -> Vec<AnswerOption> {
     match &step.kind {
-        StepKind::Choice(step) => choice::options(step, &run.stand.options, view),
+        StepKind::Choice(step) if run.stand.picked.is_none() => choice::options(step, &run.stand.options, view),
         _ => Vec::new(),
     }
 }
@@ -73,7 +73,11 @@ fn sayings(step: &Step, run: &Run, view: &View<'_>) -> Vec<Saying> {
             let optional = run.stand.asked.first().is_some_and(|f| run.stand.optional.contains(f));
             collect::prompts(step, &run.stand.asked, optional, view)
         }
-        StepKind::Choice(step) => choice::prompt(step, view),
+        StepKind::Choice(step) => match &run.stand.picked {
+            None => choice::prompt(step, view),
+            Some(picked) if picked.asks.is_some() => offer::asked(picked),
+            Some(_) => run.stand.question.iter().map(|q| Saying::plain(q.text.clone())).collect(),
+        },
         StepKind::Confirm(_) => {
             let question = run.stand.question.iter();
             question.map(|q| Saying { redacted: q.redacted.clone(), ..Saying::plain(q.text.clone()) }).collect()
@@ -94,7 +98,7 @@ fn phase(state: &State, plan: Option<&Arc<Plan>>) -> Phase {
     if state.status == Status::Abandoned {
         return Phase::Idle;
     }
-    if state.flight.is_some() {
+    if state.is_busy() {
         return Phase::Working;
     }
     let Some(run) = state.top() else {
@@ -114,7 +118,11 @@ fn phase(state: &State, plan: Option<&Arc<Plan>>) -> Phase {
     let step = run.at.as_ref().and_then(|at| plan.journey.step_by_key(at));
     match step.map(|(_, s)| &s.kind) {
         Some(StepKind::Collect(_)) => Phase::Collect,
-        Some(StepKind::Choice(_)) => Phase::Choice,
+        Some(StepKind::Choice(_)) => match &run.stand.picked {
+            None => Phase::Choice,
+            Some(picked) if picked.asks.is_some() => Phase::Collect,
+            Some(_) => Phase::Confirm,
+        },
         Some(StepKind::Confirm(_)) => Phase::Confirm,
         Some(StepKind::Guide(_)) => Phase::Guide,
         Some(StepKind::Investigate(_)) => Phase::Investigate,

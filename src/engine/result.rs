@@ -397,7 +397,7 @@ fn failed(trouble: &Trouble) -> EventBody {
 }
 
 /// What an answer means for a write (supervision, 7). `doubted`: an earlier attempt may have been done.
-fn classify(result: &CallResult, doubted: bool, settles: bool) -> Class {
+pub(super) fn classify(result: &CallResult, doubted: bool, settles: bool) -> Class {
     let class = match result {
         CallResult::Failed(failure) if !failure.sent => return if doubted { Class::InDoubt } else { Class::NotSent },
         // Only what was answered with success has an output that can be invalid.

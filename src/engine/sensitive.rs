@@ -79,6 +79,12 @@ impl Event {
             | EventBody::HandedBack
             | EventBody::Abandoned
             | EventBody::Context { .. }
+            | EventBody::Case(_)
+            | EventBody::Asking(_)
+            | EventBody::Discovered(_)
+            | EventBody::Picked(_)
+            | EventBody::Executing(_)
+            | EventBody::Executed(_)
             | EventBody::Fault { .. }
             | EventBody::Refused { .. }
             | EventBody::Lost(_)

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::answer::{AnswerOption, Status};
+use super::case::Case;
 use super::effect::{CallResult, EffectId, Request};
-use super::event::{Draft, Escalated, Held, HoldEnd, Purpose, Queued};
+use super::event::{Draft, Escalated, Held, HoldEnd, Picked, Purpose, Queued};
+use super::execution::{Attempt, Wanted};
 use super::input::Open;
 use super::recent::Recent;
-use crate::model::{ActionId, ContentHash, StepKey};
+use crate::model::provider::DISCOVER;
+use crate::model::{ActionId, ContentHash, Offered, StepKey};
 use crate::supervise::{Approved, Grant, Identity, Ownership, Question, Source, Variables};
-use crate::value::{Json, Name, Shared, Taint, Value};
+use crate::value::{Json, Name, Shared, Slug, Taint, Value};
 
 /// A conversation's state.
 #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -92,6 +95,15 @@ pub struct State {
     /// When `$user` was last assigned; 0: never since it was opened.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) user: u64,
+    /// The case.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) case: Option<Arc<Case>>,
+    /// What each provider offered last.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) offers: Arc<BTreeMap<Name, Arc<Offers>>>,
+    /// What providers were asked and have not answered.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) errands: Arc<BTreeMap<EffectId, Arc<Errand>>>,
     /// The operator who brought the present turn on the user's behalf.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) acting: Option<Arc<str>>,
@@ -193,6 +205,77 @@ pub(super) struct Stand {
     /// The action that waits for an approval.
     #[serde(skip_serializing_if = "is_default")]
     pub hold: Option<Arc<Hold>>,
+    /// The action of a provider that was picked.
+    #[serde(skip_serializing_if = "is_default")]
+    pub picked: Option<Arc<Picked>>,
+    /// What it waits for of a provider.
+    #[serde(skip_serializing_if = "is_default")]
+    pub errand: Option<EffectId>,
+}
+
+/// What a provider offered last.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Offers {
+    /// When.
+    pub at: Timestamp,
+    /// Keyed digest of what it was told.
+    pub context: Arc<str>,
+    /// What it offers.
+    pub actions: Vec<Offered>,
+    /// Why some of it was left out.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub left_out: Vec<Arc<str>>,
+    /// Why it offers nothing, if it did not answer.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub failed: Option<(Arc<str>, Arc<str>)>,
+}
+
+/// Something that a provider was asked.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "errand", rename_all = "snake_case")]
+pub(super) enum Errand {
+    /// What it offers.
+    Discover {
+        /// Which.
+        provider: Name,
+        /// Until when it is waited for.
+        until: Timestamp,
+        /// Keyed digest of what it was told.
+        context: Arc<str>,
+        /// What is decided on with its answer.
+        then: Option<Wanted>,
+        /// Whether the run on top waits for it.
+        waits: bool,
+    },
+    /// To run one of its actions.
+    Execute {
+        /// Which.
+        provider: Name,
+        /// Until when it is waited for.
+        until: Timestamp,
+        /// The attempt.
+        attempt: Box<Attempt>,
+        /// By which the same is known again.
+        digest: Arc<str>,
+        /// Whether the run on top waits for it.
+        waits: bool,
+    },
+}
+
+impl Errand {
+    pub(super) fn until(&self) -> Timestamp {
+        match self {
+            Self::Discover { until, .. } | Self::Execute { until, .. } => *until,
+        }
+    }
+
+    pub(super) fn action(&self) -> ActionId {
+        let of = |provider: &Name, action: &str| ActionId { integration: Slug::new(provider.as_str()), action: Slug::new(action) };
+        match self {
+            Self::Discover { provider, .. } => of(provider, DISCOVER),
+            Self::Execute { provider, attempt, .. } => of(provider, attempt.action.split_once('.').map_or("", |(_, action)| action)),
+        }
+    }
 }
 
 /// An action of a run that waits for an approval, or was decided on while the run was not on top.
@@ -421,7 +504,26 @@ impl State {
 
     /// What is in flight or to be tried again.
     pub fn pending(&self) -> impl Iterator<Item = Pending> {
-        self.flight.iter().map(|f| Pending { effect: f.effect.clone(), action: f.action.clone(), until: f.until, retry_at: f.retry_at })
+        let flight = self.flight.iter();
+        let flight = flight.map(|f| Pending { effect: f.effect.clone(), action: f.action.clone(), until: f.until, retry_at: f.retry_at });
+        let errand = |(id, errand): (&EffectId, &Arc<Errand>)| Pending {
+            effect: Some(id.clone()),
+            action: errand.action(),
+            until: errand.until(),
+            retry_at: None,
+        };
+        flight.chain(self.errands.iter().map(errand))
+    }
+
+    /// Whether the run on top waits for an action, or for a provider.
+    pub(super) fn is_busy(&self) -> bool {
+        self.flight.is_some() || self.top().is_some_and(|r| r.stand.errand.is_some())
+    }
+
+    /// The case.
+    #[must_use]
+    pub fn case(&self) -> Option<&Case> {
+        self.case.as_deref()
     }
 
     /// The actions that wait for an approval, the one on top last.

@@ -141,6 +141,32 @@ impl Tracer {
             EventBody::TakenOver => self.push("escalate", "an operator took over"),
             EventBody::HandedBack => self.push("escalate", "an operator handed back"),
             EventBody::Context { .. } => self.push("note", "the caller's claim is another"),
+            EventBody::Case(case) => self.push("case", format!("{} is {}", case.id, case.status)),
+            EventBody::Asking(asking) => self.push("call", format!("{} is asked what it offers", asking.provider)),
+            EventBody::Discovered(discovered) => {
+                let ids: Vec<&str> = discovered.actions.iter().map(|a| &*a.id).collect();
+                let text = match &discovered.failed {
+                    Some((code, why)) => format!("{} is left out ({code}): {why}", discovered.provider),
+                    None if ids.is_empty() => format!("{} offers nothing", discovered.provider),
+                    None => format!("{} offers {}", discovered.provider, ids.join(", ")),
+                };
+                self.push("answer", text);
+            }
+            EventBody::Picked(picked) => self.push("ask", format!("the inputs of {}", picked.offered.id)),
+            EventBody::Executing(executing) => {
+                let attempt = &executing.attempt;
+                let why = attempt.reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default();
+                self.push("execution", format!("{} {}{why}", attempt.action, attempt.status.as_str()));
+            }
+            EventBody::Executed(executed) => {
+                let attempt = &executed.attempt;
+                let why = attempt.reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default();
+                self.push("execution", format!("{} {}{why}", attempt.action, attempt.status.as_str()));
+                for effect in &attempt.effects {
+                    let how = effect.code.as_ref().map_or_else(|| "done".to_owned(), |code| format!("refused ({code})"));
+                    self.push("effect", format!("{} {how}", effect.kind));
+                }
+            }
             EventBody::Abandoned => self.push("run", "nobody came back in time"),
             EventBody::Fault { code, text } => self.push("fault", format!("{code}: {text}")),
             EventBody::Noted { text } => self.push("note", text.clone()),

@@ -114,6 +114,8 @@ pub(super) struct Turn<'m> {
     pub asking: Option<Arc<Draft>>,
     /// What a read of an investigation answered.
     pub read: Option<ReadResult>,
+    /// The attempt to run an action of a provider that this was.
+    pub executed: Option<Arc<str>>,
     /// The message that began a journey in this turn: its collects may take values from it.
     pub heard: Option<Arc<str>>,
     /// The collects, by run, that the turn has gone on from: what they had, they have used.
@@ -154,6 +156,7 @@ impl<'m> Turn<'m> {
             forwarded: None,
             asking: None,
             read: None,
+            executed: None,
             heard: None,
             passed: Vec::new(),
             with: None,
@@ -199,6 +202,7 @@ impl<'m> Turn<'m> {
         answer.errors = std::mem::take(&mut self.errors);
         answer.refused = self.refused.take();
         answer.read = self.read.take();
+        answer.execution = self.executed.take();
         answer
     }
 
@@ -208,10 +212,11 @@ impl<'m> Turn<'m> {
         let flight = self.state.flight.as_ref();
         let retry = flight.and_then(|f| f.retry_at);
         let limit = self.state.top().filter(|_| flight.is_none()).and_then(|r| r.stand.until);
+        let errands = !self.state.errands.is_empty();
         // Nobody is idle while an action is under way: its answer, or who takes it over, moves the conversation on.
         let held = self.state.holds().map(|h| h.until).min();
         let idle = match self.state.status {
-            _ if flight.is_some() || held.is_some() => None,
+            _ if flight.is_some() || held.is_some() || errands => None,
             Status::Active | Status::Paused => Some(self.idle_at()),
             Status::Completed | Status::Escalated | Status::Abandoned | Status::Cancelled => None,
         };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::case::Case;
 use super::event::{Began, Ended, Escalated, EventBody};
 use super::state::Run;
 use super::steps;
@@ -72,7 +73,7 @@ impl Turn<'_> {
         match &step.kind {
             StepKind::Collect(collect) => steps::collect::enter(self, step, collect),
             StepKind::Action(call) => steps::action::enter(self, step, call),
-            StepKind::Choice(choice) => steps::choice::enter(self, step, choice),
+            StepKind::Choice(choice) => steps::choice::enter(self, choice),
             StepKind::Confirm(confirm) => steps::confirm::enter(self, step, confirm),
             StepKind::Guide(guide) => steps::guide::enter(self, guide),
             StepKind::Investigate(search) => steps::investigate::enter(self, search),
@@ -142,7 +143,9 @@ impl Turn<'_> {
     pub fn escalate(&mut self, to: Option<Arc<str>>, reason: Option<Arc<str>>, priority: Priority, include: Vec<(Arc<str>, Value)>) {
         let doubt = self.state.writes.values().filter(|w| w.doubt.is_some()).filter_map(|w| w.action.clone()).collect();
         let to = to.unwrap_or_else(|| self.machine.workspace.settings.default_queue.clone());
-        self.emit(EventBody::Escalated(Box::new(Escalated { to, reason, priority, include, doubt })));
+        let open = self.state.opened.as_ref().filter(|_| self.state.case.is_none());
+        let case = open.map(|o| Box::new(Case::opened(&o.conversation, &self.machine.workspace.settings.case_statuses)));
+        self.emit(EventBody::Escalated(Box::new(Escalated { to, reason, priority, include, doubt, case })));
     }
 
     /// Puts a run on top.

@@ -243,7 +243,7 @@ impl ServerHandler for Desk {
         let tool =
             Tool::named(&params.name).ok_or_else(|| ErrorData::invalid_params(format!("there is no tool `{}`", params.name), None))?;
         match Call::read(tool, params.arguments.clone()) {
-            Ok(call) => self.answer(&caller, &call, &params, &context).await,
+            Ok(call) => Box::pin(self.answer(&caller, &call, &params, &context)).await,
             Err(why) => Ok(CallToolResponse::Complete(reply::wrong("arguments", &why))),
         }
     }

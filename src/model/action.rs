@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::datapoint::Datapoint;
+use super::provider::Provider;
 use super::schema::InputSchema;
 use super::step::Operand;
 use super::workspace::ContentHash;
@@ -108,6 +109,8 @@ pub struct Integration {
     pub allow_hosts: Vec<Arc<str>>,
     /// Where to ask whether it lives.
     pub test_endpoint: Option<Arc<str>>,
+    /// What is configured of a provider, if it is one.
+    pub provider: Option<Provider>,
     /// The `name` in the file.
     pub span: Span,
 }

@@ -92,7 +92,6 @@ pub fn edges(step: &Step) -> Vec<Edge> {
             }
             match &choice.from {
                 Some(ChoiceFrom::Provider(_)) => {
-                    out.maybe(choice.on_pick, EdgeKind::Picked);
                     out.listed(&choice.outcomes, &["executed", "failed", "declined", "none"].map(Slug::new), next);
                 }
                 Some(ChoiceFrom::Expr(_)) => out.add(choice.on_pick.unwrap_or(next), EdgeKind::Picked),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 
 use crate::registry::{Channel, Engine};
@@ -69,8 +70,8 @@ pub struct Settings {
     pub channels: BTreeMap<Arc<str>, Channel>,
     /// What runs workflows, by name.
     pub workflows: BTreeMap<Arc<str>, Engine>,
-    /// Statuses of cases, and from each the allowed moves; `None`: any.
-    pub case_statuses: BTreeMap<Arc<str>, Option<Vec<Arc<str>>>>,
+    /// Statuses of cases in the order written, the first being that of a new one, and from each the allowed moves; `None`: any.
+    pub case_statuses: IndexMap<Arc<str>, Option<Vec<Arc<str>>>>,
     /// Where traces go.
     pub otlp: Option<Arc<str>>,
 }
@@ -210,7 +211,7 @@ impl Default for Settings {
             primitives: None,
             channels: BTreeMap::new(),
             workflows: BTreeMap::new(),
-            case_statuses: BTreeMap::new(),
+            case_statuses: IndexMap::new(),
             otlp: None,
         }
     }

@@ -92,6 +92,32 @@ pub(super) fn sign(headers: &mut HeaderMap, key: &SecretBox<Vec<u8>>, id: &str, 
     Some(())
 }
 
+/// How old, or how far ahead, a signature may be.
+const TOLERANCE_S: i64 = 300;
+
+/// Why the signature of an answer does not vouch for it; an answer without one has nothing to be held against.
+pub(super) fn verify(incoming: &Incoming, key: &SecretBox<Vec<u8>>, id: &str, now: Timestamp) -> Option<&'static str> {
+    let header = |name: &str| incoming.headers.get(name).and_then(|v| v.to_str().ok());
+    let given = header("webhook-signature")?;
+    let (Some(of), Some(at)) = (header("webhook-id"), header("webhook-timestamp")) else {
+        return Some("the signature of the answer lacks `webhook-id` or `webhook-timestamp`");
+    };
+    if of != id {
+        return Some("the signature is of the answer to another request");
+    }
+    let Some(seconds) = at.parse::<i64>().ok().filter(|s| s.abs_diff(now.as_second()) <= TOLERANCE_S.unsigned_abs()) else {
+        return Some("the signature of the answer is more than five minutes off");
+    };
+    let signed = |mac: &[u8]| {
+        let Ok(mut own) = Hmac::<Sha256>::new_from_slice(key.expose_secret()) else { return false };
+        own.update(format!("{id}.{seconds}.").as_bytes());
+        own.update(&incoming.body);
+        own.verify_slice(mac).is_ok()
+    };
+    let good = given.split(' ').filter_map(|one| BASE64.decode(one.strip_prefix("v1,")?).ok()).any(|mac| signed(&mac));
+    (!good).then_some("the signature of the answer is not the provider's")
+}
+
 /// The client credentials grant of RFC 6749, section 4.4, with the token that it gave last.
 pub(super) struct OAuth2 {
     client_id: SecretString,

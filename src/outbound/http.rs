@@ -12,7 +12,8 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use super::address::join;
-use super::auth::{Credentials, secret_header, sign};
+use super::auth::{Credentials, secret_header, sign, verify};
+use super::breaker::Breaker;
 use super::egress::{Guard, Hosts, Resolver};
 use super::exchange::{Incoming, Now, Outgoing, Window, read, send};
 use super::failure::{self, failure};
@@ -43,6 +44,9 @@ const RESERVED: [&str; 13] = [
     "webhook-signature",
 ];
 
+/// Bytes of a provider's answer.
+const PROVIDER_ANSWER: u64 = 1_000_000;
+
 /// Performs requests over HTTP. Clones share connections and tokens.
 #[derive(Clone)]
 pub struct HttpPerformer(Arc<Inner>);
@@ -51,6 +55,7 @@ struct Inner {
     services: BTreeMap<Name, Result<Peer, CallFailure>>,
     // Beside the services that they use, so that they end with the performer.
     connections: BTreeMap<Name, mcp::Connection>,
+    breakers: BTreeMap<Name, Breaker>,
     now: Now,
 }
 
@@ -123,9 +128,12 @@ impl HttpPerformer {
             }
         };
         let services = workspace.integrations.iter().map(|(name, integration)| (name.clone(), service(integration))).collect();
-        let of_tools = workspace.integrations.iter().filter(|(_, i)| i.kind == IntegrationType::Mcp);
+        let has_tools = |i: &Integration| i.kind == IntegrationType::Mcp || i.provider.as_ref().is_some_and(|p| p.mcp);
+        let of_tools = workspace.integrations.iter().filter(|(_, i)| has_tools(i));
         let connections = of_tools.map(|(name, _)| (name.clone(), mcp::Connection::default())).collect();
-        Self(Arc::new(Inner { services, connections, now }))
+        let providers = workspace.integrations.iter().filter(|(_, i)| i.kind == IntegrationType::Provider);
+        let breakers = providers.map(|(name, _)| (name.clone(), Breaker::default())).collect();
+        Self(Arc::new(Inner { services, connections, breakers, now }))
     }
 
     /// The integrations that cannot be called as they are, each with one sentence that says why: a secret is missing, for one.
@@ -143,7 +151,18 @@ impl HttpPerformer {
         let within = left.min(Duration::from_millis(action.settings.timeout_ms));
         let name = &action.integration.slug.name;
         let leave = Leave(Some((permit, until)));
+        let room = match self.0.breakers.get(name) {
+            Some(breaker) => match breaker.enter(started, within).await {
+                Ok(room) => Some((breaker, room)),
+                Err(failed) => return CallResult::Failed(failed),
+            },
+            None => None,
+        };
+        // Who waited for room has that much less time.
+        let spent = Duration::try_from((self.0.now)().duration_since(started)).unwrap_or_default();
+        let within = within.saturating_sub(spent);
         let outcome = match (self.service(name), self.0.connections.get(name)) {
+            (Ok(peer), Some(connection)) if room.is_some() => mcp::provider(connection, peer, &request, within, leave).await,
             (Ok(peer), Some(connection)) => mcp::call(connection, peer, &request, within, leave).await,
             (Ok(Peer::Program(_)), None) => Err(no_program()),
             (Ok(Peer::Service(service)), None) => {
@@ -157,10 +176,14 @@ impl HttpPerformer {
                     webhook_id: request.idempotency_key.as_deref().unwrap_or(&id.0),
                     protocol: HeaderMap::new(),
                 };
-                service.answer(&call, within, &leave).await.map(answer)
+                let answered = service.answer(&call, within, &leave).await;
+                answered.and_then(|incoming| if room.is_some() { service.vouched(incoming, &id.0) } else { Ok(incoming) }).map(answer)
             }
             (Err(failed), _) => Err(failed),
         };
+        if let Some((breaker, _)) = &room {
+            breaker.left((self.0.now)(), &outcome);
+        }
         // No path, query, header or body: they hold values.
         tracing::debug!(
             action = %request.action,
@@ -272,8 +295,10 @@ impl Service {
         if let Credentials::Header(name, value) = &credentials {
             headers.insert(name.clone(), value.clone());
         }
+        // What a provider says is for a person to read.
+        let response = if integration.kind == IntegrationType::Provider { limits.response.min(PROVIDER_ANSWER) } else { limits.response };
         Ok(Self {
-            limits,
+            limits: Limits { response, ..limits },
             now,
             kind: integration.kind,
             base,
@@ -285,6 +310,17 @@ impl Service {
             resolver: resolver.clone(),
             clients: Mutex::default(),
         })
+    }
+
+    /// An answer of a provider, if the signature that it bears is the provider's, of now, and of an answer to this very request.
+    fn vouched(&self, incoming: Incoming, id: &str) -> Result<Incoming, CallFailure> {
+        match &self.credentials {
+            Credentials::Hmac(key) => match verify(&incoming, key, id, self.now()) {
+                None => Ok(incoming),
+                Some(why) => Err(failure(ErrorKind::AuthFailed, "bad_signature", true, why)),
+            },
+            Credentials::None | Credentials::Header(..) | Credentials::OAuth2(_) => Ok(incoming),
+        }
     }
 
     /// The most bytes of an answer.

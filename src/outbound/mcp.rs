@@ -97,6 +97,60 @@ pub(super) async fn call(
     attempt.answer(answered)
 }
 
+/// A provider whose actions are the tools of a server: what it offers, and what came of one, as a provider over HTTP would say it.
+pub(super) async fn provider(
+    connection: &Connection,
+    peer: &Peer,
+    request: &Request,
+    within: Duration,
+    leave: Leave,
+) -> Result<HttpAnswer, CallFailure> {
+    let asked: Json = request.body.as_deref().and_then(|b| serde_json::from_str(b).ok()).unwrap_or_default();
+    if &*request.path == "/discover" {
+        let session = connection.open(peer, within).await?;
+        return match tokio::time::timeout(within, session.list_all_tools()).await {
+            Ok(Ok(tools)) => Ok(plain(200, Json::from(tools.iter().map(offered).collect::<Vec<_>>()))),
+            Ok(Err(ServiceError::McpError(error))) => Ok(refused(&error)),
+            Ok(Err(_)) => Err(failure(ErrorKind::Connect, "cut", true, "the connection was cut before the service answered")),
+            Err(_) => Err(failure::timeout(true)),
+        };
+    }
+    let inputs = asked.get("inputs").cloned().unwrap_or_default();
+    let params = serde_json::json!({"name": asked.get("action_id"), "arguments": inputs});
+    let tool = Request { body: Some(params.to_string().into()), ..request.clone() };
+    let answer = call(connection, peer, &tool, within, leave).await?;
+    // A tool that calls its own end an error has answered; a server that is out of order has not.
+    let said = |key: &str| answer.body.get(key).cloned();
+    let success = (200..300).contains(&answer.status);
+    if !success && (answer.status != 500 || !answer.headers.is_empty()) {
+        return Ok(answer);
+    }
+    let message = match &*answer.body {
+        Json::String(text) => Json::from(text.as_str()),
+        // The official SDK puts a text that a tool gives under `result`.
+        _ => said("message").or_else(|| said("result")).unwrap_or_default(),
+    };
+    let success = success && said("success") != Some(Json::Bool(false));
+    let body =
+        serde_json::json!({"success": success, "message": message, "effects": said("effects").unwrap_or_else(|| Json::Array(Vec::new()))});
+    Ok(plain(200, body))
+}
+
+/// A tool as an action: one that is not said to be harmless asks for a yes.
+fn offered(tool: &rmcp::model::Tool) -> Json {
+    let hints = tool.annotations.as_ref();
+    let reads = hints.and_then(|h| h.read_only_hint) == Some(true);
+    let harmless = reads || hints.and_then(|h| h.destructive_hint) == Some(false);
+    let label = tool.title.clone().or_else(|| hints.and_then(|h| h.title.clone())).unwrap_or_else(|| tool.name.to_string());
+    serde_json::json!({
+        "id": tool.name,
+        "label": label,
+        "description": tool.description,
+        "requires_confirmation": !harmless,
+        "input_schema": *tool.input_schema,
+    })
+}
+
 /// The names of a server's tools, as an answer.
 pub(super) async fn tools(connection: &Connection, peer: &Peer, within: Duration) -> Result<HttpAnswer, CallFailure> {
     let session = connection.open(peer, within).await?;

@@ -5,6 +5,7 @@
 
 mod address;
 mod auth;
+mod breaker;
 mod collector;
 mod egress;
 mod exchange;

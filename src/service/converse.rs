@@ -9,7 +9,7 @@ use super::token::Unbelieved;
 use crate::driver::{DriverError, Sent, Turn};
 use crate::engine::answer::{Phase, Question, Refusal};
 use crate::engine::input::Open;
-use crate::engine::{Actor, Answer, Command, Expects, State, TraceLine, may_send, trace};
+use crate::engine::{Actor, Answer, Case, Command, Expects, State, TraceLine, may_send, trace};
 use crate::store::ConversationKey;
 use crate::value::Json;
 
@@ -53,6 +53,8 @@ pub struct Told {
     pub trace: Vec<TraceLine>,
     /// Whether this is the answer to an earlier turn with the same id.
     pub repeated: bool,
+    /// The case, where somebody looks at the conversation: all of it to those of the company.
+    pub case: Option<Box<Case>>,
 }
 
 impl Service {
@@ -124,8 +126,9 @@ impl Service {
     pub async fn present(&self, caller: &Caller, agent: &str, conversation: &Arc<str>) -> Result<Told, ServiceError> {
         self.agent(agent)?;
         let key = ConversationKey::new(caller.tenant.clone(), conversation.clone());
-        self.seen(caller, agent, &key).await?;
-        self.standing(caller, &key, own_actor(caller.role)).await
+        let state = self.seen(caller, agent, &key).await?;
+        let case = state.case().map(|c| Box::new(if caller.role.sees_all() { c.clone() } else { c.public() }));
+        Ok(Told { case, ..self.standing(caller, &key, own_actor(caller.role)).await? })
     }
 
     async fn standing(&self, caller: &Caller, key: &ConversationKey, actor: Actor) -> Result<Told, ServiceError> {
@@ -149,7 +152,7 @@ impl Service {
             _ => answer.question.clone(),
         };
         let conversation = Some(key.id.clone());
-        Ok(Told { conversation, answer, expects, question, trace: Vec::new(), repeated: false })
+        Ok(Told { conversation, answer, expects, question, trace: Vec::new(), repeated: false, case: None })
     }
 
     /// The agent that the workspace is.
@@ -173,7 +176,12 @@ impl Service {
         context: &Json,
         request: &Request,
     ) -> Result<bool, ServiceError> {
-        let known = state.opened().is_some_and(|open| is_within(context, &open.user));
+        // The case stands beside what is said of the user, and effects change it: the same case again says nothing.
+        let mut user = context.clone();
+        let case = user.as_object_mut().and_then(|map| map.remove("case")).filter(|c| !c.is_null());
+        let id = |case: &Json| case.get("id").map(crate::value::display);
+        let same_case = case.is_none_or(|given| state.case().is_some_and(|c| id(&given).as_deref() == Some(&*c.id)));
+        let known = same_case && state.opened().is_some_and(|open| is_within(&user, &open.user));
         if known {
             return Ok(false);
         }
@@ -237,7 +245,7 @@ impl Service {
             let (state, answer) = self.runtime().preview(&open, actor, caller.principal(), turn.clone()).await?;
             if answer.refused.is_some() {
                 let expects = self.runtime().expects_of(&state, commands_of(caller, actor), &caller.principal()).await?;
-                let told = Told { conversation: None, answer, expects, question: None, trace: Vec::new(), repeated: false };
+                let told = Told { conversation: None, answer, expects, question: None, trace: Vec::new(), repeated: false, case: None };
                 return Ok(Begun::Refused(Box::new(told)));
             }
         }

@@ -37,6 +37,9 @@ pub enum ServiceError {
     /// Something else is registered so, and never changes.
     #[error("{0}")]
     Taken(String),
+    /// There is no such provider.
+    #[error("there is no provider `{0}`")]
+    NoProvider(Arc<str>),
     /// The caller may not do that, whatever stands.
     #[error("{0}")]
     Forbidden(String),
@@ -89,6 +92,7 @@ impl ServiceError {
             Self::NoHold(_) => "no_hold",
             Self::NoRecord { code, .. } | Self::Rejected(code, _) | Self::Invalid(code, _) => code,
             Self::Taken(_) => "registered",
+            Self::NoProvider(_) => "unknown_provider",
             Self::Forbidden(_) => "forbidden",
             Self::Reused(_) => "id_reused",
             Self::Overloaded => "overloaded",

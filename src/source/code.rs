@@ -90,10 +90,8 @@ codes! {
     WP0906 Error "parameter of a strategy";
     WP0907 Error "condition fed by its own decision";
     WP0908 Error "conditions that are made of each other";
+    WP0909 Error "unknown status of a case";
 }
-
-/// Codes of rules about cases, which `lints` and `allow` may name before this program finds them.
-const LATER: &[&str] = &["WP0909"];
 
 impl Code {
     /// The code as written, `WP0401`.
@@ -111,8 +109,7 @@ impl Code {
     /// The code with that spelling, in any case.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        let known = CODES.iter().map(|i| i.code.0).chain(LATER.iter().copied());
-        known.into_iter().find(|c| c.eq_ignore_ascii_case(name)).map(Self)
+        CODES.iter().map(|i| i.code).find(|c| c.0.eq_ignore_ascii_case(name))
     }
 
     /// Its severity unless settings say otherwise.

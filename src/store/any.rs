@@ -10,8 +10,8 @@ use super::records::{
     DecisionsOf, Defines, Definition, Delivery, Namespaces, NewDefinition, Owed, PrimitiveWrite, Record, Recorded, Records, Registered,
 };
 use super::{
-    AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Held, Listed, MemoryStore, PostgresStore, Reply, Seals,
-    SqliteStore, Stat, Store, StoreError, Stored, Version,
+    AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Executed, Held, Listed, MemoryStore, PostgresStore, Reply,
+    Seals, Sought, SqliteStore, Stat, Store, StoreError, Stored, Version,
 };
 use crate::engine::Event;
 use crate::model::workspace::ContentHash;
@@ -118,6 +118,10 @@ impl Store for AnyStore {
 
     async fn hold(&self, tenant: &str, id: &str) -> Result<Option<Held>, StoreError> {
         each!(self, store => store.hold(tenant, id))
+    }
+
+    async fn executions(&self, tenant: &str, sought: Sought<'_>, limit: usize) -> Result<Vec<Executed>, StoreError> {
+        each!(self, store => store.executions(tenant, sought, limit))
     }
 
     async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {

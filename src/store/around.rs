@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Held, Listed, Reply, Stat, Store, StoreError, Stored,
-    Version,
+    AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Executed, Held, Listed, Reply, Sought, Stat, Store,
+    StoreError, Stored, Version,
 };
 use crate::engine::Event;
 use crate::model::ContentHash;
@@ -114,6 +114,10 @@ impl<S: Store, C: Commits> Store for Around<S, C> {
 
     fn hold(&self, tenant: &str, id: &str) -> impl Future<Output = Result<Option<Held>, StoreError>> + Send {
         self.store.hold(tenant, id)
+    }
+
+    fn executions(&self, tenant: &str, sought: Sought<'_>, limit: usize) -> impl Future<Output = Result<Vec<Executed>, StoreError>> + Send {
+        self.store.executions(tenant, sought, limit)
     }
 
     fn secret(&self, name: &str, fresh: [u8; 32]) -> impl Future<Output = Result<[u8; 32], StoreError>> + Send {

@@ -15,8 +15,8 @@ use super::log::{Dictionary, Kind, Lines, Log, Packed};
 use super::records::Kept as Recorded;
 use super::rows::{digest, numbered, write_numbered};
 use super::{
-    AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Held, Listed, MESSAGE_IDS_KEPT, Owner, Reply, Seals, Stat,
-    Store, StoreError, Stored, VERSIONS_KEPT, Version, no_owner,
+    AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Executed, Held, Listed, MESSAGE_IDS_KEPT, Owner, Reply,
+    Seals, Sought, Stat, Store, StoreError, Stored, VERSIONS_KEPT, Version, no_owner,
 };
 use crate::engine::{Claim, Event, HoldChange, Refused};
 use crate::model::workspace::ContentHash;
@@ -41,6 +41,7 @@ struct Inner {
     timers: BTreeSet<(Timestamp, ConversationKey)>,
     // By tenant and id.
     holds: BTreeMap<(Arc<str>, Arc<str>), Held>,
+    executions: BTreeMap<(Arc<str>, Arc<str>), Executed>,
     texts: BTreeMap<ContentHash, Arc<str>>,
     versions: BTreeMap<ContentHash, Kept>,
     secrets: BTreeMap<Arc<str>, [u8; 32]>,
@@ -186,6 +187,7 @@ impl Inner {
             audit,
             audit_head,
             holds,
+            executions,
             pinned,
             owed,
             finished,
@@ -299,6 +301,10 @@ impl Inner {
             }
         }
         self.records.owe(&key.tenant, &key.id, now, owed);
+        for row in executions {
+            let executed = Executed { key: key.clone(), row };
+            self.executions.insert((key.tenant.clone(), executed.row.id.clone()), executed);
+        }
         if !claims.is_empty() {
             let ledger = self.ledgers.entry(key.tenant.clone()).or_default();
             for claim in claims {
@@ -460,6 +466,7 @@ impl Inner {
             conversation.log.pack(&self.dictionary);
             self.holds.retain(|_, held| held.key != key);
             self.records.forget(&key.tenant, &key.id);
+            self.executions.retain(|_, executed| executed.key != key);
             if let Some(ledger) = self.ledgers.get_mut(&key.tenant) {
                 ledger.forget(&key.id);
             }
@@ -580,6 +587,20 @@ impl Store for MemoryStore {
         let inner = self.inner();
         let held = inner.holds.range((Bound::Excluded(start), Bound::Unbounded)).take_while(|((t, _), _)| &**t == tenant);
         ready(Ok(held.map(|(_, h)| h).filter(|h| &*h.row.agent == agent).take(limit).cloned().collect()))
+    }
+
+    fn executions(&self, tenant: &str, sought: Sought<'_>, limit: usize) -> impl Future<Output = Result<Vec<Executed>, StoreError>> + Send {
+        let inner = self.inner();
+        let of_user = |key: &ConversationKey, user: &str| inner.conversations.get(key).is_some_and(|c| *c.owner.user == *user);
+        let is = |e: &&Executed| {
+            sought.conversation.is_none_or(|id| *e.key.id == *id)
+                && sought.user.is_none_or(|user| of_user(&e.key, user))
+                && sought.action.is_none_or(|action| *e.row.action == *action)
+                && sought.status.is_none_or(|status| e.row.status == status)
+                && sought.before.is_none_or(|id| *e.row.id < *id)
+        };
+        let found = inner.executions.iter().rev().filter(|((t, _), _)| **t == *tenant).map(|(_, e)| e).filter(is);
+        ready(Ok(found.take(limit).cloned().collect()))
     }
 
     fn hold(&self, tenant: &str, id: &str) -> impl Future<Output = Result<Option<Held>, StoreError>> + Send {

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::engine::{Answer, Claim, Event, HoldChange, HoldRow, Refused, State};
+use crate::engine::{Answer, Attempt, Claim, Event, ExecutionStatus, HoldChange, HoldRow, Refused, State};
 use crate::model::workspace::ContentHash;
 
 pub use address::Address;
@@ -127,6 +127,30 @@ pub struct Held {
     pub row: HoldRow,
 }
 
+/// An attempt to run an action of a provider, and in which conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Executed {
+    /// The conversation.
+    pub key: ConversationKey,
+    /// The attempt.
+    pub row: Attempt,
+}
+
+/// Which attempts are looked for; nothing: any.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sought<'a> {
+    /// In that conversation.
+    pub conversation: Option<&'a str>,
+    /// Of users of that id.
+    pub user: Option<&'a str>,
+    /// At that action: `provider.action`.
+    pub action: Option<&'a str>,
+    /// That stand so.
+    pub status: Option<ExecutionStatus>,
+    /// Before the one of that id: the newest come first.
+    pub before: Option<&'a str>,
+}
+
 /// The texts of one version of a workspace: kept together, and dropped together once no unfinished conversation stands on any of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
@@ -215,6 +239,8 @@ pub struct Commit {
     pub audit_head: Option<AuditHead>,
     /// Actions that are held now, and such as are no more.
     pub holds: Vec<HoldChange>,
+    /// Attempts to run actions of providers, as they stand now.
+    pub executions: Vec<Attempt>,
     /// The journeys that its runs stand on, if they are others than before.
     pub pinned: Option<Vec<ContentHash>>,
     /// What its events owe to conditions: kept only where one is bound to them.
@@ -240,6 +266,7 @@ impl Commit {
             audit: Vec::new(),
             audit_head: None,
             holds: Vec::new(),
+            executions: Vec::new(),
             pinned: None,
             owed: Vec::new(),
             finished: false,
@@ -358,6 +385,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// A tenant's held action of that id.
     fn hold(&self, tenant: &str, id: &str) -> impl Future<Output = Result<Option<Held>, StoreError>> + Send;
+
+    /// A tenant's attempts to run actions of providers, the newest first.
+    fn executions(&self, tenant: &str, sought: Sought<'_>, limit: usize) -> impl Future<Output = Result<Vec<Executed>, StoreError>> + Send;
 
     /// The secret of that name, as long as the store lasts: `fresh` if there was none before.
     fn secret(&self, name: &str, fresh: [u8; 32]) -> impl Future<Output = Result<[u8; 32], StoreError>> + Send;

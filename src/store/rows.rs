@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::pack::{pack, unpack};
 use super::records::NewOwed;
 use super::{AuditHead, AuditRow, Commit, ConversationKey, MESSAGE_IDS_KEPT, Owner, Seals, StoreError};
-use crate::engine::{Claim, Event, HoldChange};
+use crate::engine::{Attempt, Claim, Event, HoldChange};
 use crate::model::workspace::ContentHash;
 
 /// A conversation may go on.
@@ -36,6 +36,7 @@ pub(super) struct Rows {
     pub(super) audit: Vec<AuditRow>,
     pub(super) audit_head: Option<AuditHead>,
     pub(super) holds: Vec<HoldChange>,
+    pub(super) executions: Vec<Attempt>,
     pub(super) pinned: Option<Vec<ContentHash>>,
     pub(super) owed: Vec<NewOwed>,
     pub(super) finished: bool,
@@ -72,6 +73,7 @@ impl Rows {
             audit,
             audit_head,
             holds,
+            executions,
             pinned,
             owed,
             finished,
@@ -110,6 +112,7 @@ impl Rows {
             audit_head: audit_head.or_else(|| audit.last().map(|last| AuditHead { seq: last.seq, mac: last.mac.clone() })),
             audit,
             holds,
+            executions,
             pinned,
             owed,
             finished,

@@ -7,6 +7,7 @@ mod identity;
 mod lineage;
 mod owner;
 mod permit;
+pub mod provider;
 
 pub use approval::{Approval, Approved};
 pub use decide::{Decision, Intent, KeyStanding, Ledger, RateStanding, Reason, Rule, Today, Verdict, decide};

@@ -1,12 +1,14 @@
 //! A turn as spans: itself, and in it each step, verdict and call. A pure function of its events.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::Seen;
 use crate::engine::event::EventBody;
-use crate::engine::{CallResult, EffectId, actor_name};
+use crate::engine::{CallResult, EffectId, ExecutionStatus, actor_name};
+use crate::model::provider::DISCOVER;
 use crate::model::{StepKey, Workspace};
 use crate::supervise::Decision;
 use crate::value::Name;
@@ -122,6 +124,22 @@ struct Walk<'t> {
 }
 
 impl Walk<'_> {
+    /// What a provider was asked came to something. Of a call that began in an earlier turn only its end is known here.
+    fn came(&mut self, effect: &EffectId, at: Timestamp, code: Option<&Arc<str>>) {
+        let place = self.calls.remove(effect).unwrap_or_else(|| {
+            let span = self.span(What::Call, at);
+            self.spans.push(span);
+            self.spans.len() - 1
+        });
+        if let Some(span) = self.spans.get_mut(place) {
+            span.to = at;
+            span.failed = code.is_some();
+            if let Some(code) = code {
+                span.is("error", code.to_string());
+            }
+        }
+    }
+
     fn event(&mut self, body: &EventBody, at: Timestamp) {
         match body {
             EventBody::Sealed { body, .. } => self.event(body, at),
@@ -191,7 +209,30 @@ impl Walk<'_> {
                     }
                 }
             }
+            EventBody::Asking(asking) => {
+                self.action = format!("{}.{DISCOVER}", self.shown(&asking.provider));
+                let span = self.span(What::Call, at);
+                self.calls.insert(asking.effect.clone(), self.spans.len());
+                self.spans.push(span);
+            }
+            EventBody::Discovered(discovered) => {
+                self.action = format!("{}.{DISCOVER}", self.shown(&discovered.provider));
+                self.came(&discovered.effect, at, discovered.failed.as_ref().map(|(code, _)| code));
+            }
+            EventBody::Executing(executing) if executing.attempt.status == ExecutionStatus::Sent => {
+                self.action = executing.attempt.action.to_string();
+                let span = self.span(What::Call, at);
+                self.calls.insert(EffectId(executing.attempt.id.clone()), self.spans.len());
+                self.spans.push(span);
+            }
+            EventBody::Executed(executed) => {
+                self.action = executed.attempt.action.to_string();
+                self.came(&EffectId(executed.attempt.id.clone()), at, executed.attempt.code.as_ref());
+            }
             EventBody::Opened(_)
+            | EventBody::Case(_)
+            | EventBody::Picked(_)
+            | EventBody::Executing(_)
             | EventBody::Queued(_)
             | EventBody::Dequeued
             | EventBody::Asked { .. }

@@ -66,6 +66,8 @@ pub(super) struct Seen<'a> {
     pub(super) denied: &'a [Arc<str>],
     /// Lines of the audit, as they are written in a transcript.
     pub(super) audit: &'a [String],
+    /// The case; `null` if there is none.
+    pub(super) case: &'a Json,
     /// Whether a call that is not listed fails `calls`.
     pub(super) strict: bool,
 }
@@ -169,7 +171,10 @@ fn check(check: &Check, seen: &Seen<'_>) -> Option<Failure> {
             Failure::new(check.span, "no call was denied with this code").expected(code).actual(actual)
         }),
         CheckKind::Audit(expected) => audit(check.span, expected, seen.audit),
-        CheckKind::Unsupported(key) => Some(Failure::new(check.span, format!("`{key}` is not supported yet"))),
+        CheckKind::Case(expected) => (!is_part(expected, seen.case)).then(|| {
+            let actual = if seen.case.is_null() { "there is none".to_owned() } else { seen.case.to_string() };
+            Failure::new(check.span, "the case is another").expected(expected.to_string()).actual(actual)
+        }),
     }
 }
 

@@ -256,6 +256,8 @@ impl Reader<'_> {
             "take_over" => Command::TakeOver,
             "say" => Command::Say(self.text(body)?.into()),
             "hand_back" => Command::HandBack,
+            "discover" => Command::Discover,
+            "execute" => self.execute_command(body)?,
             "approve" | "refuse" => {
                 // Without its id, what waits is meant.
                 let mut hold: Arc<str> = "".into();
@@ -272,6 +274,18 @@ impl Reader<'_> {
                 return None;
             }
         })
+    }
+
+    fn execute_command(&mut self, node: &Node<'_>) -> Option<Command> {
+        self.map(node, "an execution")?;
+        self.known(node, &keys::EXECUTE);
+        let named = self.required(node, "action")?;
+        let written = self.text(named)?;
+        let (provider, _) = self.action(&written, named.span)?;
+        let action = written.split_once('.').map_or("", |(_, action)| action).into();
+        let inputs = node.get("inputs").map_or_else(|| json!({}), Node::json);
+        let confirmed = node.get("confirmed").and_then(Node::bool).unwrap_or(false);
+        Some(Command::Execute { provider, action, inputs: Arc::new(inputs), confirmed })
     }
 
     /// `{action: x.y, inputs: {…}}`, or short `{x.y: {…}}`.
@@ -339,7 +353,7 @@ impl Reader<'_> {
                 let items = if node.is_list() { node.items() } else { one };
                 CheckKind::Audit(items.iter().filter_map(|n| self.text(n)).collect())
             }
-            "case" => CheckKind::Unsupported("case"),
+            "case" => CheckKind::Case(node.json()),
             _ => return None,
         })
     }

@@ -111,8 +111,11 @@ impl Reader<'_> {
         let Some((integration, action)) = written.split_once('.') else {
             return self.wrong(span, &format!("`{written}` is not the name of an action"), "write `integration.action`");
         };
+        // What a provider offers is known only when it is asked.
+        let offered = |w: &Workspace| w.integrations.get(&Name::new(integration)).is_some_and(|i| i.provider.is_some());
         if let Some(workspace) = self.workspace
             && workspace.action(written).is_none()
+            && !offered(workspace)
         {
             let known: Vec<String> = workspace.actions.values().map(|a| a.id.to_string()).collect();
             self.unknown(Code::WP0201, span, "action", written, known.iter().map(String::as_str));

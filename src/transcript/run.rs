@@ -13,7 +13,9 @@ use super::stubs::{Call, Stubs};
 use crate::check::Loaded;
 use crate::driver::{Clock, DriverError, Entropy, Perform, Runtime, Turn, TurnResult};
 use crate::engine::input::Open;
-use crate::engine::{Actor, Answer, AuditEntry, CallEffect, CallResult, Command, Event, EventBody, Keys, Principal, State};
+use crate::engine::{
+    Actor, Answer, AuditEntry, CallEffect, CallResult, Case, Command, Event, EventBody, ExecutionStatus, Keys, Principal, State,
+};
 use crate::model::ErrorKind;
 use crate::outbound::{HttpPerformer, Secrets};
 use crate::source::Span;
@@ -253,7 +255,9 @@ impl Talk {
             }
             EntryKind::Expect(checks) => {
                 let calls = self.stubs.calls_since(self.calls);
+                let case = self.state.case().map(Case::json).unwrap_or_default();
                 let seen = Seen {
+                    case: &case,
                     answer: &self.answer,
                     variables: &self.variables,
                     calls: &calls,
@@ -330,6 +334,11 @@ impl Talk {
                     if let EventBody::Failed { kind: ErrorKind::Denied | ErrorKind::RateLimited | ErrorKind::Busy, code, .. } = &event.body
                     {
                         self.denied.push(code.clone().unwrap_or_else(|| "denied".into()));
+                    }
+                    if let EventBody::Executing(executing) = &event.body
+                        && executing.attempt.status == ExecutionStatus::Denied
+                    {
+                        self.denied.extend(executing.attempt.code.clone());
                     }
                     // A run takes its variables along when it ends.
                     if matches!(event.body, EventBody::Ended(_)) {

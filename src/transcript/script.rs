@@ -173,8 +173,8 @@ pub enum CheckKind {
     Denied(String),
     /// Lines of the audit since the last `expect`, in this order, each as far as it is written.
     Audit(Vec<String>),
-    /// A key that is kept for later.
-    Unsupported(&'static str),
+    /// The case, as far as it is written.
+    Case(Json),
 }
 
 /// What is expected to be said.

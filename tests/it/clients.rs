@@ -282,6 +282,6 @@ async fn schemathesis_finds_nothing_for_any_role() {
         let found = tokio::task::block_in_place(|| run.wait_with_output()).unwrap();
         let told = String::from_utf8_lossy(&found.stdout);
         assert!(found.status.success(), "{key}\n{told}{}", String::from_utf8_lossy(&found.stderr));
-        assert!(told.contains("Tested: 1"), "it tried no routes:\n{told}");
+        assert!(told.contains("Tested: ") && !told.contains("Tested: 0"), "it tried no routes:\n{told}");
     }
 }

@@ -30,6 +30,7 @@ mod once;
 mod outbound;
 mod policies;
 mod properties;
+mod providers;
 mod python;
 mod record;
 mod recovery;

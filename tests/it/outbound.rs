@@ -39,6 +39,7 @@ fn service(base_url: &str, auth: Auth) -> Integration {
         headers: Vec::new(),
         allow_hosts: Vec::new(),
         test_endpoint: Some("/ping".into()),
+        provider: None,
         span: Span::default(),
     }
 }

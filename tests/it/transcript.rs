@@ -169,10 +169,10 @@ talk: [{{user: 'where is my parcel P1234?'}}]
 }
 
 #[test]
-fn keys_that_are_kept_for_later_are_named() {
+fn what_the_record_does_not_hold_fails_the_test() {
     fails(
-        "name: later\nstubs: {}\ntalk:\n  - user: hello\n  - expect: {audit: grant, case: open}\n",
-        &[(5, "the audit does not say this"), (5, "`case` is not supported yet")],
+        "name: later\nstubs: {}\ntalk:\n  - user: hello\n  - expect: {audit: grant, case: {status: Open}}\n",
+        &[(5, "the audit does not say this"), (5, "the case is another")],
     );
 }
 

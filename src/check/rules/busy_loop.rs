@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, VecDeque};
 use crate::check::flow::{Bits, Edge, Graph, Node, Way};
 use crate::check::subject::Subject;
 use crate::model::graph::EdgeKind;
-use crate::model::step::{Step, StepKind};
+use crate::model::step::{ChoiceFrom, Step, StepKind};
 use crate::model::{Journey, Workspace};
 use crate::source::{Code, Diagnostic, Diagnostics};
 use crate::value::Name;
@@ -18,7 +18,8 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Diagnostics) {
     let graph = &subject.graph;
     let busy = |edge: &Edge| {
         let asks_again = edge.way == Way::Written(EdgeKind::Goto) && is_collect(graph.step(edge.to));
-        edge.way != Way::Correction && !asks_again && graph.step(edge.from).is_some_and(|s| !waits(s, subject.waiting))
+        let waits = |s: &Step| waits(s, subject.waiting) && !(is_from_provider(s) && is_nothing(&edge.way));
+        edge.way != Way::Correction && !asks_again && graph.step(edge.from).is_some_and(|s| !waits(s))
     };
     for knot in graph.knots(&busy) {
         let within: BTreeSet<Node> = knot.iter().copied().collect();
@@ -37,6 +38,15 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Diagnostics) {
 
 fn is_collect(step: Option<&Step>) -> bool {
     step.is_some_and(|s| matches!(s.kind, StepKind::Collect(_)))
+}
+
+/// A choice of what a provider offers waits only if it offers something.
+fn is_from_provider(step: &Step) -> bool {
+    matches!(&step.kind, StepKind::Choice(c) if matches!(c.from, Some(ChoiceFrom::Provider(_))))
+}
+
+fn is_nothing(way: &Way) -> bool {
+    matches!(way, Way::Written(EdgeKind::Outcome(o) | EdgeKind::Unlisted(o)) if o.name.as_str() == "none")
 }
 
 fn waits(step: &Step, waiting: &BTreeSet<Name>) -> bool {
@@ -81,7 +91,7 @@ fn always_waits(journey: &Journey) -> bool {
     let stops = |step: &Step| match &step.kind {
         StepKind::Collect(c) => c.fields.iter().any(|f| !passed_in(&f.name)),
         StepKind::Run(_) => false,
-        _ => waits(step, &none),
+        _ => waits(step, &none) && !is_from_provider(step),
     };
     let mut seen = Bits::new(graph.len());
     let mut open = vec![graph.entry()];

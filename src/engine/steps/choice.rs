@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Answered;
+use super::{Answered, offer};
 use crate::engine::answer::AnswerOption;
 use crate::engine::event::EventBody;
 use crate::engine::hear::Heard;
@@ -10,7 +10,6 @@ use crate::engine::input::Actor;
 use crate::engine::redact;
 use crate::engine::turn::{Go, REDACTED, Saying, Turn, lenient};
 use crate::expr::Scope;
-use crate::model::Step;
 use crate::model::step::{Choice, ChoiceFrom};
 use crate::supervise::Origin;
 use crate::template::Undefined;
@@ -22,17 +21,12 @@ const LABEL: usize = 200;
 /// Options from outside, at most.
 const OPTIONS: usize = 50;
 
-pub(in crate::engine) fn enter(turn: &mut Turn<'_>, step: &Step, choice: &Choice) -> Go {
+pub(in crate::engine) fn enter(turn: &mut Turn<'_>, choice: &Choice) -> Go {
     let mut options = Vec::new();
     match &choice.from {
         None => {}
         Some(ChoiceFrom::Provider(provider)) => {
-            turn.note(format!("`{provider}` offers nothing: this version does not ask providers"));
-            let none = choice.outcomes.iter().find(|b| b.name.name.as_str() == "none");
-            return match none {
-                Some(branch) => Go::via(branch.then, "outcome:none"),
-                None => Go::next(step),
-            };
+            return offer::enter(turn, choice, provider);
         }
         Some(ChoiceFrom::Expr(program)) => {
             let list = lenient(program, &turn.view());
@@ -90,11 +84,17 @@ pub(in crate::engine) fn prompt(choice: &Choice, view: &dyn Scope) -> Vec<Saying
 }
 
 pub(in crate::engine) fn put(turn: &mut Turn<'_>, choice: &Choice) {
+    if offer::put(turn) {
+        return;
+    }
     let prompt = prompt(choice, &turn.view());
     turn.say_all(prompt);
 }
 
 pub(in crate::engine) fn hear(turn: &mut Turn<'_>, choice: &Choice, heard: &Heard) -> Answered {
+    if let Some(answered) = offer::hear(turn, heard) {
+        return answered;
+    }
     match named(turn, choice, &heard.text) {
         Some(option) => Answered::Yes(take(turn, choice, &option.id)),
         None => Answered::No,
@@ -103,7 +103,7 @@ pub(in crate::engine) fn hear(turn: &mut Turn<'_>, choice: &Choice, heard: &Hear
 
 /// Whether a message names one of the options.
 pub(in crate::engine) fn is_named(turn: &Turn<'_>, choice: &Choice, text: &str) -> bool {
-    named(turn, choice, text).is_some()
+    turn.state.top().is_some_and(|r| r.stand.picked.is_none()) && named(turn, choice, text).is_some()
 }
 
 fn named(turn: &Turn<'_>, choice: &Choice, text: &str) -> Option<AnswerOption> {
@@ -131,6 +131,9 @@ fn take(turn: &mut Turn<'_>, choice: &Choice, id: &Arc<str>) -> Go {
         turn.assign(name, Value::from(Json::String(id.to_string())), origin(turn.actor), Vec::new());
     }
     let written = choice.options.iter().find(|o| o.id.shown == *id);
+    if let (None, Some(ChoiceFrom::Provider(provider))) = (written, &choice.from) {
+        return offer::pick(turn, provider, id);
+    }
     match (written, choice.on_pick) {
         (Some(option), _) => Go::via(option.then, format!("option:{id}")),
         (None, Some(next)) => Go::via(next, "picked"),
@@ -146,6 +149,9 @@ fn origin(actor: Actor) -> Origin {
 }
 
 pub(in crate::engine) fn miss(turn: &mut Turn<'_>, choice: &Choice, heard: &Heard) -> Go {
+    if let Some(go) = offer::miss(turn) {
+        return go;
+    }
     if let (true, Some(next)) = (choice.freeform, choice.freeform_handler) {
         let text = Value { json: Json::String(heard.text.to_string()).into(), taint: Taint::default() };
         turn.assign(&Name::new("freeform"), text, Origin::Said, Vec::new());

@@ -119,13 +119,7 @@ pub(in crate::engine) fn hear(turn: &mut Turn<'_>, step: &Step, confirm: &Confir
     let reply = classify(&heard.text, &question.text, &turn.machine.locale);
     match reply {
         Reply::Yes => {
-            // A yes counts only after the question: where that was the last thing given, or where a host says that it was shown.
-            let shown = match (&heard.answers, heard.actor) {
-                (Some(id), _) => *id == question.id,
-                (None, Actor::Runtime) => false,
-                (None, _) => heard.channel == question.channel,
-            };
-            if heard.turn <= question.turn || !shown {
+            if !was_shown(&question, heard) {
                 turn.note("a yes came that the question was not shown to: it is put again");
                 put(turn, step, confirm);
                 return Answered::Yes(Go::Wait);
@@ -149,6 +143,16 @@ pub(in crate::engine) fn hear(turn: &mut Turn<'_>, step: &Step, confirm: &Confir
             Answered::Yes(change(turn, step, confirm))
         }
     }
+}
+
+/// Whether a yes counts: only after the question, where that was the last thing given, or where a host says that it was shown.
+pub(in crate::engine) fn was_shown(question: &Question, heard: &Heard) -> bool {
+    let shown = match (&heard.answers, heard.actor) {
+        (Some(id), _) => *id == question.id,
+        (None, Actor::Runtime) => false,
+        (None, _) => heard.channel == question.channel,
+    };
+    heard.turn > question.turn && shown
 }
 
 /// A wish for a change that does not say which.

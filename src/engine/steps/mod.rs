@@ -14,6 +14,7 @@ pub(super) mod done;
 pub(super) mod escalate;
 pub(super) mod guide;
 pub(super) mod investigate;
+pub(super) mod offer;
 pub(super) mod run;
 pub(super) mod say;
 pub(super) mod set;

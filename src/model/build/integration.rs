@@ -9,10 +9,14 @@ use super::action;
 use super::context::Context;
 use super::datapoint::Datapoints;
 use crate::model::action::{Action, Auth, Effects, Integration, IntegrationType, OwnerRule};
+use crate::model::provider::{EffectKind, Provider};
 use crate::model::step::Operand;
 use crate::source::{Code, Diagnostic, Span, Text, did_you_mean};
 use crate::syntax::{Entry, Node, keys};
 use crate::value::{Name, Slug};
+
+/// Milliseconds that one call of a provider may take, at most.
+const LONGEST_MS: u64 = 60_000;
 
 /// The declared integrations and actions.
 #[derive(Default)]
@@ -165,6 +169,7 @@ fn integration(cx: &mut Context<'_>, node: &Node<'_>, slug: Slug, span: Span) ->
         headers,
         allow_hosts: config.map(|c| Context::list_at(c, "allow_hosts")).unwrap_or_default(),
         test_endpoint: config.and_then(|c| Context::str_at(c, "test_endpoint")),
+        provider: provider(cx, node, config, kind),
         span,
     }
 }
@@ -211,6 +216,37 @@ fn program(cx: &mut Context<'_>, config: &Node<'_>, kind: IntegrationType) -> (V
         }
     }
     (parts, environment)
+}
+
+/// What is configured of a provider; reports what means nothing for it, or for anything else.
+fn provider(cx: &mut Context<'_>, node: &Node<'_>, config: Option<&Node<'_>>, kind: IntegrationType) -> Option<Provider> {
+    let config = config?;
+    if kind != IntegrationType::Provider {
+        for entry in config.entries().iter().filter(|e| keys::integration::PROVIDER_KEYS.contains(&&*e.key)) {
+            let d = Diagnostic::new(Code::WP0103, entry.key_span, format!("`{}` has no meaning for this type of integration", entry.key));
+            cx.push(d.help("remove it, or write `type: provider`"));
+        }
+        return None;
+    }
+    if let Some(auth) = config.get("auth_type")
+        && let Some(written @ ("basic" | "oauth2_client_credentials")) = auth.str()
+    {
+        let d = Diagnostic::new(Code::WP0104, auth.span, format!("`{written}` is no `auth_type` of a provider"));
+        cx.push(d.help("write `hmac`, `bearer` or `api_key`"));
+    }
+    if let Some(entry) = node.entry("actions") {
+        let d = Diagnostic::new(Code::WP0103, entry.key_span, "`actions` has no meaning for a provider, which says itself what it offers");
+        cx.push(d.help("remove it; name those that only look under `reads:` of its `config:`"));
+    }
+    let default = Provider::default();
+    Some(Provider {
+        effects: Context::list_at(config, "effects").iter().filter_map(|e| EffectKind::named(e)).collect(),
+        roles: Context::list_at(config, "roles"),
+        reads: Context::list_at(config, "reads"),
+        timeout_ms: config.get("timeout_ms").and_then(Node::whole).map_or(default.timeout_ms, |n| n.clamp(1, LONGEST_MS)),
+        ttl_s: Context::seconds_at(config, "ttl").unwrap_or(default.ttl_s),
+        mcp: config.get("protocol").and_then(Node::str) == Some("mcp"),
+    })
 }
 
 /// Whether the type of an integration is one of ours.

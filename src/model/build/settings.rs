@@ -108,6 +108,7 @@ pub fn settings(cx: &mut Context<'_>, root: &Node<'_>) -> Settings {
             let moves = entry.value.items().iter().filter_map(Node::str).map(Arc::from).collect();
             out.case_statuses.insert(Arc::from(&*entry.key), Some(moves));
         }
+        moves(cx, statuses, &out);
     }
     out.otlp = text("telemetry", "otlp");
     out
@@ -122,6 +123,16 @@ fn address(cx: &mut Context<'_>, node: Option<&Node<'_>>) -> Option<Arc<str>> {
     let said = format!("`{written}` is no address that a browser is sent to");
     cx.push(Diagnostic::new(Code::WP0803, node.span, said).help("write one such as `https://agents.example.com`"));
     None
+}
+
+/// Moves of cases lead to statuses that are listed.
+fn moves(cx: &mut Context<'_>, statuses: &Node<'_>, settings: &Settings) {
+    for target in statuses.entries().iter().flat_map(|e| e.value.items()) {
+        if let Some(written) = target.str().filter(|s| !settings.case_statuses.contains_key(*s)) {
+            let known = settings.case_statuses.keys().map(|k| &**k);
+            cx.unknown(Code::WP0909, target.span, format!("`{written}` is none of the statuses of a case"), written, known);
+        }
+    }
 }
 
 /// A zone that there is, and a region that is written as one.

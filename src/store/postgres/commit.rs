@@ -67,7 +67,7 @@ pub(super) async fn commit(client: &mut Object, seals: &Seals, rows: &Rows) -> R
         return begins_with_nobody(client, rows).await;
     }
     let messages = rows.claims.iter().filter(|c| matches!(c, Claim::Message { .. })).count();
-    let simple = messages == rows.claims.len() && messages <= 1 && rows.holds.is_empty() && !rows.finished;
+    let simple = messages == rows.claims.len() && messages <= 1 && rows.holds.is_empty() && rows.executions.is_empty() && !rows.finished;
     if simple && (messages == 0 || rows.reply.is_none() || rows.claims_reply()) {
         if write(client, rows).await?.is_some() {
             return Ok(Committed::Done { version: rows.version });
@@ -218,6 +218,14 @@ async fn others(client: &impl GenericClient, rows: &Rows, conversation: i64) -> 
                 client.execute("DELETE FROM waypost.holds WHERE tenant = $1 AND id = $2", &[&&*rows.key.tenant, &&**id]).await?;
             }
         }
+    }
+    for row in &rows.executions {
+        let attempt = serde_json::to_string(row).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        let sql = "INSERT INTO waypost.executions VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (tenant, id) DO UPDATE SET status = $5, attempt = $6";
+        let values: [&(dyn ToSql + Sync); 6] =
+            [&&*rows.key.tenant, &&*row.id, &conversation, &&*row.action, &row.status.as_str(), &attempt];
+        client.execute(sql, &values).await?;
     }
     // The statement takes one message id; a commit with more of them has the others here.
     let ids = rows.claims.iter().filter_map(|c| match c {

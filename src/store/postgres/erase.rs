@@ -9,7 +9,7 @@ use super::Failure;
 /// Conversations that one transaction takes.
 const SOME: i64 = 64;
 /// Everything of a conversation but its own row and its audit.
-const OF_A_CONVERSATION: [&str; 6] = ["events", "snapshots", "messages", "holds", "keys", "pins"];
+const OF_A_CONVERSATION: [&str; 7] = ["events", "snapshots", "messages", "holds", "keys", "pins", "executions"];
 
 /// What was decided on events of a conversation.
 const OF_ITS_EVENTS: [&str; 5] = [

@@ -21,8 +21,8 @@ use tokio_postgres::error::SqlState;
 
 use super::rows::Rows;
 use super::{
-    AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Held, Listed, Reply, Seals, Stat, Store, StoreError,
-    Stored, Version,
+    AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Executed, Held, Listed, Reply, Seals, Sought, Stat, Store,
+    StoreError, Stored, Version,
 };
 use crate::engine::Event;
 use crate::model::workspace::ContentHash;
@@ -182,6 +182,10 @@ impl Store for PostgresStore {
 
     async fn hold(&self, tenant: &str, id: &str) -> Result<Option<Held>, StoreError> {
         self.read(|client| read::hold(client, tenant, id)).await
+    }
+
+    async fn executions(&self, tenant: &str, sought: Sought<'_>, limit: usize) -> Result<Vec<Executed>, StoreError> {
+        self.read(|client| read::executions(client, tenant, sought, limit)).await
     }
 
     async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use deadpool_postgres::Object;
 use jiff::Timestamp;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::super::pack::unpack;
 use super::super::rows::{ERASED, FINISHED, Kept, digest, nanos, outdated, time};
-use super::super::{AuditHead, AuditRow, ConversationKey, Held, Listed, Owner, Reply, Seals, Stat, StoreError, Stored};
+use super::super::{AuditHead, AuditRow, ConversationKey, Executed, Held, Listed, Owner, Reply, Seals, Sought, Stat, StoreError, Stored};
 use super::{Failure, int, most, open, uint};
-use crate::engine::Event;
+use crate::engine::{Event, ExecutionStatus};
 
 pub(super) async fn load(client: Object, seals: &Seals, key: &ConversationKey, known: u64) -> Result<Option<Stored>, Failure> {
     let mut sealed = false;
@@ -180,6 +181,21 @@ pub(super) async fn holds(client: Object, tenant: &str, agent: &str, after: &str
 pub(super) async fn hold(client: Object, tenant: &str, id: &str) -> Result<Option<Held>, Failure> {
     let sql = format!("{HELD} WHERE h.tenant = $1 AND h.id = $2");
     client.query_opt(&sql, &[&tenant, &id]).await?.as_ref().map(held).transpose()
+}
+
+pub(super) async fn executions(client: Object, tenant: &str, sought: Sought<'_>, limit: usize) -> Result<Vec<Executed>, Failure> {
+    let sql = "SELECT c.id, e.attempt FROM waypost.executions e JOIN waypost.conversations c ON c.row = e.conversation
+         WHERE e.tenant = $1 AND ($2::text IS NULL OR c.id = $2) AND ($3::text IS NULL OR c.user_id = $3)
+             AND ($4::text IS NULL OR e.action = $4) AND ($5::text IS NULL OR e.status = $5) AND ($6::text IS NULL OR e.id < $6)
+         ORDER BY e.id DESC LIMIT $7";
+    let status = sought.status.map(ExecutionStatus::as_str);
+    let values: [&(dyn ToSql + Sync); 7] =
+        [&tenant, &sought.conversation, &sought.user, &sought.action, &status, &sought.before, &most(limit)];
+    let read = |row: &Row| {
+        let attempt = serde_json::from_str(row.try_get(1)?).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        Ok(Executed { key: ConversationKey::new(tenant, text(row, 0)?), row: attempt })
+    };
+    client.query(sql, &values).await?.iter().map(read).collect()
 }
 
 pub(super) async fn stat(client: Object) -> Result<Stat, Failure> {

@@ -59,6 +59,11 @@ pub(super) fn commit(connection: &Connection, seals: &Seals, rows: &Rows) -> Res
             }
         }
     }
+    for row in &rows.executions {
+        let attempt = serde_json::to_string(row).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        let sql = "INSERT OR REPLACE INTO executions VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        run(connection, sql, params![rows.key.tenant, row.id, conversation, row.action, row.status.as_str(), attempt])?;
+    }
     if let Some(pinned) = &rows.pinned {
         run(connection, "DELETE FROM pins WHERE conversation = ?1", params![conversation])?;
         for hash in pinned {

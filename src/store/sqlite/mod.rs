@@ -20,8 +20,8 @@ use rusqlite::Connection;
 
 use super::rows::Rows;
 use super::{
-    AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Held, Listed, Reply, Seals, Stat, Store, StoreError,
-    Stored, Version,
+    AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Executed, Held, Listed, Reply, Seals, Sought, Stat, Store,
+    StoreError, Stored, Version,
 };
 use crate::engine::Event;
 use crate::model::workspace::ContentHash;
@@ -162,6 +162,10 @@ impl Store for SqliteStore {
 
     async fn hold(&self, tenant: &str, id: &str) -> Result<Option<Held>, StoreError> {
         self.look(|connection, _| read::hold(connection, tenant, id))
+    }
+
+    async fn executions(&self, tenant: &str, sought: Sought<'_>, limit: usize) -> Result<Vec<Executed>, StoreError> {
+        self.look(|connection, _| read::executions(connection, tenant, sought, limit))
     }
 
     async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {

@@ -8,9 +8,9 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::super::pack::unpack;
 use super::super::rows::{ERASED, FINISHED, Kept, digest, nanos, outdated, time};
-use super::super::{AuditHead, AuditRow, ConversationKey, Held, Listed, Owner, Reply, Seals, Stat, StoreError, Stored};
+use super::super::{AuditHead, AuditRow, ConversationKey, Executed, Held, Listed, Owner, Reply, Seals, Sought, Stat, StoreError, Stored};
 use super::{failed, int, most, open, uint};
-use crate::engine::Event;
+use crate::engine::{Event, ExecutionStatus};
 
 /// A conversation's own row.
 struct Head {
@@ -211,6 +211,21 @@ pub(super) fn holds(connection: &Connection, tenant: &str, agent: &str, after: &
 pub(super) fn hold(connection: &Connection, tenant: &str, id: &str) -> Result<Option<Held>, StoreError> {
     let sql = format!("{HELD} WHERE h.tenant = ?1 AND h.id = ?2");
     rows(connection, &sql, &[&tenant, &id], held)?.pop().map(parsed).transpose()
+}
+
+pub(super) fn executions(connection: &Connection, tenant: &str, sought: Sought<'_>, limit: usize) -> Result<Vec<Executed>, StoreError> {
+    let sql = "SELECT c.id, e.attempt FROM executions e JOIN conversations c ON c.row = e.conversation
+         WHERE e.tenant = ?1 AND (?2 IS NULL OR c.id = ?2) AND (?3 IS NULL OR c.user_id = ?3) AND (?4 IS NULL OR e.action = ?4)
+             AND (?5 IS NULL OR e.status = ?5) AND (?6 IS NULL OR e.id < ?6)
+         ORDER BY e.id DESC LIMIT ?7";
+    let status = sought.status.map(ExecutionStatus::as_str);
+    let values: [&dyn ToSql; 7] = [&tenant, &sought.conversation, &sought.user, &sought.action, &status, &sought.before, &most(limit)];
+    let found = rows(connection, sql, &values, |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?)))?;
+    let read = |(id, attempt): (String, String)| {
+        let row = serde_json::from_str(&attempt).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        Ok(Executed { key: ConversationKey::new(tenant, id), row })
+    };
+    found.into_iter().map(read).collect()
 }
 
 pub(super) fn stat(connection: &Connection) -> Result<Stat, StoreError> {

@@ -14,6 +14,8 @@ pub const AUTH_TYPES: &[&str] = &["none", "bearer", "api_key", "basic", "oauth2_
 /// Keys of credentials that belong to one kind of authorization or another.
 pub const CREDENTIAL_KEYS: &[&str] =
     &["api_key", "api_key_header", "username", "password", "client_id", "client_secret", "token_url", "scope", "secret"];
+/// Keys of a configuration that only a provider has.
+pub const PROVIDER_KEYS: &[&str] = &["effects", "roles", "reads", "timeout_ms", "ttl", "protocol"];
 /// Methods of HTTP.
 pub const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
@@ -47,8 +49,8 @@ pub static CONFIG: Object = Object {
         may("effects", Shape::List(&Shape::OneOf(&["add_comment", "change_status", "update_fields"])), "What a provider may cause."),
         may("roles", TEXTS, "Who may run a provider's actions."),
         may("reads", TEXTS, "A provider's actions that only look."),
-        may("timeout_ms", Shape::Whole, "Milliseconds for one call of a provider."),
-        may("ttl", Shape::Duration, "How long a discovery may be used again."),
+        may("timeout_ms", Shape::Whole, "Milliseconds for one call of a provider; 5,000 if left out."),
+        may("ttl", Shape::Duration, "How long a discovery may be used again; 60 s if left out."),
         may("protocol", Shape::OneOf(&["http", "mcp"]), "How a provider speaks."),
     ],
 };

@@ -63,6 +63,7 @@ const WORDS: &[&str] = &[
     "hand_back",
     "approve",
     "refuse",
+    "discover",
 ];
 
 /// Who an operator is.
@@ -96,6 +97,8 @@ pub static COMMAND: Object = Object {
         may("take_over", Shape::Any, "An operator takes the conversation."),
         may("say", Shape::Word, "What an operator says."),
         may("hand_back", Shape::Any, "An operator gives it back."),
+        may("discover", Shape::Any, "An operator asks what providers offer."),
+        may("execute", Shape::Object(&EXECUTE), "An operator runs an action of a provider."),
         may("approve", NOTE, "Allows what waits; with a note, or `hold` and `note`."),
         may("refuse", NOTE, "Refuses what waits; with a note, or `hold` and `note`."),
     ],
@@ -108,6 +111,16 @@ pub static START: Object =
 /// `read` in its long form.
 pub static READ: Object =
     Object { what: "a read", keys: &[must("action", Shape::Word, "`integration.action`."), may("inputs", VALUES, "Its inputs.")] };
+
+/// `execute`.
+pub static EXECUTE: Object = Object {
+    what: "an execution",
+    keys: &[
+        must("action", Shape::Word, "`provider.action`."),
+        may("inputs", VALUES, "Its inputs."),
+        may("confirmed", Shape::Bool, "Whether the operator says yes to it with that."),
+    ],
+};
 
 /// `approve` and `refuse`.
 pub static HOLD: Object =
@@ -134,7 +147,7 @@ pub static EXPECT: Object = Object {
         may("refused", Shape::Word, "The code that the last input was refused with."),
         may("denied", Shape::Word, "The code that a call was denied with."),
         may("audit", SOME, "Lines of the audit since, in order."),
-        may("case", Shape::Any, "Kept for later."),
+        may("case", VALUES, "The case, as far as it is written."),
     ],
 };
 

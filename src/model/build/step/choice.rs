@@ -2,9 +2,10 @@
 
 use super::collect::ATTEMPTS;
 use super::{Site, Steps};
+use crate::model::action::IntegrationType;
 use crate::model::build::context::{Context, Seen};
 use crate::model::step::{Choice, ChoiceFrom, ChoiceOption};
-use crate::source::{Code, Diagnostic, Text};
+use crate::source::{Code, Diagnostic, Span, Text};
 use crate::syntax::{Entry, Node};
 use crate::template::Template;
 use crate::value::{Name, Slug};
@@ -46,20 +47,20 @@ impl Steps<'_, '_, '_, '_, '_> {
             cx.push(d.help("add `options:` with labels and targets, or `from:` with a list"));
         }
         let provider = matches!(from, Some(ChoiceFrom::Provider(_)));
-        for (key, right) in [("outcomes", provider), ("on_pick", from.is_some())] {
+        let by_expression = matches!(from, Some(ChoiceFrom::Expr(_)));
+        for (key, right, needs) in [("outcomes", provider, "from: provider.<slug>"), ("on_pick", by_expression, "from: <an expression>")] {
             if let Some(entry) = value.entry(key).filter(|_| !right) {
-                let needs = if key == "outcomes" { "from: provider.<slug>" } else { "from" };
                 let d = Diagnostic::new(Code::WP0103, entry.key_span, format!("`{key}` has no meaning without `{needs}`"));
-                cx.push(d.help(format!("remove it, or add `{needs}`")));
+                let help = if key == "on_pick" && provider {
+                    "write `outcomes:` with `executed`, `failed`, `declined` and `none`".into()
+                } else {
+                    format!("remove it, or add `{needs}`")
+                };
+                cx.push(d.help(help));
             }
         }
-        if let Some(ChoiceFrom::Provider(name)) = &from
-            && let Some(node) = value.get("from")
-            && !self.journeys.integrations.by_name.contains_key(name)
-            && !self.journeys.integrations.any_poisoned
-        {
-            let known = self.journeys.integrations.by_name.values().map(|i| &*i.slug.shown);
-            cx.unknown(Code::WP0201, node.span, format!("there is no integration `{name}`"), name.as_str(), known);
+        if let (Some(ChoiceFrom::Provider(name)), Some(node)) = (&from, value.get("from")) {
+            self.offers(cx, name, node.span);
         }
         let retry = value.get("retry");
         // One that cannot be read, or is missing beside its handler, is meant to be true.
@@ -84,6 +85,19 @@ impl Steps<'_, '_, '_, '_, '_> {
             on_exhausted: retry.and_then(|r| self.target_in(cx, site, "retry", r, "on_exhausted")),
             from,
         })
+    }
+
+    /// What a choice offers comes from an integration of type `provider`.
+    fn offers(&self, cx: &mut Context<'_>, name: &Name, span: Span) {
+        let integrations = &self.journeys.integrations;
+        let providers = || integrations.by_name.values().filter(|i| i.kind == IntegrationType::Provider).map(|i| &*i.slug.shown);
+        let message = match integrations.by_name.get(name) {
+            Some(found) if found.kind == IntegrationType::Provider => return,
+            Some(_) => format!("`{name}` is no provider: it has actions of its own"),
+            None if integrations.any_poisoned => return,
+            None => format!("there is no integration `{name}`"),
+        };
+        cx.unknown(Code::WP0201, span, message, name.as_str(), providers());
     }
 
     fn options(&mut self, cx: &mut Context<'_>, site: &Site<'_, '_>, entries: &[Entry<'_>], path: Option<&str>) -> Vec<ChoiceOption> {
