@@ -78,7 +78,7 @@ fn events(report: &mut Report, executor: &tokio::runtime::Runtime) {
         let many = service(&hello, &directory.path().join("many.db")).await;
         let others = ["conversation.completed", "conversation.abandoned", "action.finished", "action.failed", "journey.started"];
         for n in 0..MANY {
-            let on = if n < 3 { "conversation.escalated" } else { others[n % others.len()] };
+            let on = if n < 3 { "conversation.escalated" } else { others.get(n % others.len()).expect("there are some") };
             many.register_condition(&caller(), &condition(n, on)).await.expect("registered");
             if n < 3 {
                 few.register_condition(&caller(), &condition(n, on)).await.expect("registered");

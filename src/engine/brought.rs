@@ -53,6 +53,8 @@ impl Turn<'_> {
             | Command::Cancel
             | Command::Resume
             | Command::Context(_)
+            | Command::Discover
+            | Command::Execute { .. }
             | Command::TakeOver
             | Command::HandBack => return None,
         })

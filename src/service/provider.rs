@@ -106,13 +106,13 @@ impl Service {
         let command = Command::Execute { provider, action: action.into(), inputs, confirmed: run.confirmed };
         let result = self.runtime().turn_as(&key, actor(caller), caller.principal(), sent, Turn::Command(command)).await?;
         let executed = match &result.answer.execution {
-            Some(id) => self.attempt(&key, id).await?,
+            Some(id) => self.execution(&key, id).await?,
             None => None,
         };
         Ok(Ran { executed, refused: result.answer.refused })
     }
 
-    async fn attempt(&self, key: &ConversationKey, id: &str) -> Result<Option<Executed>, ServiceError> {
+    async fn execution(&self, key: &ConversationKey, id: &str) -> Result<Option<Executed>, ServiceError> {
         let after = format!("{id}~");
         let sought = Sought { conversation: Some(&key.id), before: Some(&after), ..Sought::default() };
         let found = self.runtime().store().executions(&key.tenant, sought, 1).await?;

@@ -121,7 +121,7 @@ fn fix(check: &Check, seen: &Seen<'_>) -> Option<Fix> {
         CheckKind::Refused(_) => ((*answer.refused.as_ref()?.code).into(), true),
         CheckKind::Denied(_) => ((**seen.denied.first()?).into(), true),
         CheckKind::Audit(_) => (list(seen.audit.iter().map(|l| l.as_str().into()).collect()), true),
-        CheckKind::Unsupported(_) => return None,
+        CheckKind::Case(_) => (seen.case.clone(), true),
     };
     Some(Fix { span: check.value, text: flow(&json), gate })
 }

@@ -133,7 +133,7 @@ fn tried(machine: &Machine, recording: &Recording) -> Came {
 fn unplayable(error: &Unplayable) -> Came {
     match error {
         Unplayable::Partial => Came::Partial,
-        Unplayable::Unkept(_) | Unplayable::Workspace(_) => Came::Broken(error.to_string()),
+        Unplayable::Unkept(_) | Unplayable::Provider(_) | Unplayable::Workspace(_) => Came::Broken(error.to_string()),
     }
 }
 

@@ -22,6 +22,9 @@ pub enum Unplayable {
     /// It was recorded before inputs were kept.
     #[error("turn {0} was recorded by a version that did not keep what it was sent with")]
     Unkept(usize),
+    /// It asked a provider of actions, whose answers are kept by what came of them, not word for word.
+    #[error("turn {0} asked a provider of actions, whose answers are not kept word for word: it cannot be played")]
+    Provider(usize),
     /// It stands on a version of the workspace that is not here.
     #[error("it was made with the version `{0}` of the workspace, which is not here")]
     Workspace(Arc<str>),
@@ -104,6 +107,17 @@ fn command(name: &str, turn: &TurnBegun, with: Option<&Json>, events: &[Event]) 
     })
 }
 
+/// Whether an input asked something of a provider of actions, or is an answer of one.
+fn is_of_a_provider(events: &[Event]) -> bool {
+    let asks = |e: &Event| {
+        matches!(
+            e.body,
+            EventBody::Asking(_) | EventBody::Discovered(_) | EventBody::Picked(_) | EventBody::Executing(_) | EventBody::Executed(_)
+        )
+    };
+    events.iter().any(asks)
+}
+
 /// The turn that a list of events begins with.
 pub(super) fn turn_of(events: &[Event]) -> Option<&TurnBegun> {
     match &events.first()?.body {
@@ -126,6 +140,9 @@ pub(super) fn feed(
     hidden: bool,
     instead: Option<EffectId>,
 ) -> Result<(Progress, Hidden), Unplayable> {
+    if is_of_a_provider(events) {
+        return Err(Unplayable::Provider(number));
+    }
     let body = body(events, state).ok_or(Unplayable::Unkept(number))?;
     let body = match (body, instead) {
         (InputBody::Result(_, result), Some(effect)) => InputBody::Result(effect, result),
