@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::App;
-use super::body::{Json, Named, Pages, Params, Plain, Who};
+use super::body::{Json, Named, PagesOf, Params, Plain, Who};
 use super::conditions::{ActionResult, OfVersion, Registered, Within};
 use super::problem::Problem;
 use super::wire::Page;
@@ -176,7 +176,7 @@ pub(super) struct TriggerBody {
     entity: String,
     /// As of when; left out: now.
     #[serde(default)]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     timestamp: Option<Timestamp>,
     /// Show what would be sent, send nothing, and record it as such.
     #[serde(default)]
@@ -219,9 +219,17 @@ impl From<records::Delivery> for Delivery {
 
 /// Which deliveries, beside the page.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct WhichDeliveries {
-    #[serde(default)]
-    dead: bool,
+    dead: Option<Flag>,
+}
+
+/// `true` or `false`, in a query.
+#[derive(PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Flag {
+    True,
+    False,
 }
 
 pub(super) async fn register(State(app): State<App>, Who(caller): Who, Plain(body): Plain<Value>) -> Result<Json<Action>, Problem> {
@@ -231,8 +239,7 @@ pub(super) async fn register(State(app): State<App>, Who(caller): Who, Plain(bod
 pub(super) async fn list(
     State(app): State<App>,
     Who(caller): Who,
-    Pages(asked): Pages,
-    Params(within): Params<Within>,
+    PagesOf(asked, within): PagesOf<Within>,
 ) -> Result<Json<Registered<Action>>, Problem> {
     let listing = app.service.definitions(&caller, Defines::Action, within.namespace.as_deref(), &asked).await?;
     Ok(Json(Registered::of(listing, Action::from)))
@@ -262,10 +269,9 @@ pub(super) async fn trigger(
 pub(super) async fn deliveries(
     State(app): State<App>,
     Who(caller): Who,
-    Pages(asked): Pages,
-    Params(which): Params<WhichDeliveries>,
+    PagesOf(asked, which): PagesOf<WhichDeliveries>,
 ) -> Result<Json<Page<Delivery>>, Problem> {
-    let found = app.service.deliveries(&caller, which.dead, &asked).await?;
+    let found = app.service.deliveries(&caller, which.dead == Some(Flag::True), &asked).await?;
     Ok(Json(Page::of(found, Delivery::from)))
 }
 

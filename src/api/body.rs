@@ -180,6 +180,9 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for PagesOf<T> {
         let mut text = |key: &str| query.remove(key).and_then(|v| v.as_str().map(str::to_owned));
         let (limit, cursor) = (text("limit"), text("cursor"));
         let wrong = |why: String| Problem::bad_request("query", why);
+        if let Some((key, _)) = query.iter().find(|(_, v)| !v.as_str().is_some_and(is_id)) {
+            return Err(wrong(format!("`{key}` is plain text of at most {ID_MAX} characters")));
+        }
         let limit = limit.map(|n| n.parse()).transpose().map_err(|_| wrong("`limit` is a whole number".into()))?;
         let of = serde_json::from_value(query.into()).map_err(|e| wrong(in_words(&e)))?;
         Ok(Self(asked(limit, cursor)?, of))

@@ -148,7 +148,7 @@ pub(super) struct EvaluateBody {
     entity: String,
     /// As of when; left out: now. Nothing later counts.
     #[serde(default)]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     timestamp: Option<Timestamp>,
     /// `data` in its expressions.
     #[serde(default)]
@@ -327,7 +327,7 @@ pub(super) struct PrimitiveBody {
     value: Value,
     /// Since when; left out: now.
     #[serde(default)]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     timestamp: Option<Timestamp>,
 }
 

@@ -120,6 +120,11 @@ fn header(name: &str, does: &str) -> Json {
     json!({"name": name, "in": "header", "required": false, "description": does, "schema": schema})
 }
 
+/// Plain text that names something.
+fn plain() -> Json {
+    json!({"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]+$"})
+}
+
 fn parameter(param: Param) -> Json {
     let query = |name: &str, does: &str, schema: Json| json!({"name": name, "in": "query", "required": false, "description": does, "schema": schema});
     match param {
@@ -132,17 +137,13 @@ fn parameter(param: Param) -> Json {
         Param::Trace => query("trace", "Tell what happened, step by step", json!({"type": "boolean"})),
         Param::After => query("after", "The last event that is known already", json!({"type": "integer", "minimum": 0})),
         Param::DrawnAs => query("format", "What it is drawn as", json!({"enum": ["mermaid", "dot", "svg"], "default": "mermaid"})),
-        Param::Namespace => query("namespace", "Only of this namespace", json!({"type": "string", "minLength": 1, "maxLength": 200})),
-        Param::Version => query(
-            "version",
-            "The version; left out: the one that was registered last",
-            json!({"type": "string", "minLength": 1, "maxLength": 200}),
-        ),
-        Param::Entity => query("entity", "Only for this", json!({"type": "string", "minLength": 1, "maxLength": 200})),
-        Param::ConditionId => query("condition_id", "Only of this condition", json!({"type": "string", "minLength": 1, "maxLength": 200})),
+        Param::Namespace => query("namespace", "Only of this namespace", plain()),
+        Param::Version => query("version", "The version; left out: the one that was registered last", plain()),
+        Param::Entity => query("entity", "Only for this", plain()),
+        Param::ConditionId => query("condition_id", "Only of this condition", plain()),
         Param::Timestamp => query("timestamp", "As of when; left out: now", json!({"type": "string", "format": "date-time"})),
         Param::OfEntity => {
-            let schema = json!({"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[^\\p{Cc}]+$"});
+            let schema = plain();
             json!({"name": "entity", "in": "query", "required": true, "description": "Of what", "schema": schema})
         }
         Param::Dead => {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use super::answer::FieldError;
 use super::event::{EventBody, Filled};
 use super::hear::Heard;
@@ -102,6 +104,9 @@ impl Turn<'_> {
                 fills.taken.push(slot.name);
                 continue;
             }
+            if slot.datapoint.sensitive {
+                self.recall.judge_by(&rules([&*slot.datapoint]), self.recall.hides(json));
+            }
             if self.recall.hides(json) {
                 // Whether it was taken, only the recording can tell.
                 accepted.extend(self.recall.filled(&slot.name).map(|_| (slot, json.clone())));
@@ -164,6 +169,7 @@ impl Turn<'_> {
 
     fn take(&mut self, heard: &Heard, slots: Vec<Slot>, asked: &[Name], plain: bool) -> Fills {
         if self.recall.hides_text(&heard.text) {
+            self.recall.judge_by(&rules(slots.iter().map(|s| &*s.datapoint)), true);
             let known: Vec<_> =
                 slots.into_iter().filter_map(|s| self.recall.filled(&s.name).map(|f| (s, (*f.value.json).clone()))).collect();
             let mut fills = Fills::default();
@@ -173,6 +179,9 @@ impl Turn<'_> {
         let fields: Vec<&Datapoint> = slots.iter().map(|s| &*s.datapoint).collect();
         let asked: Vec<&Datapoint> = slots.iter().filter(|s| asked.contains(&s.name)).map(|s| &*s.datapoint).collect();
         let found = understand::extract(&fields, &asked, &heard.text, plain, &self.machine.locale, self.at);
+        if self.is_asked_for_sensitive() || found.iter().any(|(name, _)| fields.iter().any(|d| d.sensitive && *name == d.slug.name)) {
+            self.recall.judge_by(&rules(fields.iter().copied()), false);
+        }
         let mut fills = Fills::default();
         let mut accepted = Vec::new();
         for (name, result) in found {
@@ -252,4 +261,15 @@ impl Turn<'_> {
             self.errors.push(error);
         }
     }
+}
+
+/// A digest of what fields take, by which it is known again.
+fn rules<'a>(fields: impl IntoIterator<Item = &'a Datapoint>) -> String {
+    let mut digest = Sha256::new();
+    for field in fields {
+        digest.update(field.rule());
+        digest.update([0]);
+    }
+    let digest = digest.finalize();
+    digest.iter().take(8).fold("fields:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }

@@ -98,6 +98,16 @@ impl Recall {
         answer()
     }
 
+    /// Values that are hidden now were held against these rules: noted now, or taken over if they were the same then.
+    pub fn judge_by(&self, on: &str, hides: bool) {
+        if hides {
+            let taken: Result<bool, std::convert::Infallible> = self.condition(on, || Ok(true));
+            drop(taken);
+        } else {
+            self.judged.borrow_mut().push(Judged { on: on.into(), answer: Some(true) });
+        }
+    }
+
     /// Whether a message that is hidden now was noted to be this word.
     fn meant(&self, word: &str) -> bool {
         let turn =

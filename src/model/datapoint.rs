@@ -48,6 +48,16 @@ pub struct Datapoint {
 }
 
 impl Datapoint {
+    /// What says which values it takes, as text: two that agree in it take the same ones.
+    #[must_use]
+    pub fn rule(&self) -> String {
+        let pattern = self.pattern.as_ref().map(|p| &p.source);
+        format!(
+            "{:?}",
+            (&self.slug, &self.kind, self.min_length, self.max_length, pattern, &self.min, &self.max, self.integer, self.sensitive)
+        )
+    }
+
     /// The variable.
     #[must_use]
     pub fn variable(&self) -> &Name {

@@ -130,7 +130,7 @@ async fn a_refused_command_changes_nothing_and_says_what_may_come() {
 
 #[tokio::test]
 async fn what_is_told_is_what_may_be_done_and_how_it_is_called() {
-    let (_backend, served) = shop("").await;
+    let (backend, served) = shop("").await;
     let who = As::nobody().user("u-1");
     let begun = served.turn(&who, json!({"message": "where is my order?"})).await;
     let id = begun.conversation();
@@ -138,6 +138,8 @@ async fn what_is_told_is_what_may_be_done_and_how_it_is_called() {
     for command in begun.commands() {
         assert!(!["confirm", "reject", "approve", "say"].contains(&&*command), "{begun:?}");
     }
+    let (_, question) = to_the_question(&served, &backend, &who).await;
+    assert!(question.commands().iter().all(|c| !["confirm", "reject"].contains(&&**c)), "{question:?}");
     let history = served.look(&who, &id, "/history").await;
     let began = history.body["items"].as_array().unwrap().iter().find(|l| l["kind"] == json!("began")).unwrap().clone();
     assert_eq!(began["text"], json!("order-status"));

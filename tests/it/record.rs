@@ -1,6 +1,7 @@
 //! Recordings: every transcript that there is, recorded, read again, played again, tried on mutants, and made into a test.
 
 mod damaged;
+mod mutants;
 mod program;
 
 use std::path::Path;
@@ -110,4 +111,59 @@ async fn every_recording_makes_a_test_that_passes() {
         }
     }
     assert!(wrong.is_empty(), "{} fail\n{}", wrong.len(), wrong.join("\n\n"));
+}
+
+/// What the same transcripts come to on another version of their workspace.
+pub async fn recorded_on(loaded: &Loaded, root: &str) -> Vec<(String, Vec<Event>)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(root);
+    let runner = Runner::new(loaded.clone(), Options::default());
+    let mut all = Vec::new();
+    let mut files: Vec<_> = std::fs::read_dir(root.join(&*loaded.settings.tests)).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    for path in files.into_iter().filter(|p| p.extension().is_some_and(|e| e == "yaml")) {
+        let text: Arc<str> = std::fs::read_to_string(&path).unwrap().into();
+        let file = SourceMap::default().add("t", text.clone());
+        for document in transcript::read(file, &text, None) {
+            let script = document.script.unwrap();
+            let (_, events) = runner.record(&script).await.unwrap();
+            all.push((format!("{}: {}", path.file_stem().unwrap().to_string_lossy(), script.name), events));
+        }
+    }
+    all
+}
+
+/// What two recordings differ in, the versions of journeys and what keys of an installation made apart.
+pub fn differs(recording: &Recording, again: &[Event]) -> Option<String> {
+    let again = parse(&bytes(again)).unwrap();
+    let plain = |recording: &Recording| -> Vec<serde_json::Value> {
+        let events = recording.events().map(|e| serde_json::to_value(e).unwrap());
+        events
+            .map(|mut e| {
+                if e["type"] == "opened" {
+                    // Which agent is talked to is the host's word.
+                    e["agent"] = "any".into();
+                }
+                strip(&mut e);
+                e
+            })
+            .collect()
+    };
+    let (old, new) = (plain(recording), plain(&again));
+    if old.len() != new.len() {
+        return Some(format!("{} events, and {} now", old.len(), new.len()));
+    }
+    old.iter().zip(&new).find(|(o, n)| o != n).map(|(o, n)| format!("\n{o}\n{n}"))
+}
+
+fn strip(event: &mut serde_json::Value) {
+    match event {
+        serde_json::Value::Object(map) => {
+            for key in ["in", "hash", "digest", "idempotency_key", "version", "by", "told"] {
+                map.remove(key);
+            }
+            map.values_mut().for_each(strip);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(strip),
+        _ => {}
+    }
 }

@@ -36,6 +36,8 @@ pub const WORKSPACE: &[(&str, &str)] = files! {
     "integrations/shop.yaml"
     "datapoints/customers.yaml"
     "datapoints/orders.yaml"
+    "conditions/care.yaml"
+    "actions/care.yaml"
 };
 
 /// Talk to a sample shop: nothing to set up

@@ -33,7 +33,7 @@ name: Call back
 callable: true
 inputs: {entity: {required: true}}
 journey:
-  - set: {whom: $entity, decided: $user.decision.decision_id}
+  - set: {whom: $variables.entity, decided: $user.decision.decision_id}
   - done: {outcome: called}
 ";
 const PLANTED: &str = "planted-77aa";

@@ -106,6 +106,8 @@ async fn a_field_is_corrected_and_what_showed_it_is_asked_again() {
     assert_eq!((wrong.status, &wrong.body["response"]["errors"][0]["field"]), (200, &json!("guests")), "{wrong:?}");
     let other = served.command(&bot, &id, json!({"type": "correct", "values": {"price": 1}})).await;
     assert_eq!((other.status, other.code()), (409, "not_fillable"), "{other:?}");
+    // A yes by the user's own channel, which was not shown it, is none, and does not stand in the transcript.
+    assert_eq!(served.say(&app, &id, "yes").await.phase(), "phase_confirm");
     // In the user's own words, too. What the agent was given, the user's channel was not: it is shown there first.
     let words = served.say(&app, &id, "no, make it 5 people").await;
     assert!(words.says().contains("A table for 5 in Graz?") || words.phase() == "phase_collect", "{words:?}");
