@@ -209,7 +209,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::Get,
         path: "/agents/{agent}/conversations/{conversation}/actions",
-        name: "list_actions",
+        name: "list_offers",
         does: "What providers offer for a conversation, to whoever may run it",
         access: Access::Keys,
         takes: &[],
@@ -221,7 +221,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::Post,
         path: "/agents/{agent}/conversations/{conversation}/actions/{action}",
-        name: "run_action",
+        name: "run_offer",
         does: "Runs an action that a provider offers; for people of the company and hosts",
         access: Access::Keys,
         takes: &[Param::IdempotencyKey],
@@ -233,7 +233,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::Get,
         path: "/conversations/{conversation}/actions",
-        name: "list_actions_here",
+        name: "list_offers_here",
         does: "What providers offer for a conversation, to whoever may run it; of the one agent of the workspace",
         access: Access::Keys,
         takes: &[],
@@ -245,7 +245,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::Post,
         path: "/conversations/{conversation}/actions/{action}",
-        name: "run_action_here",
+        name: "run_offer_here",
         does: "Runs an action that a provider offers; for people of the company and hosts; of the one agent of the workspace",
         access: Access::Keys,
         takes: &[Param::IdempotencyKey],

@@ -368,3 +368,14 @@ async fn a_transcript_of_a_conversation_plays_it_again() {
     talk::plays_again(&served, &who, &id, shipped("")).await;
     assert!(backend.requests().is_empty());
 }
+
+#[test]
+fn every_operation_of_the_document_has_a_name_of_its_own() {
+    let document = waypost::api::document();
+    let operations = document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
+    let mut names: Vec<&str> = operations.map(|o| o["operationId"].as_str().unwrap()).collect();
+    let all = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all);
+}

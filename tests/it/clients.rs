@@ -251,6 +251,10 @@ fn expected(role: &str) -> String {
         ("explain_decision", by_role(&["2xx", "404"])),
         ("get_primitive", by_role(&["2xx", "400", "404"])),
         ("put_primitive", if role == "ADMIN" { &["2xx", "400"] } else { &["403"] }),
+        ("register_action", if role == "ADMIN" { &["2xx", "400", "409"] } else { &["403"] }),
+        ("list_actions", &["2xx", "404"]),
+        ("get_action", &["2xx", "404"]),
+        ("trigger_action", &["2xx", "400", "403", "404"]),
     ] {
         let _ = writeln!(
             toml,
