@@ -101,8 +101,7 @@ impl Recall {
     /// Values that are hidden now were held against these rules: noted now, or taken over if they were the same then.
     pub fn judge_by(&self, on: &str, hides: bool) {
         if hides {
-            let taken: Result<bool, std::convert::Infallible> = self.condition(on, || Ok(true));
-            drop(taken);
+            let Ok(_) = self.condition(on, || Ok::<_, std::convert::Infallible>(true));
         } else {
             self.judged.borrow_mut().push(Judged { on: on.into(), answer: Some(true) });
         }
