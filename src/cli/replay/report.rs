@@ -196,7 +196,15 @@ impl Report {
             }
         }
         let mut told = vec![counted(self.all, "recording", "recordings")];
-        told.push(if self.differ == 0 { "all the same".into() } else { format!("{} not the same", self.differ) });
+        let same = self.all.saturating_sub(self.differ + self.partial + self.broken);
+        told.push(match self.differ {
+            0 if same == self.all => "all the same".into(),
+            0 => format!("{same} the same"),
+            differ => format!("{differ} not the same"),
+        });
+        if self.broken > 0 {
+            told.push(format!("{} that cannot be played", self.broken));
+        }
         if self.partial > 0 {
             told.push(format!("{} of which only the transcript was kept", self.partial));
         }

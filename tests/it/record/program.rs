@@ -109,6 +109,7 @@ fn a_store_is_recorded_and_replayed() {
     let (status, said, err) = waypost(&["replay", out.to_str().unwrap(), "--workspace", &shop], "");
     assert_eq!(status, 2, "{said}{err}");
     assert!(said.contains("terminal.c-1.jsonl: the recording was cut") && said.contains("terminal.c-2.jsonl"), "{said}");
+    assert!(!said.contains("all the same") && said.contains("1 that cannot be played"), "{said}");
 }
 
 #[test]
