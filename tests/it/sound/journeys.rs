@@ -156,6 +156,8 @@ pub struct Made {
     pub facts: BTreeMap<String, BTreeMap<String, Fact>>,
     /// What it is later.
     pub newer: Option<Files>,
+    /// The journeys that are others then: their own text, or what they call.
+    pub renewed: BTreeSet<String>,
     pub rules: Rules,
 }
 
@@ -643,6 +645,18 @@ pub fn write(plan: &Plan) -> Made {
         files.push((format!("journeys/{name}.yaml"), text.into()));
         facts.insert(name.to_owned(), known);
     }
+    let texts = |of: &str| -> BTreeSet<String> {
+        let written = files.iter().filter_map(|(n, t)| Some((n.strip_prefix("journeys/")?.strip_suffix(".yaml")?, t)));
+        written.filter(|(_, t)| t.contains(of)).map(|(n, _)| n.to_owned()).collect()
+    };
+    let mut renewed = match rules.newer {
+        None => BTreeSet::new(),
+        Some(Newer::Text) => BTreeSet::from(["alpha".to_owned()]),
+        Some(Newer::Stricter | Newer::Looser) => texts("\"svc.note\""),
+    };
+    if renewed.contains("gamma") {
+        renewed.extend(texts("\"gamma\""));
+    }
     let newer = rules.newer.map(|how| {
         let mut files = files.clone();
         files[0].1 = later.into();
@@ -651,5 +665,5 @@ pub fn write(plan: &Plan) -> Made {
         }
         files
     });
-    Made { files, settings, facts, newer, rules }
+    Made { files, settings, facts, newer, renewed, rules }
 }

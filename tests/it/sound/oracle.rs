@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use waypost::engine::{Actor, Answer, CallEffect, CallResult, Command, Event, EventBody, InputBody};
 
-use super::journeys::{Fact, Made, Newer, Rules};
+use super::journeys::{Fact, Made, Rules};
 use super::service::{APPROVED, ROLE};
 
 type Facts = BTreeMap<String, BTreeMap<String, Fact>>;
@@ -138,6 +138,7 @@ pub struct Tally {
 
 pub struct Oracle<'f> {
     facts: &'f Facts,
+    others: &'f BTreeSet<String>,
     rules: Rules,
     /// Whether the workspace has changed.
     renewed: bool,
@@ -183,6 +184,7 @@ impl<'f> Oracle<'f> {
     pub fn new(made: &'f Made) -> Self {
         Self {
             facts: &made.facts,
+            others: &made.renewed,
             rules: made.rules,
             renewed: false,
             input: 0,
@@ -230,10 +232,8 @@ impl<'f> Oracle<'f> {
     /// The workspace is another from now on.
     pub fn renew(&mut self) {
         self.renewed = true;
-        if self.rules.newer == Some(Newer::Text) {
-            let old: Vec<u32> = self.runs.iter().filter(|r| r.journey == "alpha").map(|r| r.id).collect();
-            self.over("another version", false, |q| old.contains(&q.run));
-        }
+        let old: Vec<u32> = self.runs.iter().filter(|r| self.others.contains(&r.journey)).map(|r| r.id).collect();
+        self.over("another version", false, |q| old.contains(&q.run));
     }
 
     /// Looks at an input and all that came of it. `Err` says what should not have been.
