@@ -8,8 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::App;
-use super::body::{Json, Named, PagesOf, Params, Plain, Who};
-use super::conditions::{ActionResult, OfVersion, Registered, Within};
+use super::body::{Json, Named, PagesOf, Plain, Who};
+use super::conditions::ActionResult;
+use super::definitions::{Defined, as_written};
 use super::problem::Problem;
 use super::wire::Page;
 use crate::registry::Config;
@@ -150,8 +151,7 @@ pub(super) struct Action {
 
 impl From<Definition> for Action {
     fn from(definition: Definition) -> Self {
-        let mut rest: Object = serde_json::from_str(&definition.body).unwrap_or_default();
-        rest.retain(|key, _| !matches!(key.as_str(), "action_id" | "version" | "namespace" | "registered_at"));
+        let mut rest = as_written(&definition);
         if let Some(config) = rest.get_mut("config") {
             *config = Config::shown(config);
         }
@@ -163,6 +163,10 @@ impl From<Definition> for Action {
             rest,
         }
     }
+}
+
+impl Defined for Action {
+    const KIND: Defines = Defines::Action;
 }
 
 /// What an action is to be done for.
@@ -234,25 +238,6 @@ enum Flag {
 
 pub(super) async fn register(State(app): State<App>, Who(caller): Who, Plain(body): Plain<Value>) -> Result<Json<Action>, Problem> {
     Ok(Json(app.service.register_action(&caller, &body).await?.into()))
-}
-
-pub(super) async fn list(
-    State(app): State<App>,
-    Who(caller): Who,
-    PagesOf(asked, within): PagesOf<Within>,
-) -> Result<Json<Registered<Action>>, Problem> {
-    let listing = app.service.definitions(&caller, Defines::Action, within.namespace.as_deref(), &asked).await?;
-    Ok(Json(Registered::of(listing, Action::from)))
-}
-
-pub(super) async fn one(
-    State(app): State<App>,
-    Who(caller): Who,
-    Named(id): Named<String>,
-    Params(of): Params<OfVersion>,
-) -> Result<Json<Action>, Problem> {
-    let found = app.service.definition_in(&caller, Defines::Action, &id, of.version.as_deref(), of.namespace.as_deref()).await?;
-    Ok(Json(found.into()))
 }
 
 pub(super) async fn trigger(

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::App;
 use super::body::{Json, Named, PagesOf, Params, Plain, Who};
+use super::definitions::{Defined, as_written};
 use super::problem::Problem;
 use crate::registry;
-use crate::service::{Evaluate, Explained, Listing};
+use crate::service::{Evaluate, Explained};
 use crate::store::records::{Defines, Definition, PrimitiveWrite};
 use crate::value::Json as Value;
 
@@ -100,8 +101,7 @@ pub(super) struct Condition {
 
 impl From<Definition> for Condition {
     fn from(definition: Definition) -> Self {
-        let mut rest: Object = serde_json::from_str(&definition.body).unwrap_or_default();
-        rest.retain(|key, _| !matches!(key.as_str(), "condition_id" | "version" | "namespace" | "registered_at"));
+        let rest = as_written(&definition);
         Self {
             condition_id: definition.id,
             version: definition.version,
@@ -112,29 +112,8 @@ impl From<Definition> for Condition {
     }
 }
 
-/// A page of what is registered, newest first.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub(super) struct Registered<T> {
-    /// What is on it.
-    pub(super) items: Vec<T>,
-    /// Whether there is more.
-    pub(super) has_more: bool,
-    /// What to send as `cursor` for the next one; `null`: there is none.
-    pub(super) next_cursor: Option<String>,
-    /// How many there are in all.
-    pub(super) total_count: u64,
-}
-
-impl<T> Registered<T> {
-    pub(super) fn of(listing: Listing, form: impl Fn(Definition) -> T) -> Self {
-        let Listing { page, total } = listing;
-        Self {
-            has_more: page.next.is_some(),
-            next_cursor: page.next,
-            items: page.items.into_iter().map(form).collect(),
-            total_count: total,
-        }
-    }
+impl Defined for Condition {
+    const KIND: Defines = Defines::Condition;
 }
 
 /// What a condition is to be evaluated over.
@@ -359,21 +338,6 @@ impl From<PrimitiveWrite> for Primitive {
     }
 }
 
-/// Which definitions are asked for, beside the page.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Within {
-    pub(super) namespace: Option<String>,
-}
-
-/// Which version.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct OfVersion {
-    pub(super) version: Option<String>,
-    pub(super) namespace: Option<String>,
-}
-
 /// Which decisions.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -392,25 +356,6 @@ pub(super) struct Of {
 
 pub(super) async fn register(State(app): State<App>, Who(caller): Who, Plain(body): Plain<Value>) -> Result<Json<Condition>, Problem> {
     Ok(Json(app.service.register_condition(&caller, &body).await?.into()))
-}
-
-pub(super) async fn list(
-    State(app): State<App>,
-    Who(caller): Who,
-    PagesOf(asked, within): PagesOf<Within>,
-) -> Result<Json<Registered<Condition>>, Problem> {
-    let listing = app.service.definitions(&caller, Defines::Condition, within.namespace.as_deref(), &asked).await?;
-    Ok(Json(Registered::of(listing, Condition::from)))
-}
-
-pub(super) async fn one(
-    State(app): State<App>,
-    Who(caller): Who,
-    Named(id): Named<String>,
-    Params(of): Params<OfVersion>,
-) -> Result<Json<Condition>, Problem> {
-    let found = app.service.definition_in(&caller, Defines::Condition, &id, of.version.as_deref(), of.namespace.as_deref()).await?;
-    Ok(Json(found.into()))
 }
 
 pub(super) async fn evaluate(

@@ -10,6 +10,7 @@ mod capabilities;
 mod conditions;
 mod conversations;
 mod converse;
+mod definitions;
 mod executions;
 mod guard;
 mod health;

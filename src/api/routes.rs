@@ -13,7 +13,7 @@ use schemars::{Schema, SchemaGenerator};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::problem::Problem;
-use super::{App, actions, capabilities, conditions, conversations, converse, executions, guard, health, page, stream, wire};
+use super::{App, actions, capabilities, conditions, conversations, converse, definitions, executions, guard, health, page, stream, wire};
 
 /// What everything but the health stands under.
 pub(super) const BASE: &str = "/api/v1";
@@ -334,9 +334,9 @@ pub(super) const ROUTES: &[Route] = &[
         access: Access::Keys,
         takes: &[Param::Namespace, Param::Limit, Param::Cursor],
         body: None,
-        gives: Gives::Json(form::<conditions::Registered<actions::Action>>),
+        gives: Gives::Json(form::<definitions::Registered<actions::Action>>),
         problems: &[404],
-        handler: || get(actions::list),
+        handler: || get(definitions::list::<actions::Action>),
     },
     Route {
         method: Method::Get,
@@ -348,7 +348,7 @@ pub(super) const ROUTES: &[Route] = &[
         body: None,
         gives: Gives::Json(form::<actions::Action>),
         problems: &[404],
-        handler: || get(actions::one),
+        handler: || get(definitions::one::<actions::Action>),
     },
     Route {
         method: Method::Post,
@@ -418,9 +418,9 @@ pub(super) const ROUTES: &[Route] = &[
         access: Access::Keys,
         takes: &[Param::Namespace, Param::Limit, Param::Cursor],
         body: None,
-        gives: Gives::Json(form::<conditions::Registered<conditions::Condition>>),
+        gives: Gives::Json(form::<definitions::Registered<conditions::Condition>>),
         problems: &[404],
-        handler: || get(conditions::list),
+        handler: || get(definitions::list::<conditions::Condition>),
     },
     Route {
         method: Method::Get,
@@ -432,7 +432,7 @@ pub(super) const ROUTES: &[Route] = &[
         body: None,
         gives: Gives::Json(form::<conditions::Condition>),
         problems: &[404],
-        handler: || get(conditions::one),
+        handler: || get(definitions::one::<conditions::Condition>),
     },
     Route {
         method: Method::Post,
