@@ -6,18 +6,13 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::place::Place;
 use super::terminal::{BOLD, DIM, Terminal};
 use super::{Failure, Outcome, Status, workspace};
-use crate::driver::Clock;
-use crate::outbound::{Remote, Secrets, segment};
+use crate::outbound::segment;
 use crate::registry::Decision;
-use crate::service::access::DEFAULT_TENANT;
-use crate::service::{Caller, Evaluate, Role, Service, Setup, storage};
-use crate::store::Address;
+use crate::service::Evaluate;
 use crate::value::Json;
-
-/// The store of a workspace that names none, if it is there.
-const STORE: &str = "waypost.db";
 
 /// Evaluate a condition of a workspace, or of a service that runs
 #[derive(Debug, clap::Args)]
@@ -47,15 +42,8 @@ pub(super) struct Args {
     /// Send nothing, and record the decision as such
     #[arg(long)]
     dry_run: bool,
-    /// The service that runs, instead of the workspace
-    #[arg(long, value_name = "URL")]
-    server: Option<String>,
-    /// The tenant
-    #[arg(long, value_name = "NAME")]
-    tenant: Option<String>,
-    /// Where decisions are kept: `sqlite:FILE`, `postgres://…` or `memory`
-    #[arg(long, value_name = "STORE", conflicts_with = "server")]
-    store: Option<String>,
+    #[command(flatten)]
+    place: Place,
     /// `pretty` or `json`
     #[arg(long, value_parser = ["pretty", "json"], default_value = "pretty")]
     format: String,
@@ -64,7 +52,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
     let data = args.data.as_deref().map(read).transpose()?.unwrap_or_else(|| json!({}));
     let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let decided = if let Some(server) = &args.server {
+    let decided = if let Some(server) = &args.place.server {
         executor.block_on(there(args, server, data))?
     } else {
         let Some(loaded) = workspace::load(&args.workspace, terminal)? else { return Ok(Status::Findings) };
@@ -91,46 +79,18 @@ fn read(given: &str) -> Result<Json, Failure> {
 
 /// Asks the service that runs.
 async fn there(args: &Args, server: &str, data: Json) -> Result<Json, Failure> {
-    let key = Secrets::environment(&args.workspace).resolve("${WAYPOST_KEY}").ok();
-    let remote = Remote::new(server, key, args.tenant.clone()).map_err(|e| Failure::new(e.to_string()))?;
     let mut body = json!({"version": args.version, "entity": args.entity, "data": data, "dry_run": args.dry_run});
     if let (Json::Object(map), Some(at)) = (&mut body, args.timestamp) {
         map.insert("timestamp".into(), at.to_string().into());
     }
     let path = format!("/conditions/{}/evaluate", segment(&args.condition));
-    match remote.post(&path, &body).await.map_err(|e| Failure::new(e.to_string()))? {
-        (200, decision) => Ok(decision),
-        (status, problem) => {
-            let why = problem.get("detail").and_then(Json::as_str).unwrap_or("it does not say why");
-            let failure = Failure::new(format!("the service refused ({status}): {why}"));
-            Err(if matches!(status, 401 | 403) {
-                failure.help("put an elevated key into WAYPOST_KEY, or say `--dry-run`")
-            } else {
-                failure
-            })
-        }
-    }
+    args.place.there(server, &args.workspace)?.post(&path, &body).await
 }
 
 /// Evaluates it in this process.
 async fn here(args: &Args, loaded: crate::check::Loaded, data: Json) -> Result<Json, Failure> {
-    let secrets = Secrets::environment(&args.workspace);
-    let settings = loaded.settings.clone();
-    let kept = args.workspace.join(STORE);
-    let default = if kept.is_file() { Address::Sqlite(kept) } else { Address::Memory };
-    let address = storage::address(args.store.as_deref(), &settings, &args.workspace, &secrets, default)?;
-    let storage = storage::open(&address, &settings, &secrets).await?;
+    let (service, caller) = args.place.service(&args.workspace, loaded).await?;
     let failed = |e: &dyn std::fmt::Display| Failure::new(e.to_string());
-    let service = Service::open(loaded, storage, secrets, Clock::System, Setup::default()).map_err(|e| failed(&e))?;
-    service.define_files().await.map_err(|e| failed(&e))?;
-    let caller = Caller {
-        key: "decide".into(),
-        role: Role::Admin,
-        tenant: args.tenant.as_deref().unwrap_or(DEFAULT_TENANT).into(),
-        user: None,
-        scopes: Vec::new(),
-        elevated: true,
-    };
     let asked = Evaluate {
         condition: args.condition.as_str().into(),
         version: args.version.as_str().into(),

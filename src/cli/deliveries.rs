@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::place::Place;
 use super::terminal::Terminal;
-use super::trigger::{Place, told};
 use super::{Failure, Outcome, Status, workspace};
 use crate::outbound::segment;
 use crate::service::{Asked, PAGE_MAX};
@@ -53,16 +53,13 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
 }
 
 async fn there(args: &Args, server: &str) -> Result<Vec<Json>, Failure> {
-    let remote = args.place.remote(server, &args.workspace)?;
-    let failed = |e: crate::outbound::RemoteError| Failure::new(e.to_string());
+    let there = args.place.there(server, &args.workspace)?;
     if let Some(id) = &args.retry {
-        let answer = remote.post(&format!("/deliveries/{}/retry", segment(id)), &json!({})).await.map_err(failed)?;
-        return Ok(vec![told(answer)?]);
+        return Ok(vec![there.post(&format!("/deliveries/{}/retry", segment(id)), &json!({})).await?]);
     }
     let (mut found, mut cursor) = (Vec::new(), String::new());
     loop {
-        let path = format!("/deliveries?dead={}&limit={PAGE_MAX}{cursor}", args.dead);
-        let page = told(remote.get(&path).await.map_err(failed)?)?;
+        let page = there.get(&format!("/deliveries?dead={}&limit={PAGE_MAX}{cursor}", args.dead)).await?;
         found.extend(page.get("items").and_then(Json::as_array).cloned().unwrap_or_default());
         match page.get("next_cursor").and_then(Json::as_str) {
             Some(next) => cursor = format!("&cursor={}", segment(next)),

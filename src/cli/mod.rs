@@ -18,6 +18,7 @@ mod mcp;
 mod mutate;
 mod new;
 mod parallel;
+mod place;
 mod progress;
 mod provider;
 mod record;

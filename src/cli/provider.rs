@@ -8,13 +8,14 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::chat::session::executor;
+use super::place::There;
 use super::terminal::Terminal;
 use super::{Failure, Outcome, Status, workspace};
 use crate::driver::Clock;
 use crate::engine::{CallEffect, CallResult, EffectId, Request};
 use crate::model::action::{Effects, IntegrationType, Method};
 use crate::model::provider::{self, Offered};
-use crate::outbound::{HttpPerformer, Secrets, collector};
+use crate::outbound::{HttpPerformer, Secrets, segment};
 use crate::supervise::provider::ask;
 use crate::value::{Json, Name};
 
@@ -36,7 +37,7 @@ enum Command {
   waypost provider discover payments --server http://127.0.0.1:8700 --conversation c-1
 
 A context is a JSON file as a host sends it with a turn: `identity` and the rest of what is said of the
-user, and `case`.")]
+user, and `case`. The key for `--server` is read from WAYPOST_KEY.")]
     Discover(Discover),
 }
 
@@ -56,9 +57,9 @@ struct Discover {
     /// The conversation that the server asks for
     #[arg(long, value_name = "ID", requires = "server")]
     conversation: Option<String>,
-    /// A key of the server's
-    #[arg(long, value_name = "KEY", env = "WAYPOST_KEY", hide_env_values = true)]
-    key: Option<String>,
+    /// The tenant
+    #[arg(long, value_name = "NAME", requires = "server")]
+    tenant: Option<String>,
 }
 
 pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
@@ -158,23 +159,8 @@ fn told(mut context: Json) -> Json {
 
 /// Has a server ask it for one of its conversations.
 async fn remote(discover: &Discover, server: &str, conversation: &str) -> Result<Json, Failure> {
-    let unreachable = |_| Failure::new(format!("`{server}` does not answer")).help("start it with `waypost serve`, or check the address");
-    let client = collector().map_err(|_| Failure::new("the HTTP client cannot be started"))?;
-    let url = format!("{}/api/v1/conversations/{conversation}/actions", server.trim_end_matches('/'));
-    let mut request = client.get(url);
-    if let Some(key) = &discover.key {
-        request = request.bearer_auth(key);
-    }
-    let answer = request.send().await.map_err(unreachable)?;
-    let status = answer.status().as_u16();
-    let text = answer.text().await.map_err(unreachable)?;
-    let body: Json = serde_json::from_str(&text).unwrap_or_default();
-    if status != 200 {
-        let detail = body.get("detail").and_then(Json::as_str).unwrap_or("the server does not say why");
-        return Err(
-            Failure::new(format!("the server answered {status}: {detail}")).help("give one of its keys with `--key` or `WAYPOST_KEY`")
-        );
-    }
+    let there = There::at(server, discover.tenant.as_deref(), &discover.workspace)?;
+    let body = there.get(&format!("/conversations/{}/actions", segment(conversation))).await?;
     let name = Name::new(&discover.slug);
     let own = |key: &str| {
         let of = |item: &&Json| item.get("provider").and_then(Json::as_str).is_some_and(|p| Name::new(p) == name);

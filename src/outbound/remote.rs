@@ -1,12 +1,16 @@
 //! A service of this program elsewhere, called by its own commands. Knows no route by itself.
 
+use std::sync::Arc;
+
 use reqwest::header::CONTENT_TYPE;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::failure::{before_head, in_body};
+use crate::engine::CallFailure;
 use crate::value::Json;
 
 /// Bytes of an answer, at most.
-const ANSWER_MAX: u64 = 16 * 1024 * 1024;
+const ANSWER_MAX: usize = 16 * 1024 * 1024;
 
 /// A service, and the key to it.
 #[derive(Debug)]
@@ -29,7 +33,7 @@ pub enum RemoteError {
         /// Where it should be.
         base: String,
         /// Why.
-        why: String,
+        why: Arc<str>,
     },
     /// It answered something else.
     #[error("`{0}` does not answer as a service of this program does")]
@@ -67,14 +71,17 @@ impl Remote {
         if let Some(tenant) = &self.tenant {
             request = request.header("tenant-id", tenant);
         }
-        let unreachable = |e: reqwest::Error| RemoteError::Unreachable { base: self.base.clone(), why: e.without_url().to_string() };
-        let answer = request.send().await.map_err(unreachable)?;
+        let unreachable = |failed: CallFailure| RemoteError::Unreachable { base: self.base.clone(), why: failed.detail };
+        let mut answer = request.send().await.map_err(|e| unreachable(before_head(&e)))?;
         let status = answer.status().as_u16();
         let strange = || RemoteError::Strange(self.base.clone());
-        if answer.content_length().is_some_and(|n| n > ANSWER_MAX) {
-            return Err(strange());
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|e| unreachable(in_body(&e, status)))? {
+            if bytes.len() + chunk.len() > ANSWER_MAX {
+                return Err(strange());
+            }
+            bytes.extend_from_slice(&chunk);
         }
-        let bytes = answer.bytes().await.map_err(unreachable)?;
         Ok((status, serde_json::from_slice(&bytes).map_err(|_| strange())?))
     }
 }
