@@ -52,9 +52,11 @@ pub(super) fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> 
     let elevated = named(headers, ELEVATED_KEY)?;
     let access = &app.service.live().access;
     // An elevated key is a credential by itself, too.
-    let mut caller = access.caller(presented.or(elevated.as_deref()), tenant.as_deref(), user.map(Into::into))?;
-    caller.elevated |= elevated.is_some_and(|key| access.elevates(&key, &caller.tenant));
-    Ok(caller)
+    let caller = access.caller(presented.or(elevated.as_deref()), tenant.as_deref(), user.map(Into::into))?;
+    Ok(match elevated {
+        Some(key) => access.elevated(caller, &key),
+        None => caller,
+    })
 }
 
 fn bearer(header: &str) -> Option<&str> {

@@ -35,6 +35,8 @@ const CONNECT: Duration = Duration::from_secs(8);
 const REFUSAL: u64 = 16 * 1024;
 /// Characters of a refusal that are kept.
 const SHOWN: usize = 300;
+/// How long a service may ask to be left alone: a day, in milliseconds.
+const LATER_MAX: u64 = 24 * 60 * 60 * 1_000;
 /// Clients that are kept, each with the hosts that it may reach.
 const CLIENTS: usize = 64;
 
@@ -203,8 +205,8 @@ fn address(letter: &Letter, put: &mut impl FnMut(&str) -> Result<String, CallFai
     let url = parse(&letter.url)?;
     if let Some(outline) = &letter.outline {
         let form = parse(outline)?;
-        let segments = |url: &Url| url.path_segments().map(Iterator::count);
-        if form.origin() != url.origin() || segments(&form) != segments(&url) || form.query().is_some() != url.query().is_some() {
+        let empty = |url: &Url| url.path_segments().map(|all| all.map(str::is_empty).collect::<Vec<_>>());
+        if form.origin() != url.origin() || empty(&form) != empty(&url) || form.query().is_some() != url.query().is_some() {
             return Err(bad("the endpoint leaves its place"));
         }
     }
@@ -227,22 +229,30 @@ fn refused(to: To, status: u16, retry_after: Option<&HeaderValue>, body: &[u8], 
         To::PagerDuty => serde_json::from_slice(body).ok().and_then(|json: Json| listed(&json)),
         To::Service => None,
     };
-    let mut detail = match said {
-        Some(said) => format!("the service answered {status}: {said}"),
+    let detail = match said {
+        Some(said) => format!("the service answered {status}: {}", told(said, secrets)),
         None => format!("the service answered {status}"),
     };
-    for secret in secrets.iter().map(ExposeSecret::expose_secret).filter(|s| !s.is_empty()) {
-        detail = detail.replace(secret, REDACTED);
-    }
     let kind = match status {
         401 | 403 => ErrorKind::AuthFailed,
         429 => ErrorKind::RateLimited,
         _ => ErrorKind::HttpStatus,
     };
     let wait = retry_after.and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse::<u64>().ok());
-    let failure =
-        CallFailure { retry_after_ms: wait.map(|s| s.saturating_mul(1_000)), ..failure(kind, &format!("http_{status}"), true, detail) };
+    let retry_after_ms = wait.map(|s| s.saturating_mul(1_000).min(LATER_MAX));
+    let failure = CallFailure { retry_after_ms, ..failure(kind, &format!("http_{status}"), true, detail) };
     Undelivered { failure, again: matches!(status, 408 | 425 | 429 | 500..=599) }
+}
+
+/// What a service says, without secrets, and then without what is too long of it: half a secret would not be known for one.
+fn told(mut said: String, secrets: &[SecretString]) -> String {
+    let mut secrets: Vec<&str> = secrets.iter().map(ExposeSecret::expose_secret).filter(|s| !s.is_empty()).collect();
+    // One that is part of another would leave the rest of it.
+    secrets.sort_by_key(|s| std::cmp::Reverse(s.len()));
+    for secret in secrets {
+        said = said.replace(secret, REDACTED);
+    }
+    said.chars().take(SHOWN).collect()
 }
 
 /// `invalid_payload`, and the like.
@@ -255,5 +265,5 @@ fn listed(json: &Json) -> Option<String> {
     let errors = json.get("errors").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
     let errors: Vec<&str> = errors.iter().filter_map(Json::as_str).collect();
     let text = if errors.is_empty() { json.get("message")?.as_str()?.to_owned() } else { errors.join("; ") };
-    Some(text.chars().filter(|c| !c.is_control()).take(SHOWN).collect())
+    Some(text.chars().filter(|c| !c.is_control()).collect())
 }

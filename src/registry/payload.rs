@@ -355,15 +355,19 @@ impl Filled {
         self
     }
 
-    /// At most so many characters; what is cut off is marked. A secret is never cut.
+    /// At most so many characters, secrets not counted; what is cut off is marked. A secret is never cut.
     #[must_use]
     pub fn cut(mut self, most: usize) -> Self {
-        let mut left = most;
+        let long = |piece: &Piece| if let Piece::Plain(text) = piece { text.chars().count() } else { 0 };
+        if self.0.iter().map(long).sum::<usize>() <= most {
+            return self;
+        }
+        let mut left = most.saturating_sub(1);
         for at in 0..self.0.len() {
             let Some(Piece::Plain(text)) = self.0.get_mut(at) else { continue };
             let long = text.chars().count();
             if long > left {
-                *text = text.chars().take(left.saturating_sub(1)).chain(['…']).collect();
+                *text = text.chars().take(left).chain(['…']).collect();
                 self.0.truncate(at + 1);
                 break;
             }

@@ -14,6 +14,8 @@ use crate::outbound::{SecretError, Secrets};
 pub const DEFAULT_TENANT: &str = "default";
 /// Who calls where there are no keys.
 const NOBODY: &str = "anybody";
+/// What begins the scopes that say which namespaces a key sees; without any it sees all.
+pub(super) const NAMESPACE: &str = "namespace:";
 
 /// What a key lets its caller be (supervision, 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -210,11 +212,14 @@ impl Access {
         Ok(Caller { key: key.name.clone(), role: key.role, tenant, user, scopes: key.scopes.clone(), elevated })
     }
 
-    /// Whether that is a key of the role `admin`, of that tenant.
+    /// Whoever calls with a key of the role `admin` beside their own, of their tenant: they may write, and see what both keys see.
     #[must_use]
-    pub fn elevates(&self, presented: &str, tenant: &str) -> bool {
-        let of = |key: &Key| key.role == Role::Admin && (key.tenants.is_empty() || key.tenants.iter().any(|t| **t == *tenant));
-        self.key(presented).is_some_and(of)
+    pub fn elevated(&self, caller: Caller, presented: &str) -> Caller {
+        let of = |key: &&Key| key.role == Role::Admin && (key.tenants.is_empty() || key.tenants.contains(&caller.tenant));
+        match self.key(presented).filter(of).and_then(|key| of_both(&caller.scopes, &key.scopes)) {
+            Some(scopes) => Caller { scopes, elevated: true, ..caller },
+            None => caller,
+        }
     }
 
     /// The key of that value. Every key is looked at, whichever fits: how long it takes says nothing.
@@ -228,6 +233,24 @@ impl Access {
         }
         found
     }
+}
+
+/// The scopes of a caller, of whose namespaces only those are left that a second key sees too. `None`: they have none in common.
+fn of_both(own: &[Arc<str>], second: &[Arc<str>]) -> Option<Vec<Arc<str>>> {
+    let named = |scopes: &[Arc<str>]| scopes.iter().filter(|s| s.starts_with(NAMESPACE)).cloned().collect::<Vec<_>>();
+    let (ours, theirs) = (named(own), named(second));
+    let both = match (ours.is_empty(), theirs.is_empty()) {
+        (_, true) => ours,
+        (true, false) => theirs,
+        (false, false) => {
+            let common: Vec<Arc<str>> = ours.into_iter().filter(|n| theirs.contains(n)).collect();
+            if common.is_empty() {
+                return None;
+            }
+            common
+        }
+    };
+    Some(own.iter().filter(|s| !s.starts_with(NAMESPACE)).cloned().chain(both).collect())
 }
 
 /// What is kept and compared of a key: all are of one length, and none of them is the key.

@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::access::Caller;
+use super::access::{Caller, NAMESPACE};
 use super::error::ServiceError;
 use super::look::{Asked, Page};
 use super::{PAGE_MAX, Service};
 use crate::registry::{ConditionDefinition, PrimitiveId};
+use crate::source::did_you_mean;
 use crate::store::records::{Defines, Definition, Namespaces, NewDefinition, PrimitiveWrite, Record, Records, Registered};
 use crate::value::Json;
 
-/// What begins the scopes that say which namespaces a key sees; without any it sees all.
-const NAMESPACE: &str = "namespace:";
 /// Characters of an entity, at most.
 const ENTITY_MAX: usize = 200;
 
@@ -80,7 +79,11 @@ impl Service {
             ServiceError::Rejected("condition", first)
         })?;
         caller.in_sight(&definition.namespace)?;
-        self.composed(&caller.tenant, &definition).await?;
+        for (path, primitive) in definition.primitives() {
+            caller.in_sight(&primitive.namespace)?;
+            self.declared_primitive("condition", &path.join("."), &primitive.to_string())?;
+        }
+        self.composed(caller, &definition).await?;
         let new = NewDefinition {
             tenant: caller.tenant.clone(),
             defines: Defines::Condition,
@@ -92,6 +95,15 @@ impl Service {
             at: self.runtime().clock().now(),
         };
         self.registered(new).await
+    }
+
+    /// That a primitive is one of those that the workspace declares, if it declares any.
+    pub(super) fn declared_primitive(&self, what: &'static str, at: &str, primitive: &str) -> Result<(), ServiceError> {
+        let settings = &self.workspace().settings;
+        let Some(known) = settings.primitives.as_ref().filter(|known| !known.contains(primitive)) else { return Ok(()) };
+        let help = did_you_mean(primitive, known.iter().map(|k| &**k))
+            .map_or_else(|| "declare it under `primitives` in `waypost.yaml`".into(), |near| format!("write `{near}`"));
+        Err(ServiceError::Rejected(what, format!("`{at}`: there is no primitive `{primitive}` ({help})")))
     }
 
     /// Keeps a definition, unless its id and version are taken.
@@ -140,9 +152,21 @@ impl Service {
         version: Option<&str>,
         namespace: Option<&str>,
     ) -> Result<Definition, ServiceError> {
-        let found = self.runtime().store().definition(&caller.tenant, defines, id, version).await?;
-        let seen = found.filter(|d| caller.namespaces_of(namespace).has(&d.namespace));
+        let seen = self.seen_definition(caller, defines, id, version).await?;
+        let seen = seen.filter(|d| namespace.is_none_or(|one| *d.namespace == *one));
         seen.ok_or_else(|| ServiceError::no_record(defines.as_str(), id, version))
+    }
+
+    /// A definition, if a caller sees it.
+    pub(super) async fn seen_definition(
+        &self,
+        caller: &Caller,
+        defines: Defines,
+        id: &str,
+        version: Option<&str>,
+    ) -> Result<Option<Definition>, ServiceError> {
+        let found = self.runtime().store().definition(&caller.tenant, defines, id, version).await?;
+        Ok(found.filter(|d| caller.namespaces().has(&d.namespace)))
     }
 
     /// The value that a primitive of an entity has now, or had.

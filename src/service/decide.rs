@@ -147,10 +147,10 @@ impl Service {
         Ok(Arc::new(Condition::new(parsed, operands)))
     }
 
-    /// That the conditions that one is made of are registered.
-    pub(super) async fn composed(&self, tenant: &str, definition: &ConditionDefinition) -> Result<(), ServiceError> {
+    /// That the conditions that one is made of are registered, where the caller sees them.
+    pub(super) async fn composed(&self, caller: &Caller, definition: &ConditionDefinition) -> Result<(), ServiceError> {
         for (path, id, version) in definition.named() {
-            if self.runtime().store().definition(tenant, Defines::Condition, id, Some(version)).await?.is_none() {
+            if self.seen_definition(caller, Defines::Condition, id, Some(version)).await?.is_none() {
                 let why = format!("`{}`: there is no condition `{id}` of version `{version}`", path.join("."));
                 return Err(ServiceError::Rejected("condition", why));
             }
@@ -266,9 +266,8 @@ impl Service {
     /// A decision with everything that says why.
     pub async fn explain(&self, caller: &Caller, id: &str) -> Result<Explained, ServiceError> {
         let decision = self.decision(caller, id).await?;
-        let store = self.runtime().store();
         let (condition, version) = (&decision.condition_id, &decision.condition_version);
-        let definition = store.definition(&caller.tenant, Defines::Condition, condition, Some(version)).await?;
+        let definition = self.seen_definition(caller, Defines::Condition, condition, Some(version)).await?;
         let condition = definition.and_then(|d| serde_json::from_str(&d.body).ok());
         let why = match decision.reason {
             None => format!("it is {}: {}", decision.value.as_str(), decision.detail),

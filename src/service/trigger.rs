@@ -17,9 +17,11 @@ use crate::engine::input::Open;
 use crate::engine::{Actor, Command, Principal};
 use crate::outbound::Undelivered;
 use crate::registry::payload::FilledValue;
-use crate::registry::{ActionDefinition, ActionResult, ActionStatus, Config, DEPTH_MAX, Decision, Deed, Verdict, run_id, told};
+use crate::registry::{
+    ActionDefinition, ActionResult, ActionStatus, Config, DEPTH_MAX, Decision, Deed, PrimitiveId, Verdict, run_id, told,
+};
 use crate::store::records::{
-    After, Defines, Definition, Delivery, NewDefinition, NewDelivery, PrimitiveWrite, Record, Recorded, Records, bound_to,
+    After, Defines, Definition, Delivery, Namespaces, NewDefinition, NewDelivery, PrimitiveWrite, Record, Recorded, Records, bound_to,
 };
 use crate::value::{Json, Name};
 
@@ -87,11 +89,21 @@ impl Service {
     /// Registers an action: a version of it never changes.
     pub async fn register_action(&self, caller: &Caller, body: &Json) -> Result<Definition, ServiceError> {
         caller.writes("to register an action")?;
-        let (definition, _) = ActionDefinition::parse(body, &self.0.calls.declared()).map_err(|faults| {
+        let (definition, config) = ActionDefinition::parse(body, &self.0.calls.declared()).map_err(|faults| {
             let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
             ServiceError::Rejected("action", said.join("; "))
         })?;
         caller.in_sight(&definition.namespace)?;
+        if let Config::Register { primitive, .. } = &config {
+            PrimitiveId::parse(primitive).map_or(Ok(()), |p| caller.in_sight(&p.namespace))?;
+            self.declared_primitive("action", "config.primitive_id", primitive)?;
+        }
+        let (id, version) = (&definition.trigger.condition_id, &definition.trigger.condition_version);
+        // Whoever sees all may bind what is registered later; others only what they see.
+        if caller.namespaces() != Namespaces(None) && self.seen_definition(caller, Defines::Condition, id, Some(version)).await?.is_none() {
+            let why = format!("`trigger`: this key sees no condition `{id}` of version `{version}`: register it first");
+            return Err(ServiceError::Rejected("action", why));
+        }
         self.registered(new_action(&caller.tenant, &definition, self.runtime().clock().now())?).await
     }
 

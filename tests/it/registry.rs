@@ -54,6 +54,20 @@ fn each_strategy_decides() {
     assert!(known(threshold("below", 12.0), "data.amount * 2", json!({"amount": 5})));
     assert!(known(json!({"type": "equals", "params": {"value": "gold"}}), "billing.plan", json!({})));
     assert!(known(json!({"type": "equals", "params": {"value": 3}}), "data.n", json!({"n": 3.0})));
+    let (even, odd) = (9_007_199_254_740_992_i64, 9_007_199_254_740_993_i64);
+    for (value, given, same) in [(odd, odd, true), (odd, even, false), (even, odd, false), (-odd, -even, false)] {
+        assert_eq!(
+            known(json!({"type": "equals", "params": {"value": value}}), "data.n", json!({"n": given})),
+            same,
+            "{value} and {given}"
+        );
+        assert_eq!(
+            known(json!({"type": "equals", "params": {"labels": [value]}}), "data.n", json!({"n": given})),
+            same,
+            "{value} and {given}"
+        );
+    }
+    assert!(!known(json!({"type": "equals", "params": {"value": u64::MAX}}), "data.n", json!({"n": -1})));
     assert!(!known(json!({"type": "equals", "params": {"labels": ["silver", "bronze"]}}), "billing.plan", json!({})));
     let either = |operator: &str, values: &[f64]| {
         let operands: Vec<Json> = values.iter().map(|v| json!({"input": "data.n", "strategy": threshold("above", *v)})).collect();

@@ -55,8 +55,14 @@ impl Equals {
 
 /// Numbers are the same whatever they are written as.
 fn same(a: &Json, b: &Json) -> bool {
-    match (a.as_f64(), b.as_f64()) {
-        (Some(a), Some(b)) => a.total_cmp(&b).is_eq() || (a - b) == 0.0,
-        _ => a == b,
+    match (whole(a).zip(whole(b)), a.as_f64().zip(b.as_f64())) {
+        (Some((a, b)), _) => a == b,
+        (None, Some((a, b))) => a.total_cmp(&b).is_eq() || (a - b) == 0.0,
+        (None, None) => a == b,
     }
+}
+
+/// A number that is written whole: as a float it might be another.
+fn whole(number: &Json) -> Option<i128> {
+    number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
 }

@@ -136,6 +136,49 @@ async fn pagerduty_takes_what_it_is_given_and_its_refusal_is_told_without_the_ke
     let refused = of("too-short-a-key").send(&letter(&settings, &tell("pager"), &decision(json!(true), "x"))).await;
     let said = why(refused);
     assert_eq!(said, "the service answered 400: Length of 'routing_key' is incorrect (should be 32 characters): [redacted]");
+    // Not the part of it either that ends where what is told does.
+    for length in 200..=300 {
+        let refused = of(&"k".repeat(length)).send(&letter(&settings, &tell("pager"), &decision(json!(true), "x"))).await;
+        assert!(!why(refused).contains("kkk"), "a key of {length} characters");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_holds_another_is_hidden_whole() {
+    let server = Server::start(|_| answer(400, "application/json", &json!({"errors": ["abcd is bad, so is abcdefgh"]}).to_string())).await;
+    let settings = format!("channels: {{pager: {{type: pagerduty, url: '{}/${{SHORT}}', routing_key: '${{LONG}}'}}}}\n", server.url());
+    let post = post(&settings, &[("SHORT", "abcd"), ("LONG", "abcdefgh")]);
+    let refused = post.send(&letter(&settings, &tell("pager"), &decision(json!(true), "x"))).await;
+    assert_eq!(why(refused), "the service answered 400: [redacted] is bad, so is [redacted]");
+}
+
+#[tokio::test]
+async fn which_refusals_are_worth_another_try_and_how_soon() {
+    let server = Server::start(|seen: &Seen| {
+        let mut parts = seen.path().trim_start_matches('/').split('/');
+        let (status, after) = (parts.next().unwrap_or("500").to_owned(), parts.next().unwrap_or("none").replace('_', " "));
+        let header = if after == "none" { String::new() } else { format!("retry-after: {after}\r\n") };
+        Do::Send(format!("HTTP/1.1 {status} X\r\n{header}content-length: 0\r\n\r\n").into_bytes())
+    })
+    .await;
+    let day = 24 * 60 * 60 * 1_000;
+    for (path, again, after) in [
+        ("400/5", false, Some(5_000)),
+        ("404/none", false, None),
+        ("408/none", true, None),
+        ("425/none", true, None),
+        ("429/7", true, Some(7_000)),
+        ("429/86400", true, Some(day)),
+        ("429/86401", true, Some(day)),
+        ("503/18446744073709551615", true, Some(day)),
+        ("503/soon", true, None),
+        ("503/-1", true, None),
+        ("501/none", true, None),
+    ] {
+        let (settings, sent) = hooked(&server.url(), &json!({"type": "webhook", "endpoint": format!("{}/{path}", server.url())}), "x");
+        let refused = post(&settings, &[("WHSEC", WHSEC)]).send(&sent).await.unwrap_err();
+        assert_eq!((refused.again, refused.failure.retry_after_ms), (again, after), "{path}");
+    }
 }
 
 fn verify(seen: &Seen, key: &str) -> bool {
@@ -198,6 +241,10 @@ async fn a_webhook_goes_only_where_the_workspace_lets_it() {
         ("${BASE}/latest/meta-data".to_owned(), "x", "egress"),
         (format!("{}/a/{{entity}}/b", server.url()), "..", "bad_url"),
         (format!("{}/a/{{entity}}/b", server.url()), ".", "bad_url"),
+        (format!("{}/a/{{entity}}", server.url()), "..", "bad_url"),
+        (format!("{}/a/{{entity}}", server.url()), ".", "bad_url"),
+        (format!("{}/a/{{entity}}", server.url()), "", "bad_url"),
+        (format!("{}/a/{{entity}}/", server.url()), "", "bad_url"),
         ("${BASE}@evil.example/{entity}".to_owned(), "x", "bad_url"),
     ] {
         let (_, sent) = hooked(&server.url(), &to(endpoint.clone()), entity);

@@ -1,6 +1,7 @@
 //! What texts of actions become, what is said of faulty ones, and what each kind of channel is given.
 
 use serde_json::{Value as Json, json};
+use waypost::registry::payload::{Filled, Style};
 use waypost::registry::{ActionDefinition, Deed, depth_of, run_id};
 
 use super::{action, decision, deed, letter, workspace};
@@ -156,6 +157,22 @@ fn each_channel_is_given_what_its_service_documents() {
             assert_eq!(entry.shown()["message"], "many-complaints 3 is true for order-7 as of 2026-01-05T09:00:00Z: 7 is above 3");
         }
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_cut_is_never_longer_than_it_may_be() {
+    let text = |parts: &[&str]| parts.iter().fold(Filled::plain(""), |text, part| text.and(part, Style::Plain));
+    for (parts, most, cut) in [
+        (&["abc"][..], 3, "abc"),
+        (&["abcd"], 3, "ab…"),
+        (&["ab", "cd"], 2, "a…"),
+        (&["ab", "cd"], 3, "ab…"),
+        (&["ab", "cd"], 4, "abcd"),
+        (&["ab", "", "c"], 2, "a…"),
+        (&["é", "é"], 1, "…"),
+    ] {
+        assert_eq!(text(parts).cut(most).shown(), cut, "{parts:?} to {most}");
     }
 }
 

@@ -128,6 +128,111 @@ async fn another_tenants_and_namespaces_records_are_not_there() {
 }
 
 #[tokio::test]
+async fn a_key_reads_writes_and_builds_on_nothing_outside_its_namespaces() {
+    let served = served().await;
+    let team = As::key("team-key-0000000000");
+    assert_eq!(served.post(&chief(), "/conditions", &big("1")).await.status, 200);
+    let mine = |id: &str, strategy: Json| json!({"condition_id": id, "version": "1", "namespace": "team", "strategy": strategy});
+    let expression = |text: &str| json!({"type": "expression", "params": {"expression": text}});
+    let made_of = |id: &str| {
+        let operands = json!([{"condition_id": id, "condition_version": "1"}]);
+        json!({"type": "composite", "params": {"operator": "NOT", "operands": operands}})
+    };
+    let mut by_entity = mine("c", expression("data.x"));
+    by_entity["entity"] = json!("primitives.billing.owner");
+    let mut by_input = mine("d", json!({"type": "equals", "params": {"value": 1}}));
+    by_input["input"] = json!("billing.balance");
+    let inner =
+        json!({"type": "composite", "params": {"operator": "NOT", "operands": [{"strategy": expression("primitives.billing.owed")}]}});
+    for (body, status) in [
+        (mine("a", expression("primitives.billing.balance > 1")), 403),
+        (by_entity, 403),
+        (by_input, 403),
+        (mine("e", inner), 403),
+        (mine("f", made_of("big")), 400),
+        (mine("g", expression("primitives.team.balance > 1")), 200),
+        (mine("h", made_of("g")), 200),
+    ] {
+        assert_eq!(served.post(&team, "/conditions", &body).await.status, status, "{body}");
+    }
+    let action = |id: &str, config: Json, condition: &str| {
+        let trigger = json!({"fire_on": "any", "condition_id": condition, "condition_version": "1"});
+        json!({"action_id": id, "version": "1", "namespace": "team", "config": config, "trigger": trigger})
+    };
+    let write = |primitive: &str| json!({"type": "register", "primitive_id": primitive});
+    for (body, status) in [
+        (action("a", write("billing.balance"), "g"), 403),
+        (action("b", write("team.balance"), "big"), 400),
+        (action("c", write("team.balance"), "later"), 400),
+        (action("d", write("team.balance"), "g"), 200),
+    ] {
+        assert_eq!(served.post(&team, "/actions", &body).await.status, status, "{body}");
+    }
+    // What a key that sees all bound across namespaces tells a key of one of them nothing of the other.
+    assert_eq!(served.post(&chief(), "/actions", &action("across", write("team.seen"), "big")).await.status, 200);
+    let done = served.post(&team, "/actions/across/trigger", &json!({"version": "1", "entity": "c-1"})).await;
+    let id = done.body["decision_id"].as_str().unwrap();
+    let why = served.post(&team, &format!("/decisions/{id}/explain"), &json!({})).await;
+    assert_eq!((why.status, &why.body["condition"]), (200, &Json::Null), "{why:?}");
+}
+
+#[tokio::test]
+async fn an_elevated_key_lifts_only_what_both_keys_see() {
+    let settings = format!(
+        "{KEYS}    - {{name: desk, key: desk-key-0000000000, role: runtime, tenants: [acme], scopes: ['namespace:desk', context]}}
+    - {{name: both, key: both-key-0000000000, role: runtime, tenants: [acme], scopes: ['namespace:desk', 'namespace:team']}}\n"
+    );
+    let workspace = [("waypost.yaml", &*settings), ("journeys/hello.yaml", "name: Hello\ncallable: true\njourney:\n  - done: Hello.\n")];
+    let served = Plan::of(files(&workspace)).serve().await;
+    let of = |namespace: &str, version: &str| {
+        let mut body = big(version);
+        body["namespace"] = json!(namespace);
+        body
+    };
+    let with = |own: &str, elevated: &str| As::key(own).with("x-elevated-key", elevated);
+    let (team, chief_key) = ("team-key-0000000000", "chief-key-000000000");
+    for (n, (who, namespace, status)) in [
+        (with("host-key-0000000000", team), "org", 403),
+        (with("host-key-0000000000", team), "team", 200),
+        (with("desk-key-0000000000", team), "team", 403),
+        (with("desk-key-0000000000", team), "desk", 403),
+        (with("both-key-0000000000", team), "team", 200),
+        (with("both-key-0000000000", team), "desk", 403),
+        (with("desk-key-0000000000", chief_key), "desk", 200),
+        (with("desk-key-0000000000", chief_key), "org", 403),
+        (As::nobody().with("x-elevated-key", team), "org", 403),
+        (As::nobody().with("x-elevated-key", team), "team", 200),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(served.post(&who, "/conditions", &of(namespace, &n.to_string())).await.status, status, "case {n}");
+    }
+}
+
+#[tokio::test]
+async fn a_primitive_that_the_workspace_does_not_declare_is_refused_as_in_a_file() {
+    let settings = format!("{KEYS}primitives: {{billing.balance: {{}}}}\n");
+    let workspace = [("waypost.yaml", &*settings), ("journeys/hello.yaml", "name: Hello\ncallable: true\njourney:\n  - done: Hello.\n")];
+    let served = Plan::of(files(&workspace)).serve().await;
+    let mut body = big("1");
+    for (input, status) in [("billing.balanse", 400), ("data.amount + primitives.billing.owed", 400), ("billing.balance", 200)] {
+        body["input"] = json!(input);
+        let answer = served.post(&chief(), "/conditions", &body).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        if input == "billing.balanse" {
+            assert_eq!(answer.body["detail"], "`input`: there is no primitive `billing.balanse` (write `billing.balance`)");
+        }
+    }
+    let trigger = json!({"fire_on": "any", "condition_id": "big", "condition_version": "1"});
+    for (id, primitive, status) in [("a", "billing.owed", 400), ("b", "billing.balance", 200)] {
+        let config = json!({"type": "register", "primitive_id": primitive});
+        let body = json!({"action_id": id, "version": "1", "namespace": "org", "config": config, "trigger": trigger});
+        assert_eq!(served.post(&chief(), "/actions", &body).await.status, status, "{primitive}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_condition_is_a_bad_request() {
     let served = served().await;
     let cases = [
