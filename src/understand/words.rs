@@ -39,7 +39,15 @@ const LANGUAGES: [Language; 4] = [
 /// Phrases of one kind that a workspace gives, by language.
 type OwnWords = BTreeMap<Arc<str>, Vec<Arc<str>>>;
 
-type Phrases = BTreeSet<Vec<String>>;
+/// Phrases of one kind, in the ways that they are looked up.
+#[derive(Debug, Default)]
+struct Phrases {
+    all: BTreeSet<Vec<String>>,
+    /// How many words the longest phrase has that begins with a word.
+    longest: BTreeMap<String, usize>,
+    /// Those of one word, without runs of one letter.
+    short: BTreeSet<String>,
+}
 
 /// The phrases of all languages in use, by kind.
 #[derive(Debug, Default)]
@@ -82,28 +90,31 @@ impl WordLists {
 
     fn add(&mut self, kind: &str, phrase: &str) {
         let phrase = folded(phrase);
-        if !phrase.is_empty() {
-            self.lists.entry(kind.to_owned()).or_default().insert(phrase);
+        let Some(first) = phrase.first() else { return };
+        let phrases = self.lists.entry(kind.to_owned()).or_default();
+        let longest = phrases.longest.entry(first.clone()).or_default();
+        *longest = phrase.len().max(*longest);
+        if phrase.len() == 1 {
+            phrases.short.insert(collapsed(first));
         }
+        phrases.all.insert(phrase);
     }
 
     /// The longest phrase of a kind that the words begin with, in words.
     pub(super) fn prefix(&self, kind: &str, words: &[String]) -> usize {
-        let Some(phrases) = self.lists.get(kind) else { return 0 };
-        let longest = phrases.iter().map(Vec::len).max().unwrap_or(0).min(words.len());
-        (1..=longest)
-            .rev()
-            .find(|n| {
-                let Some(head) = words.get(..*n) else { return false };
-                phrases.contains(head) || (*n == 1 && head.first().is_some_and(|w| Self::stretched(phrases, w)))
-            })
-            .unwrap_or(0)
+        let (Some(phrases), Some(first)) = (self.lists.get(kind), words.first()) else { return 0 };
+        let longest = phrases.longest.get(first).map_or(0, |n| *n.min(&words.len()));
+        let found = (1..=longest).rev().find(|n| words.get(..*n).is_some_and(|head| phrases.all.contains(head)));
+        found.unwrap_or_else(|| usize::from(Self::stretched(phrases, first)))
     }
 
     /// `yesss` for `yes`: only a word with a run of one letter is looked up without it.
     fn stretched(phrases: &Phrases, word: &str) -> bool {
+        if !word.chars().zip(word.chars().skip(1)).any(|(a, b)| a == b) {
+            return false;
+        }
         let short = collapsed(word);
-        short != word && short.chars().count() > 1 && phrases.iter().any(|p| matches!(p.as_slice(), [only] if collapsed(only) == short))
+        short.chars().count() > 1 && phrases.short.contains(&short)
     }
 
     /// Whether any phrase of the kind stands in the words.
