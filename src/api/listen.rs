@@ -80,7 +80,7 @@ impl Limits {
 /// Serves until `stop` is cancelled, then lets what is under way finish.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.head).max_header_size(HEAD).pipeline_flush(true);
+    http.timer(TokioTimer::new()).header_read_timeout(limits.head).max_header_size(HEAD);
     let http = Arc::new(http);
     let room = Arc::new(Semaphore::new(limits.connections));
     let tasks = TaskTracker::new();

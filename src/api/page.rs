@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
@@ -40,11 +41,15 @@ pub(super) fn router() -> Router<App> {
     Router::new().route("/questions/{tenant}/{conversation}/{seal}", get(look).post(answer))
 }
 
-async fn look(State(app): State<App>, Path(path): Path<(String, String, String)>) -> Response {
+type Of = Result<Path<(String, String, String)>, PathRejection>;
+
+async fn look(State(app): State<App>, of: Of) -> Response {
+    let Ok(Path(path)) = of else { return told(&app, Page::Gone, None) };
     page(&app, path, None, None).await
 }
 
-async fn answer(State(app): State<App>, Path(path): Path<(String, String, String)>, request: Request) -> Response {
+async fn answer(State(app): State<App>, of: Of, request: Request) -> Response {
+    let Ok(Path(path)) = of else { return told(&app, Page::Gone, None) };
     match form(request, &app).await {
         Some((token, answer)) => page(&app, path, token.as_deref(), answer).await,
         None => shown(&app, StatusCode::BAD_REQUEST, "This form was not understood. Please follow the link again.", ""),

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::{FutureExt as _, stream};
 use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
@@ -72,6 +72,9 @@ impl Reader {
     /// The next event; the end when the service stops, or the stream's time is over. Whoever comes again then goes on where this ended.
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
         loop {
+            if (&mut self.ends).now_or_never().is_some() {
+                return None;
+            }
             if let Some(line) = self.ready.pop() {
                 let event = Event::default().id(line.seq.to_string()).event(line.kind).json_data(&line);
                 return event.ok().map(|event| (Ok(event), self));
@@ -79,7 +82,6 @@ impl Reader {
             // Asked for before the store is: what comes in between is not missed.
             let happened = self.watch.next();
             match self.app.service.events(&self.caller, &self.key, self.seq).await {
-                _ if self.ends.is_elapsed() => return None,
                 Ok((lines, seq)) if seq > self.seq => {
                     self.seq = seq;
                     self.ready = lines.into_iter().map(Line::from).rev().collect();

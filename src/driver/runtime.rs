@@ -402,7 +402,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
         let under_way = UnderWay { runtime: self.clone(), key, held: held.clone() };
         let this = self.0.clone();
         // A caller who goes away must not stop what has begun.
-        let turn = Carried::new(async move {
+        let mut turn = Carried::new(async move {
             let _under_way = under_way;
             let what = kind(&body);
             let ran = this.run(&mut turning, body).await;
@@ -410,11 +410,15 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             ran
         });
         let limit = Duration::from_millis(self.0.versions.workspace().settings.limits.turn_ms);
-        match tokio::time::timeout(limit, turn).await {
+        // Whoever goes away before the turn is done has no answer: what is asked from then on is put to nobody.
+        let _left = Left(told.clone());
+        match tokio::time::timeout(limit, &mut turn).await {
             Ok(Ok(Ok(()))) => Ok(std::mem::take(&mut lock(&standing))),
             Ok(Ok(Err(error))) => Err(error),
             Ok(Err(Broken)) => Err(DriverError::Broken("a turn ended early")),
             Err(_) => {
+                // It goes on by itself.
+                drop(turn);
                 // What is being committed at this moment is still told; of what comes after it, the caller knows nothing.
                 let committed = tokio::time::timeout(TAKE_OVER, told.ended.lock()).await;
                 told.answered.store(true, Ordering::Relaxed);
@@ -428,6 +432,15 @@ impl<S: Store, P: Perform> Runtime<S, P> {
                 Ok(result)
             }
         }
+    }
+}
+
+/// Whoever waits for a turn's answer: gone when it is dropped.
+struct Left(Arc<Told>);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        self.0.answered.store(true, Ordering::Relaxed);
     }
 }
 

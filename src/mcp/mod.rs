@@ -8,6 +8,7 @@ mod resources;
 mod tools;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::request::Parts;
@@ -20,6 +21,7 @@ use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{RoleServer, ServerHandler, ServiceExt};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Expects, Phase};
@@ -42,16 +44,23 @@ pub fn http(service: Service, closing: CancellationToken) -> Router {
         .disable_allowed_hosts()
         .with_max_request_body_bytes(body)
         .with_cancellation_token(closing.child_token());
-    let desk = move || Ok(Desk::new(service.clone(), None, true));
+    let room = room(&service);
+    let desk = move || Ok(Desk::new(service.clone(), None, true, room.clone()));
     let served = StreamableHttpService::new(desk, Arc::new(LocalSessionManager::default()), config);
     Router::new().route_service("/mcp", served)
 }
 
 /// The protocol over standard input and output, for one caller, until the input ends; whether a process that serves pages shares the store.
 pub async fn stdio(service: Service, caller: Caller, pages: bool) -> Result<(), String> {
-    let desk = Desk::new(service, Some(caller), pages);
+    let room = room(&service);
+    let desk = Desk::new(service, Some(caller), pages, room);
     let running = Box::pin(desk.serve(rmcp::transport::stdio())).await.map_err(|e| e.to_string())?;
     running.waiting().await.map(drop).map_err(|e| e.to_string())
+}
+
+/// Room for calls that are handled at once: those of all sessions share it, for a session's request is answered before its call is done.
+fn room(service: &Service) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(usize::try_from(service.workspace().settings.limits.serving.requests).unwrap_or(Semaphore::MAX_PERMITS)))
 }
 
 /// What a client of the protocol talks to: one for a session, where there are sessions.
@@ -61,6 +70,8 @@ struct Desk {
     caller: Option<Caller>,
     // Whether the pages of the service are open to the user.
     pages: bool,
+    // For calls, of all sessions together.
+    room: Arc<Semaphore>,
     session: Mutex<Session>,
 }
 
@@ -74,8 +85,8 @@ struct Session {
 }
 
 impl Desk {
-    fn new(service: Service, caller: Option<Caller>, pages: bool) -> Self {
-        Self { service, caller, pages, session: Mutex::default() }
+    fn new(service: Service, caller: Option<Caller>, pages: bool, room: Arc<Semaphore>) -> Self {
+        Self { service, caller, pages, room, session: Mutex::default() }
     }
 
     /// Who calls: always an agent. A session stays with whom it began with.
@@ -122,6 +133,9 @@ impl Desk {
     }
 
     async fn call(&self, caller: &Caller, call: &Call) -> Result<Told, ServiceError> {
+        let wait = Duration::from_millis(self.service.workspace().settings.limits.serving.wait_ms);
+        let room = tokio::time::timeout(wait, self.room.acquire()).await;
+        let Ok(Ok(_room)) = room else { return Err(ServiceError::Overloaded) };
         let Some(turn) = call.turn.clone() else {
             return self.now(caller, &call.conversation.clone().unwrap_or_default()).await;
         };
@@ -167,7 +181,10 @@ impl Desk {
             Err(error) => return done(reply::failed(&error)),
         };
         if call.tool == Tool::ListJourneys {
-            return done(reply::journeys(&self.service.workspace(), Some(&told)));
+            return done(match self.link(caller, &told).await {
+                Ok(link) => reply::journeys(&self.service.workspace(), Some((&told, link))),
+                Err(error) => reply::failed(&error),
+            });
         }
         if let Some(asking) = asking.filter(|_| told.answer.refused.is_none()) {
             for _ in 0..QUESTIONS {

@@ -99,6 +99,12 @@ struct Journeys {
     journeys: Vec<Listed>,
     /// What to relay to the user, word for word; empty: nothing.
     message: String,
+    /// Where the user answers the question that stands: to relay with the message, as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    question_url: Option<String>,
+    /// What to mind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
     /// The tools that may be called next, each with the schema of its arguments.
     expects: BTreeMap<String, Json>,
 }
@@ -135,15 +141,22 @@ pub(super) fn told(told: &Told, link: Option<String>) -> CallToolResult {
         errors: answer.errors.iter().map(|e| Wrong { field: e.field.to_string(), code: e.code.clone(), help: e.help.clone() }).collect(),
         refused,
         read: answer.read.as_ref().map(|r| Answered { action: r.action.clone(), outcome: r.outcome.clone(), body: r.body.clone() }),
-        hint: (answer.phase == Phase::Confirm).then_some(if link.is_some() { THEIRS_BY_LINK } else { THEIRS }),
+        hint: hint(told, link.as_ref()),
         question_url: link,
         expects: tools::expected(&told.expects, told.conversation.is_some()).into_iter().collect(),
     };
     result(&reply, is_error)
 }
 
-/// The journeys; in a conversation, those that may be started there.
-pub(super) fn journeys(workspace: &Workspace, in_conversation: Option<&Told>) -> CallToolResult {
+/// What to mind of a question that stands.
+fn hint(told: &Told, link: Option<&String>) -> Option<&'static str> {
+    (told.answer.phase == Phase::Confirm).then_some(if link.is_some() { THEIRS_BY_LINK } else { THEIRS })
+}
+
+/// The journeys; in a conversation, those that may be started there, and where the user answers its question.
+pub(super) fn journeys(workspace: &Workspace, standing: Option<(&Told, Option<String>)>) -> CallToolResult {
+    let (in_conversation, question_url) = standing.unzip();
+    let question_url = question_url.flatten();
     let startable = in_conversation.map(|told| {
         let starts = tools::expected(&told.expects, true);
         let journey = starts.get("start_journey").and_then(|s| s.pointer("/properties/journey"));
@@ -160,7 +173,8 @@ pub(super) fn journeys(workspace: &Workspace, in_conversation: Option<&Told>) ->
     });
     let expects = in_conversation.map_or_else(|| tools::at_first(workspace), |told| tools::expected(&told.expects, true));
     let message = in_conversation.map(|told| told.answer.text()).unwrap_or_default();
-    result(&Journeys { journeys: journeys.collect(), message, expects: expects.into_iter().collect() }, false)
+    let hint = in_conversation.and_then(|told| hint(told, question_url.as_ref()));
+    result(&Journeys { journeys: journeys.collect(), message, question_url, hint, expects: expects.into_iter().collect() }, false)
 }
 
 /// Why nothing was done, where nothing else can be told.

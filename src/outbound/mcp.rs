@@ -16,7 +16,7 @@ use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, ClientJsonRpcMessage, ClientRequest,
-    ContentBlock, ErrorCode, ErrorData, Implementation, ProtocolVersion, ServerJsonRpcMessage, ServerResult,
+    ContentBlock, ErrorCode, ErrorData, Implementation, ProtocolVersion, ServerJsonRpcMessage, ServerResult, Tool,
 };
 use rmcp::service::{ClientLifecycleMode, ClientServiceExt as _, PeerRequestOptions, RoleClient, RunningService, ServiceError};
 use rmcp::transport::streamable_http_client::{
@@ -87,8 +87,7 @@ pub(super) async fn call(
     });
     let mut tool = CallToolRequest::new(params);
     tool.extensions.insert(attempt.clone());
-    let spent = Duration::try_from(peer.now().duration_since(started)).unwrap_or_default();
-    let options = PeerRequestOptions::with_timeout(within.saturating_sub(spent));
+    let options = PeerRequestOptions::with_timeout(peer.left(started, within));
     let answered = match session.send_request_with_option(ClientRequest::CallToolRequest(tool), options).await {
         // Past its time the server is told that nobody waits any more.
         Ok(handle) => handle.await_response().await,
@@ -107,13 +106,7 @@ pub(super) async fn provider(
 ) -> Result<HttpAnswer, CallFailure> {
     let asked: Json = request.body.as_deref().and_then(|b| serde_json::from_str(b).ok()).unwrap_or_default();
     if &*request.path == "/discover" {
-        let session = connection.open(peer, within).await?;
-        return match tokio::time::timeout(within, session.list_all_tools()).await {
-            Ok(Ok(tools)) => Ok(plain(200, Json::from(tools.iter().map(offered).collect::<Vec<_>>()))),
-            Ok(Err(ServiceError::McpError(error))) => Ok(refused(&error)),
-            Ok(Err(_)) => Err(failure(ErrorKind::Connect, "cut", true, "the connection was cut before the service answered")),
-            Err(_) => Err(failure::timeout(true)),
-        };
+        return listed(connection, peer, within, |tools| Json::from(tools.iter().map(offered).collect::<Vec<_>>())).await;
     }
     let inputs = asked.get("inputs").cloned().unwrap_or_default();
     let params = serde_json::json!({"name": asked.get("action_id"), "arguments": inputs});
@@ -137,7 +130,7 @@ pub(super) async fn provider(
 }
 
 /// A tool as an action: one that is not said to be harmless asks for a yes.
-fn offered(tool: &rmcp::model::Tool) -> Json {
+fn offered(tool: &Tool) -> Json {
     let hints = tool.annotations.as_ref();
     let reads = hints.and_then(|h| h.read_only_hint) == Some(true);
     let harmless = reads || hints.and_then(|h| h.destructive_hint) == Some(false);
@@ -153,12 +146,21 @@ fn offered(tool: &rmcp::model::Tool) -> Json {
 
 /// The names of a server's tools, as an answer.
 pub(super) async fn tools(connection: &Connection, peer: &Peer, within: Duration) -> Result<HttpAnswer, CallFailure> {
+    let names = |tools: &[Tool]| tools.iter().map(|t| Json::String(t.name.to_string())).collect::<Vec<_>>();
+    listed(connection, peer, within, |tools| serde_json::json!({"tools": names(tools)})).await
+}
+
+/// All tools of a server, in the form that is asked for, in the time that is left for it.
+async fn listed(
+    connection: &Connection,
+    peer: &Peer,
+    within: Duration,
+    form: impl FnOnce(&[Tool]) -> Json,
+) -> Result<HttpAnswer, CallFailure> {
+    let started = peer.now();
     let session = connection.open(peer, within).await?;
-    match tokio::time::timeout(within, session.list_tools(None)).await {
-        Ok(Ok(listed)) => {
-            let names: Vec<Json> = listed.tools.iter().map(|t| Json::String(t.name.to_string())).collect();
-            Ok(plain(200, serde_json::json!({"tools": names})))
-        }
+    match tokio::time::timeout(peer.left(started, within), session.list_all_tools()).await {
+        Ok(Ok(tools)) => Ok(plain(200, form(&tools))),
         Ok(Err(ServiceError::McpError(error))) => Ok(refused(&error)),
         Ok(Err(_)) => Err(failure(ErrorKind::Connect, "cut", true, "the connection was cut before the service answered")),
         Err(_) => Err(failure::timeout(true)),
@@ -172,6 +174,11 @@ impl Peer {
             Self::Service(service) => service.now(),
             Self::Program(program) => (program.now())(),
         }
+    }
+
+    /// What is left of a time that began then.
+    fn left(&self, started: Timestamp, within: Duration) -> Duration {
+        within.saturating_sub(Duration::try_from(self.now().duration_since(started)).unwrap_or_default())
     }
 }
 

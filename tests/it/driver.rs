@@ -498,6 +498,37 @@ async fn a_yes_to_what_nobody_was_told_is_no_yes() {
 }
 
 #[tokio::test]
+async fn who_left_before_the_answer_was_told_no_question() {
+    let (reached, go, calls) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Counted::default());
+    let (at, gate, count) = (reached.clone(), go.clone(), calls.clone());
+    let performer = move |call: CallEffect| {
+        let (at, gate, count) = (at.clone(), gate.clone(), count.clone());
+        async move {
+            if call.action.id.to_string().ends_with("get-order") {
+                at.notify_one();
+                gate.notified().await;
+            } else {
+                count.perform(call).await;
+            }
+            shipped()
+        }
+    };
+    let settings = "queues: {default: care, names: [care]}";
+    let runtime = runtime(workspace_with(settings, LOOK_THEN_ASK), &MemoryStore::new(), performer, &clock());
+    let key = open(&runtime).await;
+    tokio::select! {
+        () = reached.notified() => {}
+        early = say(&runtime, &key, "return my parcel A1") => panic!("{:?}", early.answer),
+    }
+    go.notify_one();
+    assert_eq!(runtime.settled(&key, Actor::User).await.unwrap().phase, Phase::Confirm);
+    let blind = say(&runtime, &key, "yes").await;
+    assert_eq!((blind.answer.phase, calls.0.load(Ordering::SeqCst)), (Phase::Confirm, 0), "{:?}", blind.answer);
+    say(&runtime, &key, "yes").await;
+    assert_eq!(calls.0.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
 async fn a_question_that_a_context_changed_was_shown_to_nobody() {
     let calls = Counted::default();
     let settings = "queues: {default: care, names: [care]}";

@@ -237,6 +237,24 @@ async fn the_list_narrows_where_there_are_sessions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn at_a_question_every_answer_says_whose_it_is_and_where() {
+    let settings = "secrets: [K1, JWT]\nserver: {url: 'https://agents.example', keys: [{name: bot, key: '${K1}', role: agent}]}\n\
+        identity: {sign_in: 'https://example.org/sign-in', jwt: {issuer: a, audience: b, algorithms: [HS256], keys: ['${JWT}']}}";
+    let dir = desk("http://127.0.0.1:9", settings);
+    let served = Served::start(dir.path(), &[("K1", "k-bot"), ("JWT", "a key that host and service share, and nobody else")]);
+    let at = [&*served.mcp(), "authorization=Bearer k-bot", "user-id=nora"];
+    let Some(mut host) = Host::start("legacy", "a", "-", &at) else { return };
+    let asked = host.up_to_the_question("A1");
+    let about = json!({"conversation_id": asked["result"]["conversation_id"]});
+    for told in [asked, host.tool("status", about.clone()), host.tool("list_journeys", about)] {
+        let result = &told["result"];
+        assert_eq!(result["message"], "Shall I cancel A1?", "{told}");
+        assert!(result["question_url"].as_str().is_some_and(|u| u.starts_with("https://agents.example/questions/")), "{told}");
+        assert!(result["hint"].as_str().is_some_and(|h| h.contains("question_url")), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_may_not_come_now_is_refused_and_says_what_may() {
     let dir = desk("http://127.0.0.1:9", "");
     let Some(mut host) = Host::start("legacy", "a", "-", &["stdio", WAYPOST, "mcp", dir.path().to_str().unwrap()]) else { return };

@@ -186,6 +186,7 @@ async fn a_link_is_of_no_use_to_anybody_else() {
         format!("{front}/x"),
         elsewhere,
         link.replace("a%20c%2Fme", "default"),
+        link.replace("a%20c%2Fme", "%ff"),
     ] {
         let page = browser.form(&made_up, &[("token", &good), ("answer", "yes")]).await;
         assert!(page.status == 410 && !page.text.contains("Ada"), "{made_up}: {page:?}");

@@ -305,6 +305,19 @@ async fn who_sends_half_of_something_is_not_waited_for() {
     assert_eq!(served.turn(&As::nobody(), json!({"message": "hi"})).await.status, 200, "everybody else is served");
 }
 
+#[tokio::test]
+async fn what_follows_a_request_does_not_hold_its_answer_up() {
+    let served = Plan::of(files(&[("journeys/hi.yaml", JOURNEY), ("datapoints/all.yaml", "{name: City, type: string}")])).serve().await;
+    for after in ["\r\n", "GET /healthz HTTP/1.1\r\nhost: loc"] {
+        let mut stream = tokio::net::TcpStream::connect(served.at).await.unwrap();
+        stream.write_all(format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n{after}").as_bytes()).await.unwrap();
+        let mut head = [0; 15];
+        let read = tokio::time::timeout(Duration::from_secs(10), stream.read_exact(&mut head)).await;
+        read.unwrap_or_else(|_| panic!("no answer beside {after:?}")).unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200 OK");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_waits_and_the_rest_is_sent_away() {
     let gate = Arc::new((Mutex::new(false), Condvar::new()));
@@ -424,6 +437,27 @@ async fn who_never_reads_a_stream_does_not_keep_its_place() {
     let all = served.events(&As::nobody(), &id, None, 14).await;
     let kinds: Vec<_> = all.iter().map(|(seq, kind, _)| (*seq, &**kind)).collect();
     assert!(kinds.is_sorted() && kinds.iter().filter(|(_, kind)| *kind == "message").count() > 1, "{kinds:?}");
+}
+
+#[tokio::test]
+async fn a_stream_with_much_to_tell_ends_in_time_too() {
+    let written = [("journeys/hi.yaml", JOURNEY), ("datapoints/all.yaml", "{name: City, type: string}")];
+    let limits = Limits { streams: 2, stream: Duration::from_millis(300), ..Limits::default() };
+    let served = Plan { limits, ..Plan::of(files(&written)) }.serve().await;
+    let id = served.turn(&As::nobody(), start()).await.conversation();
+    for _ in 0..6 {
+        assert_eq!(served.say(&As::nobody(), &id, &"far too long ".repeat(60_000)).await.status, 200);
+    }
+    let mut slow = deaf(&served, &id).await;
+    // Its time passes while another's, begun later, does.
+    served.events(&As::nobody(), &id, Some(1_000_000), usize::MAX).await;
+    let mut rest = Vec::new();
+    while !rest.ends_with(b"\r\n0\r\n\r\n") {
+        let read = tokio::time::timeout(Duration::from_secs(20), slow.read_buf(&mut rest)).await;
+        assert_ne!(read.expect("it ends").unwrap(), 0, "it is cut");
+    }
+    let last = String::from_utf8_lossy(&rest).lines().filter_map(|l| l.strip_prefix("id: ")?.parse().ok()).next_back();
+    assert!(!served.events(&As::nobody(), &id, last, 1).await.is_empty(), "it told all up to {last:?}");
 }
 
 #[tokio::test]

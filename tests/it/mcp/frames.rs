@@ -198,3 +198,34 @@ fn a_session_stays_with_whom_it_began_with() {
     let stolen = say("key-two", &session, &list);
     assert!(stolen.contains("another caller's"), "another's session was of use");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_past_what_is_handled_at_once_are_sent_away() {
+    let shop = crate::outbound::server::Server::start(|_| crate::outbound::server::Do::Hang).await;
+    let dir = desk(&shop.url(), "limits: {requests: 1, wait: 50ms}");
+    let mut command = Command::new(WAYPOST);
+    let mut child = command.arg("mcp").arg(dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut send = |id: u32, name: &str, args: Value| {
+        writeln!(input, "{}", request(id, "tools/call", json!({"name": name, "arguments": args, "_meta": meta("frames", json!({}))})))
+            .unwrap();
+    };
+    let mut told = |id: u32| {
+        let answer = output.by_ref().map(|l| serde_json::from_str::<Value>(&l.unwrap()).unwrap()).find(|m| m["id"] == id);
+        answer.unwrap()
+    };
+    send(1, "start_journey", json!({"journey": "look", "variables": {"order_id": "A1"}}));
+    let begun = told(1)["result"]["structuredContent"].take();
+    let about = &begun["conversation_id"];
+    send(2, "read", json!({"conversation_id": about, "at": begun["at"], "action": "shop.get-order", "inputs": {"order_id": "A1"}}));
+    while shop.seen().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    send(3, "status", json!({"conversation_id": about}));
+    let status = told(3);
+    let result = &status["result"];
+    assert!(result["isError"] == true && result["content"][0]["text"].as_str().unwrap().contains("overloaded"), "{status}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
