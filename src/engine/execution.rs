@@ -22,6 +22,9 @@ pub struct Wanted {
     /// The yes that it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub yes: Option<Yes>,
+    /// A keyed digest of the offer whose question that answered: of another one it is no yes. `None`: no question showed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Arc<str>>,
     /// From where it is asked for.
     pub from: From,
     /// By whom.

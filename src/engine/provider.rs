@@ -296,6 +296,7 @@ impl Turn<'_> {
             },
             asker: Asker { actor: actor_name(wanted.actor), roles: &wanted.principal.roles, from: wanted.from },
             yes: wanted.yes.as_ref(),
+            other: offered.is_some_and(|o| wanted.shown.as_ref().is_some_and(|shown| *shown != self.as_shown(o))),
             fault: offered.and_then(|o| o.fault(&wanted.inputs)),
             policies: self.policies().map(|p| (p, scene(&self.state, wanted.actor, &wanted.principal, &wanted.inputs))),
             busy: self.state.errands.values().any(|e| e.is_of(&digest)),
@@ -338,6 +339,15 @@ impl Turn<'_> {
         }
         let (code, why) = denied.map_or((None, "it was not allowed".into()), |r| (r.code, r.text));
         self.not_run(wanted, code.as_deref().unwrap_or("denied"), &why)
+    }
+
+    /// By which an offer is known for the one that somebody said yes to.
+    pub fn as_shown(&self, offered: &Offered) -> Arc<str> {
+        let description = offered.description.as_deref().unwrap_or_default();
+        let asks = [offered.requires_confirmation.into()];
+        let parts: [&[u8]; 5] = [b"offered", offered.id.as_bytes(), offered.label.as_bytes(), description.as_bytes(), &asks];
+        let full = self.machine.keys.digest(&parts);
+        full.get(..32).unwrap_or(&full).into()
     }
 
     fn policies(&self) -> Option<&Policies> {

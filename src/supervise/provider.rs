@@ -53,6 +53,8 @@ pub struct Proposal<'a> {
     pub asker: Asker<'a>,
     /// The yes that it has.
     pub yes: Option<&'a Yes>,
+    /// Whether it is offered otherwise now than when that was said.
+    pub other: bool,
     /// What of its inputs does not fit.
     pub fault: Option<String>,
     /// The policies and what they are asked about, if the workspace has any.
@@ -129,6 +131,9 @@ fn rules(proposal: &Proposal<'_>, now: Timestamp, passed: &mut Vec<Reason>) -> O
     };
     match (asks, said) {
         (true, false) => return Some(deny(Rule::Confirmation, "no_grant", "nobody who may has said yes to it")),
+        (true, true) if proposal.other => {
+            return Some(deny(Rule::Confirmation, "no_grant", "it is offered as another now than the one that the yes was said to"));
+        }
         (true, true) => passed.push(pass(Rule::Confirmation, "a yes covers it")),
         (false, _) => {}
     }

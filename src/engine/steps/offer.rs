@@ -230,7 +230,8 @@ fn wanted(turn: &Turn<'_>, picked: &Picked, yes: Option<Yes>) -> Option<Wanted> 
     let (_, provider) = at(turn)?;
     let inputs = Arc::new(Json::Object(picked.inputs.clone()));
     let (actor, principal) = (turn.actor, turn.principal.clone());
-    Some(Wanted { provider, action: picked.offered.id.clone(), inputs, yes, from: From::Choice, actor, principal })
+    let shown = Some(turn.as_shown(&picked.offered));
+    Some(Wanted { provider, action: picked.offered.id.clone(), inputs, yes, shown, from: From::Choice, actor, principal })
 }
 
 fn run(turn: &mut Turn<'_>, picked: &Picked, yes: Option<Yes>) -> Go {
