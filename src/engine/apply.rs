@@ -12,7 +12,7 @@ use super::event::{
     Asking, Assigned, Began, Class, Decided, Discovered, Ended, Event, EventBody, Executed, Executing, Filled, Finished, HoldEnd,
     HoldEnded, Kept, Lost, Purpose,
 };
-use super::execution::ExecutionStatus;
+use super::execution::{ExecutionStatus, Wanted};
 use super::recent::Recent;
 use super::state::{Errand, Flight, Hold, Offers, Run, Stand, State, cut};
 use crate::model::StepKey;
@@ -373,6 +373,15 @@ impl State {
         for run in &mut self.runs {
             if !run.grants.is_empty() {
                 Arc::make_mut(run).grants.clear();
+            }
+        }
+        // A yes that waits for a provider's word on what it offers is held as one, too.
+        let waiting = |e: &Arc<Errand>| matches!(&**e, Errand::Discover { then: Some(Wanted { yes: Some(_), .. }), waits: true, .. });
+        if self.errands.values().any(waiting) {
+            for errand in Arc::make_mut(&mut self.errands).values_mut().filter(|e| waiting(e)) {
+                if let Errand::Discover { then: Some(wanted), .. } = Arc::make_mut(errand) {
+                    wanted.yes = None;
+                }
             }
         }
     }

@@ -415,6 +415,12 @@ impl Turn<'_> {
                 self.discovered(effect, provider, context, result);
                 match (then, self.provider(provider)) {
                     _ if *waits && !stands => Go::Wait,
+                    // Somebody took the conversation over after the yes: it is asked for anew when they have handed it back.
+                    (Some(_), _) if *waits && self.state.taken => Go::Wait,
+                    (Some(wanted), _) if *waits && wanted.yes.is_none() && offer::is_asked(self) => {
+                        offer::put(self);
+                        Go::Wait
+                    }
                     (Some(wanted), Some(integration)) => self.attempt(&integration, wanted),
                     (Some(wanted), None) => self.not_run(wanted, "unknown_provider", "the workspace has this provider no more"),
                     (None, _) if *waits => offer::learnt(self),

@@ -4,6 +4,7 @@ mod attacks;
 mod calls;
 mod gates;
 pub mod harness;
+mod offers;
 mod policies;
 mod steps;
 mod supervised;

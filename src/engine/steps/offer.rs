@@ -126,6 +126,11 @@ fn question(turn: &mut Turn<'_>, picked: &Picked) {
     turn.emit(EventBody::Question(Box::new(question)));
 }
 
+/// Whether what was picked takes a yes.
+pub(in crate::engine) fn is_asked(turn: &Turn<'_>) -> bool {
+    turn.state.top().and_then(|r| r.stand.picked.as_ref()).is_some_and(|picked| turn.asks_first(&picked.offered))
+}
+
 /// Puts what is asked once more; whether anything is.
 pub(in crate::engine) fn put(turn: &mut Turn<'_>) -> bool {
     let Some(picked) = turn.state.top().and_then(|r| r.stand.picked.clone()) else { return false };
