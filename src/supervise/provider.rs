@@ -1,6 +1,7 @@
 //! May an action that a provider offers run now? The same question is put when it is shown and once more when it is to run.
 //!
-//! What a provider says of its action can only ask for more: its own `requires_confirmation` never takes away what is asked anyway.
+//! What a provider says of its action can only ask for more: its own `requires_confirmation` never takes away what is asked anyway. A write
+//! needs somebody's word: the user's yes at a choice, or an operator who runs it; a host alone has only reads.
 
 use std::sync::Arc;
 
@@ -122,7 +123,7 @@ fn rules(proposal: &Proposal<'_>, now: Timestamp, passed: &mut Vec<Reason>) -> O
     }
     let asks = match asker.from {
         From::Choice => offered.requires_confirmation || !provider.is_read(&offered.id),
-        From::Direct => offered.requires_confirmation,
+        From::Direct => offered.requires_confirmation || (asker.actor != "operator" && !provider.is_read(&offered.id)),
     };
     let said = match (proposal.yes, asker.from) {
         (Some(Yes::Question(_)), From::Choice) => true,

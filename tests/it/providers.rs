@@ -248,6 +248,30 @@ async fn only_who_may_runs_what_was_discovered_and_confirmed() {
 }
 
 #[tokio::test]
+async fn a_host_runs_reads_and_no_write_that_nobody_wants() {
+    let server = Server::start(|seen: &Seen| match seen.path() {
+        "/discover" => in_json(&json!([{"id": "look", "requires_confirmation": false}, {"id": "pay", "requires_confirmation": false}]).to_string()),
+        _ => in_json(r#"{"success": true, "effects": []}"#),
+    })
+    .await;
+    let served = served(&[("pay", &server.url(), "auth_type: none, reads: [look]")], &[]).await;
+    let id = conversation(&served, case()).await;
+    let host = As::key("key_host");
+    for (who, action, body, came) in [
+        (&host, "pay.look", json!({}), (200, "")),
+        (&host, "pay.pay", json!({}), (409, "no_grant")),
+        (&host, "pay.pay", json!({"confirmed": true}), (409, "no_grant")),
+        (&op(), "pay.pay", json!({}), (200, "")),
+    ] {
+        let ran = run(&served, who, &id, action, body).await;
+        let code = if ran.status == 200 { "" } else { ran.code() };
+        assert_eq!((ran.status, code), came, "{action} {ran:?}");
+    }
+    let ran: Vec<Json> = asked(&server, "/execute").iter().map(|s| s["action_id"].clone()).collect();
+    assert_eq!(ran, ["look", "pay"]);
+}
+
+#[tokio::test]
 async fn policies_decide_when_it_is_shown_and_when_it_runs() {
     let server = good(json!([])).await;
     let policy =
