@@ -300,7 +300,7 @@ impl Turn<'_> {
             fault: offered.and_then(|o| o.fault(&wanted.inputs)),
             policies: self.policies().map(|p| (p, scene(&self.state, wanted.actor, &wanted.principal, &wanted.inputs))),
             busy: self.state.errands.values().any(|e| e.is_of(&digest)),
-            in_doubt: before.doubt.is_some() && config.mcp,
+            in_doubt: before.doubt.is_some() && config.mcp && !offered.is_some_and(|o| config.is_read(&o.id)),
             until,
         };
         let (verdict, permit) = decide_execution(&proposal, self.at);

@@ -57,6 +57,13 @@ struct Attempt {
     came: Mutex<Option<Result<Incoming, CallFailure>>>,
 }
 
+/// What came of a call.
+struct Came {
+    answer: HttpAnswer,
+    // Whether the tool itself came to its end, well or badly, and said so.
+    ended: bool,
+}
+
 /// Calls the tool that a request names, if its permit still holds.
 pub(super) async fn call(
     connection: &Connection,
@@ -65,6 +72,10 @@ pub(super) async fn call(
     within: Duration,
     leave: Leave,
 ) -> Result<HttpAnswer, CallFailure> {
+    called(connection, peer, request, within, leave).await.map(|came| came.answer)
+}
+
+async fn called(connection: &Connection, peer: &Peer, request: &Request, within: Duration, leave: Leave) -> Result<Came, CallFailure> {
     let started = peer.now();
     let session = connection.open(peer, within).await?;
     let written = request.body.as_deref().unwrap_or("");
@@ -111,13 +122,13 @@ pub(super) async fn provider(
     let inputs = asked.get("inputs").cloned().unwrap_or_default();
     let params = serde_json::json!({"name": asked.get("action_id"), "arguments": inputs});
     let tool = Request { body: Some(params.to_string().into()), ..request.clone() };
-    let answer = call(connection, peer, &tool, within, leave).await?;
-    // A tool that calls its own end an error has answered; a server that is out of order has not.
-    let said = |key: &str| answer.body.get(key).cloned();
-    let success = (200..300).contains(&answer.status);
-    if !success && (answer.status != 500 || !answer.headers.is_empty()) {
+    let Came { answer, ended } = called(connection, peer, &tool, within, leave).await?;
+    // A tool that calls its own end an error has answered; an error of the protocol, or a server that is out of order, leaves it open.
+    if !ended {
         return Ok(answer);
     }
+    let said = |key: &str| answer.body.get(key).cloned();
+    let success = (200..300).contains(&answer.status);
     let message = match &*answer.body {
         Json::String(text) => Json::from(text.as_str()),
         // The official SDK puts a text that a tool gives under `result`.
@@ -246,21 +257,21 @@ fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
 
 impl Attempt {
     /// What came of the call: of its exchange, if that went wrong, else of the tool.
-    fn answer(&self, answered: Result<ServerResult, ServiceError>) -> Result<HttpAnswer, CallFailure> {
+    fn answer(&self, answered: Result<ServerResult, ServiceError>) -> Result<Came, CallFailure> {
         let sent = self.sent.load(Ordering::Relaxed);
         match take(&self.came) {
-            Some(Ok(incoming)) => return Ok(answer(incoming)),
+            Some(Ok(incoming)) => return Ok(Came { answer: answer(incoming), ended: false }),
             Some(Err(failed)) => return Err(self.open_ended(CallFailure { sent, ..failed })),
             None => {}
         }
         let unfinished = |code, detail| failure(ErrorKind::HttpStatus, code, sent, detail);
         match answered {
-            Ok(ServerResult::CallToolResult(result)) => Ok(result_of(result)),
+            Ok(ServerResult::CallToolResult(result)) => Ok(Came { answer: result_of(result), ended: true }),
             Ok(ServerResult::InputRequiredResult(_)) => {
                 Err(unfinished("input_required", "the tool asks for more than its arguments, which an action does not give"))
             }
             Ok(_) => Err(unfinished("unfinished", "the tool answered with something that is no result")),
-            Err(ServiceError::McpError(error)) => Ok(refused(&error)),
+            Err(ServiceError::McpError(error)) => Ok(Came { answer: refused(&error), ended: false }),
             Err(ServiceError::Timeout { .. }) => Err(failure::timeout(sent)),
             Err(_) => Err(failure(ErrorKind::Connect, "cut", sent, "the connection was cut before the service answered")),
         }

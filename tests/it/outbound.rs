@@ -2,7 +2,7 @@
 
 pub mod server;
 mod through;
-mod tools;
+pub mod tools;
 
 use std::collections::BTreeMap;
 use std::io::Write;

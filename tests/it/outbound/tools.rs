@@ -146,8 +146,9 @@ async fn a_tool_that_takes_too_long_leaves_a_write_in_doubt() {
     assert_eq!(came.last.status, Status::Escalated);
 }
 
-/// What an older server does: it knows no `server/discover`, greets, gives a session, and answers a call of a tool like this.
-fn older(seen: &Seen, tool: impl FnOnce(&Value) -> Do) -> Do {
+/// What an older server does: it knows no `server/discover`, greets, gives a session, and answers a call of a tool, or what tools it has, like
+/// this.
+pub fn older(seen: &Seen, tool: impl FnOnce(&Value) -> Do) -> Do {
     if seen.line.starts_with("DELETE") {
         return answer("204 No Content", &[], b"");
     }
@@ -160,17 +161,17 @@ fn older(seen: &Seen, tool: impl FnOnce(&Value) -> Do) -> Do {
             let body = json!({"jsonrpc": "2.0", "id": message["id"], "result": result}).to_string();
             answer("200 OK", &[("content-type", "application/json"), ("mcp-session-id", "s-1")], body.as_bytes())
         }
-        "tools/call" => tool(&message),
+        "tools/call" | "tools/list" => tool(&message),
         _ => answer("202 Accepted", &[], b""),
     }
 }
 
-fn reply(message: &Value, result: Value) -> Do {
+pub fn reply(message: &Value, result: Value) -> Do {
     let body = json!({"jsonrpc": "2.0", "id": message["id"], "result": result}).to_string();
     answer("200 OK", &[("content-type", "application/json")], body.as_bytes())
 }
 
-fn error(message: &Value, code: i64) -> Do {
+pub fn error(message: &Value, code: i64) -> Do {
     let body = json!({"jsonrpc": "2.0", "id": message["id"], "error": {"code": code, "message": "oh"}}).to_string();
     answer("200 OK", &[("content-type", "application/json")], body.as_bytes())
 }
