@@ -25,7 +25,7 @@ use crate::model::{Action, Integration};
 use crate::policy::{Policies, Scene, Speaker, Who};
 use crate::supervise::Permit;
 use crate::supervise::provider::{Asker, From, Proposal, ask, decide_execution, locked};
-use crate::supervise::{Decision, Reason, Verdict};
+use crate::supervise::{Decision, Reason, Rule, Verdict};
 use crate::value::{Json, Name, Slug};
 
 /// Past a provider's time, until its sender is given up.
@@ -307,25 +307,9 @@ impl Turn<'_> {
         let sent = permit.is_some();
         let denied = verdict.reasons.iter().find(|r| r.code.is_some()).cloned();
         let execution = self.execution_id(&id, &digest, before.n);
-        let attempt = Attempt {
-            id: self.attempt_id(),
-            execution: execution.clone(),
-            agent: self.state.opened.as_ref().map(|o| o.agent.clone()).unwrap_or_default(),
-            action: id.into(),
-            label: offered.map_or_else(|| plain(&wanted.action, 200), |o| o.label.clone()),
-            inputs: wanted.inputs.clone(),
-            by: who(wanted.actor, &wanted.principal.id),
-            from: wanted.from,
-            status: if sent { ExecutionStatus::Sent } else { ExecutionStatus::Denied },
-            attempted: self.at,
-            sent: sent.then_some(self.at),
-            returned: None,
-            http: None,
-            code: denied.as_ref().and_then(|r| r.code.clone()),
-            reason: denied.as_ref().map(|r| r.text.clone()),
-            message: None,
-            effects: Vec::new(),
-        };
+        let label = offered.map_or_else(|| plain(&wanted.action, 200), |o| o.label.clone());
+        let status = if sent { ExecutionStatus::Sent } else { ExecutionStatus::Denied };
+        let attempt = self.tried(wanted, (id.into(), label), execution.clone(), status, denied.as_ref());
         let waits = wanted.from == From::Choice;
         self.executed = Some(attempt.id.clone());
         let effect = EffectId(attempt.id.clone());
@@ -354,29 +338,44 @@ impl Turn<'_> {
         self.machine.policies.as_deref()
     }
 
-    /// Who was asked said no.
-    pub fn declined(&mut self, wanted: &Wanted, label: &Arc<str>) {
-        let id = format!("{}.{}", wanted.provider, wanted.action);
-        let digest = self.execution_digest(&id, &wanted.inputs);
-        let attempt = Attempt {
+    /// An attempt as it begins.
+    fn tried(
+        &mut self,
+        wanted: &Wanted,
+        (action, label): (Arc<str>, Arc<str>),
+        execution: Arc<str>,
+        status: ExecutionStatus,
+        why: Option<&Reason>,
+    ) -> Attempt {
+        Attempt {
             id: self.attempt_id(),
-            execution: self.execution_id(&id, &digest, self.state.writes.get(&digest).map_or(0, |w| w.n)),
+            execution,
             agent: self.state.opened.as_ref().map(|o| o.agent.clone()).unwrap_or_default(),
-            action: id.into(),
-            label: label.clone(),
+            action,
+            label,
             inputs: wanted.inputs.clone(),
             by: who(wanted.actor, &wanted.principal.id),
             from: wanted.from,
-            status: ExecutionStatus::Declined,
+            status,
             attempted: self.at,
-            sent: None,
+            sent: (status == ExecutionStatus::Sent).then_some(self.at),
             returned: None,
             http: None,
-            code: Some("declined".into()),
-            reason: Some("the answer to the question was no".into()),
+            code: why.and_then(|r| r.code.clone()),
+            reason: why.map(|r| r.text.clone()),
             message: None,
             effects: Vec::new(),
-        };
+        }
+    }
+
+    /// Who was asked said no.
+    pub fn declined(&mut self, wanted: &Wanted, label: &Arc<str>) {
+        let slug = self.provider(&wanted.provider).map_or_else(|| Slug::new(wanted.provider.as_str()), |i| i.slug.clone());
+        let id = format!("{slug}.{}", wanted.action);
+        let digest = self.execution_digest(&id, &wanted.inputs);
+        let execution = self.execution_id(&id, &digest, self.state.writes.get(&digest).map_or(0, |w| w.n));
+        let no = Reason { rule: Rule::Confirmation, code: Some("declined".into()), text: "the answer to the question was no".into() };
+        let attempt = self.tried(wanted, (id.into(), label.clone()), execution, ExecutionStatus::Declined, Some(&no));
         let verdict = Verdict { decision: Decision::Deny, reasons: Vec::new(), question: None };
         let executing = Executing { attempt, provider: wanted.provider.clone(), digest, until: self.at, waits: false, verdict };
         self.emit(EventBody::Executing(Box::new(executing)));
