@@ -167,6 +167,8 @@ pub struct Reflected {
 
 /// By what effects are judged.
 pub(super) struct Bench<'a> {
+    /// The case that the provider was told of.
+    pub told: Option<&'a str>,
     pub allowed: &'a [EffectKind],
     pub statuses: &'a Statuses,
     pub by: &'a Arc<str>,
@@ -211,7 +213,12 @@ fn judge(item: &Json, case: Option<&Case>, bench: &Bench<'_>) -> (Arc<str>, Judg
     if !bench.allowed.contains(&kind) {
         return (shown, Err(("not_allowed", "this provider may not cause that: its `effects` do not list it")));
     }
-    let Some(case) = case else { return (shown, Err(("no_case", "the conversation has no case"))) };
+    let (Some(case), Some(told)) = (case, bench.told) else {
+        return (shown, Err(("no_case", "the conversation had no case, or has none")));
+    };
+    if *told != *case.id {
+        return (shown, Err(("other_case", "the conversation has another case than the one that the provider was told of")));
+    }
     for key in OF_A_CASE {
         let Some(of) = body.remove(key) else { continue };
         let id = of.get("id").unwrap_or(&of);

@@ -91,6 +91,9 @@ pub struct Attempt {
     pub label: Arc<str>,
     /// Its inputs.
     pub inputs: Arc<Json>,
+    /// The case that its provider was told of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<Arc<str>>,
     /// Who asked for it.
     pub by: Arc<str>,
     /// From where.

@@ -354,6 +354,7 @@ impl Turn<'_> {
             action,
             label,
             inputs: wanted.inputs.clone(),
+            case: self.state.case.as_ref().map(|c| c.id.clone()),
             by: who(wanted.actor, &wanted.principal.id),
             from: wanted.from,
             status,
@@ -494,7 +495,8 @@ impl Turn<'_> {
             return ExecutionStatus::Failed;
         };
         let allowed = self.provider(provider).and_then(|i| i.provider.as_ref().map(|p| p.effects.clone())).unwrap_or_default();
-        let bench = Bench { allowed: &allowed, statuses: &self.machine.workspace.settings.case_statuses, by: &attempt.action.clone() };
+        let (told, by) = (attempt.case.clone(), attempt.action.clone());
+        let bench = Bench { told: told.as_deref(), allowed: &allowed, statuses: &self.machine.workspace.settings.case_statuses, by: &by };
         let case: Option<&Case> = self.state.case.as_deref();
         attempt.effects = reflect(body.and_then(|b| b.get("effects")).unwrap_or(&Json::Null), case, &bench);
         if success {

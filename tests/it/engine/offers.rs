@@ -1,7 +1,10 @@
 //! What a provider offers, while something else happens: answers are held back, and given by hand.
 
+use std::sync::Arc;
+
 use serde_json::{Value as Json, json};
-use waypost::engine::{Actor, CallResult, Command, Phase};
+use waypost::engine::{Actor, CallResult, Command, ExecutionStatus, InputBody, Phase, Principal, attempts};
+use waypost::value::Name;
 
 use super::harness::{Talk, answered, machine};
 
@@ -74,5 +77,33 @@ fn a_yes_does_not_outlive_a_take_over() {
         talk.land(done(&json!([])));
         assert_eq!(talk.answer.outcome.as_deref(), Some("well"), "{late} {}", talk.trace());
         assert_eq!(paths(&talk)[3..], ["/execute"], "{late}");
+    }
+}
+
+#[test]
+fn what_a_provider_does_to_a_case_is_done_to_no_other() {
+    let given = |talk: &mut Talk, id: &str| {
+        let host = Principal { id: "host".into(), scopes: vec!["context".into()], ..Principal::default() };
+        let context = Arc::new(json!({"identity": {"user_id": "u-1"}, "case": {"id": id}}));
+        talk.input_as(Actor::Runtime, host, InputBody::Command(Command::Context(context)));
+    };
+    let comment = json!([{"type": "add_comment", "content": "paid", "is_public": true}]);
+    for (before, after, code, comments) in
+        [(Some("C-1"), "C-2", Some("other_case"), 0), (None, "C-2", Some("no_case"), 0), (Some("C-1"), "C-1", None, 1)]
+    {
+        let mut talk = talk();
+        if let Some(id) = before {
+            given(&mut talk, id);
+        }
+        let inputs = Arc::new(json!({}));
+        talk.command(Actor::Operator, Command::Execute { provider: Name::new("pay"), action: "fix".into(), inputs, confirmed: true });
+        talk.land(list());
+        let effect = talk.last_effect();
+        given(&mut talk, after);
+        talk.input(Actor::User, "", None, InputBody::Result(effect, done(&comment)));
+        let attempt = attempts(&talk.events).pop().unwrap();
+        let found = attempt.effects[0].code.as_deref();
+        assert_eq!((attempt.status, found), (ExecutionStatus::Executed, code), "{}", talk.trace());
+        assert_eq!(talk.state.case().unwrap().comments.len(), comments);
     }
 }
