@@ -1,7 +1,7 @@
 //! Providers in a conversation: asks what they offer, decides on what somebody wants of it, sends it, and reflects what came back.
 //!
-//! These requests are errands beside the action in flight: an operator's do not hold the journey up. Only a choice of a journey waits
-//! for its own.
+//! These requests are errands beside the action in flight. A choice of a journey waits for its own; for an operator's no run waits, but the
+//! next turn of the conversation comes after it, or after `limits.turn`.
 
 use std::sync::Arc;
 
@@ -459,8 +459,8 @@ impl Turn<'_> {
     /// What a provider's answer comes to: each effect that it may cause is done, in the transaction that records the answer.
     fn reflected(&mut self, provider: &Name, attempt: &Attempt, digest: &Arc<str>, result: &CallResult) -> Attempt {
         let doubted = self.state.writes.get(digest).is_some_and(|w| w.doubt.is_some());
-        let class = classify(result, doubted, false);
         let mut attempt = Attempt { returned: Some(self.at), ..attempt.clone() };
+        let mut said = None;
         match result {
             CallResult::Failed(failure) => {
                 (attempt.code, attempt.reason) = (Some(failure.code.clone()), Some(failure.detail.clone()));
@@ -468,12 +468,21 @@ impl Turn<'_> {
             CallResult::Answered(answer) => {
                 attempt.http = Some(answer.status);
                 attempt.message = answer.body.get("message").and_then(Json::as_str).map(|m| plain(m, MESSAGE)).filter(|m| !m.is_empty());
+                said = answer.body.get("success").and_then(Json::as_bool).filter(|_| !answer.invalid_json).map(|done| (done, &*answer.body));
             }
         }
-        attempt.status = match class {
-            Class::InDoubt => ExecutionStatus::InDoubt,
-            Class::NotSent | Class::Refused => ExecutionStatus::Failed,
-            Class::Applied => self.answered(provider, &mut attempt, result),
+        let mut class = classify(result, doubted, false);
+        attempt.status = match (class, said) {
+            (Class::Applied, Some((done, body))) => self.answered(provider, &mut attempt, done, body),
+            (Class::Applied, None) => {
+                // It was begun, and may be done.
+                class = Class::InDoubt;
+                attempt.code = Some("malformed".into());
+                attempt.reason = Some("its answer does not say whether it was done".into());
+                ExecutionStatus::InDoubt
+            }
+            (Class::InDoubt, _) => ExecutionStatus::InDoubt,
+            (Class::NotSent | Class::Refused, _) => ExecutionStatus::Failed,
         };
         if let (ExecutionStatus::Failed | ExecutionStatus::InDoubt, None, Some(status)) = (attempt.status, &attempt.code, attempt.http) {
             attempt.code = Some("http_status".into());
@@ -484,22 +493,13 @@ impl Turn<'_> {
         attempt
     }
 
-    fn answered(&self, provider: &Name, attempt: &mut Attempt, result: &CallResult) -> ExecutionStatus {
-        let body = match result {
-            CallResult::Answered(answer) if !answer.invalid_json => Some(&*answer.body),
-            CallResult::Answered(_) | CallResult::Failed(_) => None,
-        };
-        let Some(success) = body.and_then(|b| b.get("success")).and_then(Json::as_bool) else {
-            attempt.code = Some("malformed".into());
-            attempt.reason = Some("its answer does not say whether it was done".into());
-            return ExecutionStatus::Failed;
-        };
+    fn answered(&self, provider: &Name, attempt: &mut Attempt, done: bool, body: &Json) -> ExecutionStatus {
         let allowed = self.provider(provider).and_then(|i| i.provider.as_ref().map(|p| p.effects.clone())).unwrap_or_default();
         let (told, by) = (attempt.case.clone(), attempt.action.clone());
         let bench = Bench { told: told.as_deref(), allowed: &allowed, statuses: &self.machine.workspace.settings.case_statuses, by: &by };
         let case: Option<&Case> = self.state.case.as_deref();
-        attempt.effects = reflect(body.and_then(|b| b.get("effects")).unwrap_or(&Json::Null), case, &bench);
-        if success {
+        attempt.effects = reflect(body.get("effects").unwrap_or(&Json::Null), case, &bench);
+        if done {
             return ExecutionStatus::Executed;
         }
         attempt.code = Some("provider".into());

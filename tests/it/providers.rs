@@ -402,14 +402,15 @@ async fn what_nobody_knows_is_in_doubt_and_is_the_same_execution_when_it_is_trie
         [json!("executed"), Json::Null],
         ["failed", "provider"].map(Json::from),
         ["failed", "http_status"].map(Json::from),
-        ["failed", "malformed"].map(Json::from),
-        ["failed", "malformed"].map(Json::from),
+        ["in_doubt", "malformed"].map(Json::from),
+        ["in_doubt", "malformed"].map(Json::from),
     ];
     assert_eq!(came, expected.map(|e| json!(e)));
     let sent: Vec<Json> = asked(&server, "/execute").iter().map(|s| s["execution_id"].clone()).collect();
     assert_eq!(sent.len(), 8);
     assert!(sent[..4].iter().all(|id| *id == sent[0]), "{sent:?}");
-    assert!(sent[4] != sent[0] && sent[5] != sent[4], "{sent:?}");
+    assert!(sent[4] != sent[0] && sent[5] != sent[4] && sent[6] != sent[5], "{sent:?}");
+    assert_eq!(sent[7], sent[6], "what cannot be read may have been done");
     assert_eq!(case_of(&served, &op(), &id).await["comments"].as_array().unwrap().len(), 1);
     let attempts = served.get(&op(), &format!("/executions?conversation={id}")).await;
     assert_eq!(attempts.body["items"].as_array().unwrap().len(), 8);
