@@ -13,7 +13,7 @@ use super::converse::digest;
 use super::problem::Problem;
 use super::wire::Page;
 use crate::engine::{ExecutionStatus, LeftOut, Offer, Reflected};
-use crate::service::{Asked, Caller, Offers, PAGE_MAX, Run, ServiceError, WantedExecutions};
+use crate::service::{Asked, Caller, Offers, PAGE_MAX, Run, WantedExecutions};
 use crate::store::Executed;
 use crate::value::Json as Value;
 
@@ -64,7 +64,9 @@ async fn started(app: &App, caller: &Caller, agent: &str, id: String, run: Run) 
     match (ran.refused, ran.executed) {
         (Some(refused), _) => Err(Problem::new(status_of(&refused.code), &refused.code, &*refused.reason)),
         (None, Some(executed)) => Ok(Json(executed.into())),
-        (None, None) => Err(ServiceError::Unavailable("the provider has not been asked yet: look at `/executions`".into()).into()),
+        (None, None) => {
+            Err(Problem::new(StatusCode::CONFLICT, "working", "the provider is still asked what it offers: look at `/executions`"))
+        }
     }
 }
 

@@ -222,7 +222,8 @@ pub(super) const ROUTES: &[Route] = &[
         method: Method::Post,
         path: "/agents/{agent}/conversations/{conversation}/actions/{action}",
         name: "run_offer",
-        does: "Runs an action that a provider offers; for people of the company and hosts",
+        does: "Runs an action that a provider offers; for people of the company and hosts. A 409 `working`: its provider is still asked what it \
+               offers, and `/executions` says what comes of it",
         access: Access::Keys,
         takes: &[Param::IdempotencyKey],
         body: Some(form::<executions::Execute>),
@@ -246,7 +247,8 @@ pub(super) const ROUTES: &[Route] = &[
         method: Method::Post,
         path: "/conversations/{conversation}/actions/{action}",
         name: "run_offer_here",
-        does: "Runs an action that a provider offers; for people of the company and hosts; of the one agent of the workspace",
+        does: "Runs an action that a provider offers; for people of the company and hosts; of the one agent of the workspace. A 409 `working`: \
+               its provider is still asked what it offers, and `/executions` says what comes of it",
         access: Access::Keys,
         takes: &[Param::IdempotencyKey],
         body: Some(form::<executions::Execute>),

@@ -71,6 +71,10 @@ impl Machine {
         let (mut out, mut left_out) = (Vec::new(), Vec::new());
         for integration in self.providers() {
             let slug = &integration.slug;
+            if state.errands.values().any(|e| matches!(&**e, Errand::Discover { provider, .. } if *provider == slug.name)) {
+                let why = "it is still asked what it offers".into();
+                left_out.push(LeftOut { provider: slug.clone(), code: "working".into(), why });
+            }
             let Some(offers) = state.offers.get(&slug.name) else { continue };
             if let Some((code, why)) = &offers.failed {
                 left_out.push(LeftOut { provider: slug.clone(), code: code.clone(), why: why.clone() });

@@ -64,6 +64,7 @@ async fn served(providers: &[(&str, &str, &str)], more: &[(&str, &str)]) -> Serv
     for (name, url, config) in providers {
         all.push((format!("integrations/{name}.yaml"), provider(name, url, config)));
     }
+    all.retain(|(name, _)| more.iter().all(|(n, _)| n != name));
     all.extend(more.iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())));
     let all: Vec<(&str, &str)> = all.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();
     let mut plan = Plan::of(files(&all)).secret("SECRET", format!("whsec_{SECRET}"));
@@ -596,6 +597,38 @@ async fn a_call_of_a_tool_that_did_not_begin_or_only_looks_is_made_again() {
         }
         assert_eq!(came, [first, "executed"], "{action}");
     }
+}
+
+/// Settings under which a turn is answered before a provider that hangs is.
+fn hasty() -> String {
+    format!("{SETTINGS}limits: {{turn: 300ms}}\n")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_that_is_still_asked_is_said_to_be() {
+    let server = Server::start(|_| Do::Hang).await;
+    let served = served(&[("pay", &server.url(), "auth_type: none, timeout_ms: 5000")], &[("waypost.yaml", &hasty())]).await;
+    let id = conversation(&served, case()).await;
+    let offered = served.get(&op(), &path(&id)).await;
+    assert_eq!(offered.body["left_out"][0]["code"], "working", "{offered:?}");
+    let ran = run(&served, &op(), &id, "pay.retry", json!({})).await;
+    assert_eq!((ran.status, ran.code()), (409, "working"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_at_once_is_sent_once_while_it_is_under_way() {
+    let server = ends(vec![|| Do::Hang, || in_json(r#"{"success": true, "effects": []}"#)]).await;
+    let served = served(&[("pay", &server.url(), "auth_type: none, timeout_ms: 5000")], &[("waypost.yaml", &hasty())]).await;
+    let id = conversation(&served, case()).await;
+    let retry = || run(&served, &op(), &id, "pay.retry", json!({}));
+    let (one, two) = tokio::join!(retry(), retry());
+    let mut came = [&one, &two].map(|ran| json!([ran.status, ran.body["status"], ran.body["code"]]).to_string());
+    came.sort();
+    assert_eq!(came, [r#"[200,"sent",null]"#, r#"[409,409,"busy"]"#]);
+    assert_eq!(asked(&server, "/execute").len(), 1);
+    // Something else of the same provider waits for nothing.
+    let other = run(&served, &op(), &id, "pay.refund", json!({"inputs": {"amount": 1}, "confirmed": true})).await;
+    assert_eq!(other.body["status"], "executed", "{other:?}");
 }
 
 /// An example at work; it ends with this.
