@@ -186,7 +186,7 @@ impl Offered {
         if let Some(strange) = map.keys().find(|k| known.is_none_or(|p| !p.contains_key(*k))) {
             return Some(format!("`{}` has no input `{}`", self.id, plain(strange, LABEL)));
         }
-        match InputSchema::new(schema) {
+        match InputSchema::foreign(schema) {
             Ok(schema) => schema.fault(inputs),
             Err(_) => Some("its schema cannot be read".into()),
         }
@@ -195,9 +195,13 @@ impl Offered {
     /// What of the value of one input does not fit.
     #[must_use]
     pub fn fault_of(&self, name: &str, value: &Json) -> Option<String> {
-        let of = self.input_schema.as_deref()?.get("properties")?.get(name)?;
-        let whole = serde_json::json!({"type": "object", "properties": {name: of}});
-        InputSchema::new(&whole).ok()?.fault(&serde_json::json!({name: value}))
+        let mut schema = (**self.input_schema.as_ref()?).clone();
+        // What holds of it only under others' values is seen once those are there.
+        schema.as_object_mut()?.remove("if");
+        match InputSchema::foreign(&schema) {
+            Ok(schema) => schema.fault_at(name, value),
+            Err(_) => Some("its schema cannot be read".into()),
+        }
     }
 
     /// It as an action of its integration, for the rules, the policies and the sender. A write, unless the company lists it as a read.
@@ -251,10 +255,12 @@ fn is_id(id: &str) -> bool {
     (1..=LABEL).contains(&id.len()) && id.starts_with(|c: char| c.is_ascii_alphanumeric()) && id.bytes().all(plain)
 }
 
-/// Text from outside as it may be shown: no control characters, and not too long.
+/// Text from outside as it may be shown: on one line, in the order in which it reads, and not too long.
 #[must_use]
 pub fn plain(text: &str, most: usize) -> Arc<str> {
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect();
+    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    let clean: String = text.chars().filter(|c| !turns(*c)).map(|c| if breaks(c) { ' ' } else { c }).take(most).collect();
     clean.trim().into()
 }
 
@@ -276,7 +282,7 @@ fn whole_schema(schema: &Json) -> Option<Json> {
         }
         serde_json::json!({"type": "object", "properties": properties, "required": required})
     };
-    let fits = whole.to_string().len() <= SCHEMA && InputSchema::new(&whole).is_ok();
+    let fits = whole.to_string().len() <= SCHEMA && InputSchema::foreign(&whole).is_ok();
     fits.then_some(whole)
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Long because each bad answer is a case of its own, and what they are held against stands beside them.
 
+mod offered;
+
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
