@@ -313,7 +313,7 @@ impl Turn<'_> {
         let execution = self.execution_id(&id, &digest, before.n);
         let label = offered.map_or_else(|| plain(&wanted.action, 200), |o| o.label.clone());
         let status = if sent { ExecutionStatus::Sent } else { ExecutionStatus::Denied };
-        let attempt = self.tried(wanted, (id.into(), label), execution.clone(), status, denied.as_ref());
+        let attempt = self.attempted(wanted, (id.into(), label), execution.clone(), status, denied.as_ref());
         let waits = wanted.from == From::Choice;
         self.executed = Some(attempt.id.clone());
         let effect = EffectId(attempt.id.clone());
@@ -343,7 +343,7 @@ impl Turn<'_> {
     }
 
     /// An attempt as it begins.
-    fn tried(
+    fn attempted(
         &mut self,
         wanted: &Wanted,
         (action, label): (Arc<str>, Arc<str>),
@@ -380,7 +380,7 @@ impl Turn<'_> {
         let digest = self.execution_digest(&id, &wanted.inputs);
         let execution = self.execution_id(&id, &digest, self.state.writes.get(&digest).map_or(0, |w| w.n));
         let no = Reason { rule: Rule::Confirmation, code: Some("declined".into()), text: "the answer to the question was no".into() };
-        let attempt = self.tried(wanted, (id.into(), label.clone()), execution, ExecutionStatus::Declined, Some(&no));
+        let attempt = self.attempted(wanted, (id.into(), label.clone()), execution, ExecutionStatus::Declined, Some(&no));
         let verdict = Verdict { decision: Decision::Deny, reasons: Vec::new(), question: None };
         let executing = Executing { attempt, provider: wanted.provider.clone(), digest, until: self.at, waits: false, verdict };
         self.emit(EventBody::Executing(Box::new(executing)));
@@ -472,7 +472,8 @@ impl Turn<'_> {
             CallResult::Answered(answer) => {
                 attempt.http = Some(answer.status);
                 attempt.message = answer.body.get("message").and_then(Json::as_str).map(|m| plain(m, MESSAGE)).filter(|m| !m.is_empty());
-                said = answer.body.get("success").and_then(Json::as_bool).filter(|_| !answer.invalid_json).map(|done| (done, &*answer.body));
+                said =
+                    answer.body.get("success").and_then(Json::as_bool).filter(|_| !answer.invalid_json).map(|done| (done, &*answer.body));
             }
         }
         let mut class = classify(result, doubted, false);

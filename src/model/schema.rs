@@ -76,9 +76,8 @@ impl InputSchema {
         if let (Some(known), Json::Object(map)) = (&self.properties, &mut own) {
             map.retain(|k, _| known.contains(k));
         }
-        let is_there = |error: &ValidationError<'_>| {
-            at.is_none_or(|at| keys(error.instance_path().as_str()).first().is_some_and(|first| first == at))
-        };
+        let is_there =
+            |error: &ValidationError<'_>| at.is_none_or(|at| keys(error.instance_path().as_str()).first().is_some_and(|first| first == at));
         let error = self.validator.iter_errors(&own).find(is_there)?;
         let place = keys(error.instance_path().as_str()).join(".");
         let what = error.masked_with("it").to_string();

@@ -31,7 +31,10 @@ fn a_schema_that_would_cost_much_is_left_out_at_once() {
     for (what, schema) in [
         ("references that double", of(json!({"$ref": "#/$defs/d0"}), json!({"$defs": doubling}))),
         ("a schema of itself", of(json!({"$ref": "#"}), json!({}))),
-        ("two of each other", of(json!({"$ref": "#/$defs/a"}), json!({"$defs": {"a": {"items": {"$ref": "#/$defs/b"}}, "b": {"$ref": "#/$defs/a"}}}))),
+        (
+            "two of each other",
+            of(json!({"$ref": "#/$defs/a"}), json!({"$defs": {"a": {"items": {"$ref": "#/$defs/b"}}, "b": {"$ref": "#/$defs/a"}}})),
+        ),
         ("a reference elsewhere", of(json!({"$ref": "https://schemas.example/x"}), json!({}))),
         ("a reference by a name", of(json!({"$ref": "#a"}), json!({"$defs": {"a": {"$anchor": "a"}}}))),
         ("a reference that is written otherwise", of(json!({"$ref": "#/%24defs/a"}), json!({"$defs": {"a": {}}}))),
@@ -52,7 +55,10 @@ fn a_schema_that_would_cost_much_is_left_out_at_once() {
     for schema in [
         of(json!({"$ref": "#/$defs/name"}), json!({"$defs": {"name": {"enum": names}}})),
         of(json!({"allOf": [{"$ref": "#/definitions/a"}, {"$ref": "#/definitions/a"}]}), json!({"definitions": {"a": address}})),
-        of(json!({"pattern": "^[A-Z]{2}[0-9]{6}$"}), json!({"$id": "https://a.example/", "$schema": "http://json-schema.org/draft-07/schema#"})),
+        of(
+            json!({"pattern": "^[A-Z]{2}[0-9]{6}$"}),
+            json!({"$id": "https://a.example/", "$schema": "http://json-schema.org/draft-07/schema#"}),
+        ),
     ] {
         assert!(offered(&schema).is_some(), "{schema}");
     }
