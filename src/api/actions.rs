@@ -189,7 +189,7 @@ pub(super) struct TriggerBody {
 
 /// An action that is still tried, or was given up.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub(super) struct Delivery {
+pub struct Delivery {
     #[serde(rename = "delivery_id")]
     id: String,
     /// For which decision.

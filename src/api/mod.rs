@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use crate::service::Service;
 use admission::Admission;
 
+pub use actions::Delivery;
 pub use listen::{Limits, serve};
 pub use openapi::document;
 

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::place::Place;
 use super::terminal::Terminal;
 use super::{Failure, Outcome, Status, workspace};
+use crate::api;
 use crate::outbound::segment;
 use crate::service::{Asked, PAGE_MAX};
 use crate::store::records::Delivery;
@@ -76,12 +77,12 @@ async fn here(args: &Args, loaded: crate::check::Loaded) -> Result<Vec<Json>, Fa
         service.deliver_due().await.map_err(failed)?;
         // One that was taken is gone.
         let left = service.delivery(&caller, id).await.ok();
-        return Ok(vec![left.map_or_else(|| json!({"delivery_id": again.id.to_string(), "status": "delivered"}), |d| shown(&d))]);
+        return Ok(vec![left.map_or_else(|| json!({"delivery_id": again.id.to_string(), "status": "delivered"}), shown)]);
     }
     let (mut found, mut after) = (Vec::new(), None);
     loop {
         let page = service.deliveries(&caller, args.dead, &Asked { after, limit: PAGE_MAX }).await.map_err(failed)?;
-        found.extend(page.items.iter().map(shown));
+        found.extend(page.items.into_iter().map(shown));
         after = page.next;
         if after.is_none() {
             return Ok(found);
@@ -89,15 +90,6 @@ async fn here(args: &Args, loaded: crate::check::Loaded) -> Result<Vec<Json>, Fa
     }
 }
 
-fn shown(delivery: &Delivery) -> Json {
-    json!({
-        "delivery_id": delivery.id.to_string(),
-        "decision_id": delivery.decision,
-        "action_id": delivery.action_id,
-        "action_version": delivery.action_version,
-        "status": if delivery.dead { "dead" } else { "pending" },
-        "tries": delivery.tries,
-        "due": (!delivery.dead).then(|| delivery.due.to_string()),
-        "error": delivery.error,
-    })
+fn shown(delivery: Delivery) -> Json {
+    serde_json::to_value(api::Delivery::from(delivery)).unwrap_or_default()
 }

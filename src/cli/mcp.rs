@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::terminal::{CARE, DIM, Terminal};
 use super::{Failure, Outcome, Status, workspace};
+use crate::api;
 use crate::driver::Clock;
 use crate::mcp;
 use crate::outbound::Secrets;
@@ -67,12 +68,14 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
     executor.block_on(service.define_files()).map_err(|e| Failure::new(e.to_string()))?;
     let ended = executor.block_on(async {
         let timers = service.runtime().run_timers();
-        tokio::select! {
+        let ended = tokio::select! {
             ended = mcp::stdio(service.clone(), caller, shared) => ended,
             () = timers => Ok(()),
             () = service.run_conditions() => Ok(()),
             () = service.run_deliveries() => Ok(()),
-        }
+        };
+        service.rest(api::Limits::of(&settings.limits).grace).await;
+        ended
     });
     // What waits for input may wait for ever.
     executor.shutdown_background();

@@ -137,7 +137,7 @@ async fn serving(
             Some(()) = asked.recv() => reload(service, root, terminal).await?,
         }
     }
-    service.runtime().quiet(limits.grace).await;
+    service.rest(limits.grace).await;
     if let Some(mut traces) = traces
         && tokio::time::timeout(LAST, traces.finish()).await.is_err()
     {

@@ -134,6 +134,16 @@ pub struct Decision {
     pub conversation_id: Option<Arc<str>>,
 }
 
+impl Decision {
+    /// Puts what one of its actions came to into its place.
+    pub fn place(&mut self, n: u32, result: ActionResult) {
+        match self.actions.get_mut(n as usize) {
+            Some(place) => *place = result,
+            None => self.actions.push(result),
+        }
+    }
+}
+
 /// What became of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

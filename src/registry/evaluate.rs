@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::condition::{ConditionDefinition, Operand, Rule};
 use super::strategy::{Found, Strategy, Unknown, Window};
-use super::{EventKind, Input, PrimitiveId, Reason, Verdict};
+use super::{EventKind, Input, PrimitiveId, Reason, Verdict, is_entity};
 use crate::expr::{Node, Program, Root, Scope};
 use crate::value::{Json, Taint, Value};
 
@@ -122,7 +122,7 @@ impl Condition {
         let view = View::new(&given);
         let value = program.eval(&view).map_err(|e| e.message)?;
         match &*value.json {
-            Json::String(text) if !text.is_empty() && text.chars().count() <= 200 => Ok(text.as_str().into()),
+            Json::String(text) if is_entity(text) => Ok(text.as_str().into()),
             Json::Number(n) => Ok(n.to_string().into()),
             _ => Err("`entity` names nothing".into()),
         }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 /// Characters of a name, at most.
 const NAME_MAX: usize = 200;
+/// Characters of an entity, at most.
+pub const ENTITY_MAX: usize = 200;
 
 /// Whether a text may name a condition, an action or a namespace: letters, digits, `.`, `_` and `-`.
 #[must_use]
@@ -16,6 +18,12 @@ pub fn is_name(text: &str) -> bool {
 #[must_use]
 pub fn is_version(text: &str) -> bool {
     is_name(&text.replace('+', "-"))
+}
+
+/// Whether a text may name what something is known of, or decided for: plain text that is neither empty nor long.
+#[must_use]
+pub fn is_entity(text: &str) -> bool {
+    !text.is_empty() && text.chars().count() <= ENTITY_MAX && !text.chars().any(char::is_control)
 }
 
 /// A primitive: something that is known of entities, written `namespace.field`.

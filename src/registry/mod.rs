@@ -23,7 +23,7 @@ pub use config::{Config, Declared};
 pub use decision::{ActionResult, ActionStatus, Decision, DecisionError, Reason, Verdict};
 pub use evaluate::{Condition, Given, HISTORY_MAX, Judged, Known, Named, Needs, Operands, Sample, Series};
 pub use event::{DEPTH_MAX, EventKind};
-pub use id::{PrimitiveId, is_name, is_version};
+pub use id::{ENTITY_MAX, PrimitiveId, is_entity, is_name, is_version};
 pub use input::Input;
 pub use letter::{Deed, Letter, To, depth_of, run_id, told};
 pub use strategy::Strategy;

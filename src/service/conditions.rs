@@ -8,13 +8,10 @@ use super::access::{Caller, NAMESPACE};
 use super::error::ServiceError;
 use super::look::{Asked, Page};
 use super::{PAGE_MAX, Service};
-use crate::registry::{ConditionDefinition, PrimitiveId};
+use crate::registry::{ConditionDefinition, ENTITY_MAX, PrimitiveId, is_entity};
 use crate::source::did_you_mean;
 use crate::store::records::{Defines, Definition, Namespaces, NewDefinition, PrimitiveWrite, Record, Records, Registered};
 use crate::value::Json;
-
-/// Characters of an entity, at most.
-const ENTITY_MAX: usize = 200;
 
 /// A page of definitions, and how many there are in all.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,9 +59,23 @@ impl Caller {
     }
 }
 
+/// What is kept of a condition that is registered.
+pub(super) fn new_condition(tenant: &Arc<str>, definition: &ConditionDefinition, at: Timestamp) -> NewDefinition {
+    NewDefinition {
+        tenant: tenant.clone(),
+        defines: Defines::Condition,
+        namespace: definition.namespace.clone(),
+        id: definition.condition_id.clone(),
+        version: definition.version.clone(),
+        body: definition.body.to_string().into(),
+        bound: definition.on.iter().map(|e| Arc::from(e.as_str())).collect(),
+        at,
+    }
+}
+
 /// A text that names what something is known of, or decided for.
 pub fn entity(text: &str) -> Result<Arc<str>, ServiceError> {
-    if text.is_empty() || text.chars().count() > ENTITY_MAX || text.chars().any(char::is_control) {
+    if !is_entity(text) {
         return Err(ServiceError::Rejected("entity", format!("`entity` is plain text of 1 to {ENTITY_MAX} characters")));
     }
     Ok(text.into())
@@ -84,17 +95,7 @@ impl Service {
             self.declared_primitive("condition", &path.join("."), &primitive.to_string())?;
         }
         self.composed(caller, &definition).await?;
-        let new = NewDefinition {
-            tenant: caller.tenant.clone(),
-            defines: Defines::Condition,
-            namespace: definition.namespace.clone(),
-            id: definition.condition_id.clone(),
-            version: definition.version.clone(),
-            body: body.to_string().into(),
-            bound: definition.on.iter().map(|e| Arc::from(e.as_str())).collect(),
-            at: self.runtime().clock().now(),
-        };
-        self.registered(new).await
+        self.registered(new_condition(&caller.tenant, &definition, self.runtime().clock().now())).await
     }
 
     /// That a primitive is one of those that the workspace declares, if it declares any.
@@ -131,11 +132,8 @@ impl Service {
         let limit = asked.limit.clamp(1, PAGE_MAX);
         let before = position(asked.after.as_deref())?;
         let of = caller.namespaces_of(namespace);
-        let (mut items, total) = self.runtime().store().definitions(&caller.tenant, defines, &of, before, limit + 1).await?;
-        let more = items.len() > limit;
-        items.truncate(limit);
-        let next = items.last().filter(|_| more).map(|d| cursor(d.seq));
-        Ok(Listing { page: Page { items, next }, total })
+        let (found, total) = self.runtime().store().definitions(&caller.tenant, defines, &of, before, limit + 1).await?;
+        Ok(Listing { page: Page::cut(found, limit, |d| cursor(d.seq)), total })
     }
 
     /// A definition: of that version, or the newest.

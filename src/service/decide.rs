@@ -69,6 +69,14 @@ pub(super) struct Evaluation {
     pub(super) conversation: Option<Arc<str>>,
 }
 
+/// A condition in the making.
+struct Making {
+    /// Conditions that it may still be made of.
+    left: usize,
+    /// Whether one of them is not there.
+    missing: bool,
+}
+
 /// Conditions that are ready to be evaluated, by tenant and number: nothing of them ever changes.
 #[derive(Debug, Default)]
 pub(super) struct Conditions(Mutex<BTreeMap<Key, Arc<Condition>>>);
@@ -122,26 +130,30 @@ impl Service {
         if let Some(ready) = self.0.conditions.get(&key) {
             return Ok(ready);
         }
-        let mut left = ALL_MAX;
-        let condition = self.built(tenant, definition, NESTED, &mut left).await?;
-        self.0.conditions.put(key, condition.clone());
+        let mut making = Making { left: ALL_MAX, missing: false };
+        let condition = self.built(tenant, definition, NESTED, &mut making).await?;
+        // What is missing may come.
+        if !making.missing {
+            self.0.conditions.put(key, condition.clone());
+        }
         Ok(condition)
     }
 
-    async fn built(&self, tenant: &str, definition: &Definition, depth: usize, left: &mut usize) -> Result<Arc<Condition>, ServiceError> {
-        *left = left.saturating_sub(1);
-        let broken = |why: String| ServiceError::Internal(format!("the condition `{}` cannot be read: {why}", definition.id));
-        let body: Json = serde_json::from_str(&definition.body).map_err(|e| broken(e.to_string()))?;
+    async fn built(&self, tenant: &str, of: &Definition, depth: usize, making: &mut Making) -> Result<Arc<Condition>, ServiceError> {
+        making.left = making.left.saturating_sub(1);
+        let broken = |why: String| ServiceError::Internal(format!("the condition `{}` cannot be read: {why}", of.id));
+        let body: Json = serde_json::from_str(&of.body).map_err(|e| broken(e.to_string()))?;
         let parsed = ConditionDefinition::parse(&body);
         let parsed = parsed.map_err(|faults| broken(faults.first().map_or_else(String::new, ToString::to_string)))?;
         let mut operands = Operands::new();
         for (_, id, version) in parsed.named() {
             let name = (id.clone(), version.clone());
-            if depth == 0 || *left == 0 || operands.contains_key(&name) {
+            if depth == 0 || making.left == 0 || operands.contains_key(&name) {
                 continue;
             }
-            if let Some(inner) = self.runtime().store().definition(tenant, Defines::Condition, id, Some(version)).await? {
-                operands.insert(name, Box::pin(self.built(tenant, &inner, depth - 1, left)).await?);
+            match self.runtime().store().definition(tenant, Defines::Condition, id, Some(version)).await? {
+                Some(inner) => drop(operands.insert(name, Box::pin(self.built(tenant, &inner, depth - 1, making)).await?)),
+                None => making.missing = true,
             }
         }
         Ok(Arc::new(Condition::new(parsed, operands)))
@@ -256,11 +268,9 @@ impl Service {
         let limit = asked.limit.clamp(1, PAGE_MAX);
         let before = position(asked.after.as_deref())?;
         let of = DecisionsOf { entity: of, condition_id, namespaces: caller.namespaces() };
-        let mut found = self.runtime().store().decisions(&caller.tenant, &of, before, limit + 1).await?;
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next = found.last().filter(|_| more).map(|(row, _)| cursor(*row));
-        Ok(Page { items: found.into_iter().map(|(_, decision)| decision).collect(), next })
+        let found = self.runtime().store().decisions(&caller.tenant, &of, before, limit + 1).await?;
+        let Page { items, next } = Page::cut(found, limit, |(row, _)| cursor(*row));
+        Ok(Page { items: items.into_iter().map(|(_, decision)| decision).collect(), next })
     }
 
     /// A decision with everything that says why.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::Service;
+use super::conditions::new_condition;
 use super::error::ServiceError;
 use super::trigger::new_action;
 use crate::check::Loaded;
 use crate::driver::DriverError;
 use crate::store::StoreError;
-use crate::store::records::{Defines, NewDefinition, Records, Registered, SHARED};
+use crate::store::records::{Records, Registered, SHARED};
 
 /// Why the definitions of files are not taken.
 #[derive(Debug, thiserror::Error)]
@@ -52,16 +53,7 @@ impl Service {
         let mut seqs = Vec::new();
         for written in &loaded.workspace().conditions {
             let definition = &written.definition;
-            let new = NewDefinition {
-                tenant: SHARED.into(),
-                defines: Defines::Condition,
-                namespace: definition.namespace.clone(),
-                id: definition.condition_id.clone(),
-                version: definition.version.clone(),
-                body: definition.body.to_string().into(),
-                bound: definition.on.iter().map(|e| Arc::from(e.as_str())).collect(),
-                at: now,
-            };
+            let new = new_condition(&SHARED.into(), definition, now);
             match store.register(new).await? {
                 Registered::New(seq) | Registered::Same(seq) => seqs.push(seq),
                 Registered::Taken => {

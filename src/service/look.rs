@@ -29,6 +29,16 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+impl<T> Page<T> {
+    /// The page of what was read: one item more than there is room for says that there is another.
+    pub(super) fn cut(mut items: Vec<T>, limit: usize, place: impl FnOnce(&T) -> String) -> Self {
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| more).map(place);
+        Self { items, next }
+    }
+}
+
 /// Which page is asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Asked {
@@ -107,9 +117,8 @@ impl Service {
         let limit = asked.limit.clamp(1, PAGE_MAX);
         let user = caller.listed();
         let store = self.runtime().store();
-        let mut listed = store.conversations(&caller.tenant, agent, user.as_deref(), asked.after.as_deref(), limit + 1).await?;
-        let next = (listed.len() > limit).then(|| listed.get(limit - 1).map(|l| l.key.id.to_string())).flatten();
-        listed.truncate(limit);
+        let listed = store.conversations(&caller.tenant, agent, user.as_deref(), asked.after.as_deref(), limit + 1).await?;
+        let Page { items: listed, next } = Page::cut(listed, limit, |l| l.key.id.to_string());
         let mut items = Vec::with_capacity(listed.len());
         for one in listed {
             let state = self.runtime().state(&one.key).await?;
@@ -151,10 +160,8 @@ impl Service {
         let key = self.looked_at(caller, agent, conversation).await?;
         let limit = asked.limit.clamp(1, PAGE_MAX);
         let from = number(asked.after.as_deref())?;
-        let mut rows = self.runtime().store().audit(&key, from.saturating_add(1), limit + 1).await?;
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows.last().filter(|_| more).map(|r| r.seq.to_string());
+        let rows = self.runtime().store().audit(&key, from.saturating_add(1), limit + 1).await?;
+        let Page { items: rows, next } = Page::cut(rows, limit, |r| r.seq.to_string());
         let entry = |row: &AuditRow| if row.erased { None } else { serde_json::from_str(&row.text).ok() };
         Ok(Page { items: rows.into_iter().map(|row| Audited { entry: entry(&row), row }).collect(), next })
     }
@@ -164,10 +171,8 @@ impl Service {
         caller.looks_into("holds")?;
         self.agent(agent)?;
         let limit = asked.limit.clamp(1, PAGE_MAX);
-        let mut items = self.runtime().store().holds(&caller.tenant, agent, asked.after.as_deref(), limit + 1).await?;
-        let next = (items.len() > limit).then(|| items.get(limit - 1).map(|h| h.row.id.to_string())).flatten();
-        items.truncate(limit);
-        Ok(Page { items, next })
+        let found = self.runtime().store().holds(&caller.tenant, agent, asked.after.as_deref(), limit + 1).await?;
+        Ok(Page::cut(found, limit, |h| h.row.id.to_string()))
     }
 
     /// One action that waits for an approval.

@@ -22,6 +22,9 @@ mod trigger;
 mod watch;
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::task::TaskTracker;
 
 use crate::driver::{Clock, Entropy, Runtime};
 use crate::model::Workspace;
@@ -62,6 +65,8 @@ struct Inner {
     insecure: bool,
     looked: watch::Looked,
     conditions: decide::Conditions,
+    // What is done behind answers.
+    doing: TaskTracker,
 }
 
 /// How a service is set up.
@@ -91,6 +96,7 @@ impl Service {
             insecure: setup.insecure,
             looked: watch::Looked::default(),
             conditions: decide::Conditions::default(),
+            doing: TaskTracker::new(),
         })))
     }
 
@@ -122,6 +128,23 @@ impl Service {
     #[must_use]
     pub fn is_insecure(&self) -> bool {
         self.0.insecure
+    }
+
+    /// Waits until nothing is done behind answers any more, at most so long: no turn is under way, and no action.
+    pub async fn rest(&self, limit: Duration) {
+        self.0.doing.close();
+        let acted = tokio::time::timeout(limit, self.0.doing.wait());
+        if tokio::join!(self.runtime().quiet(limit), acted).1.is_err() {
+            tracing::warn!("actions are left under way: whoever comes next takes them up");
+        }
+    }
+
+    /// Does something to its end, also where whoever waits for it goes away.
+    async fn whole<T: Send + 'static>(
+        &self,
+        what: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        self.0.doing.spawn(what).await.unwrap_or_else(|_| Err(ServiceError::Internal("what was begun broke off".into())))
     }
 
     /// What of the integrations cannot be called, and why.

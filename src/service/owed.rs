@@ -1,14 +1,16 @@
 //! Conditions that events of conversations evaluate: what is owed is taken up after the answer, once, by whichever process comes first.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Service;
 use super::decide::Evaluation;
 use super::error::ServiceError;
-use crate::registry::{Condition, DEPTH_MAX, Decision, Judged, Reason, Verdict};
+use crate::registry::{Condition, DEPTH_MAX, Decision, Judged, Needs, Reason, Verdict};
 use crate::store::records::{Defines, Owed, Records};
 use crate::value::Json;
 
@@ -26,7 +28,8 @@ impl Service {
     pub async fn run_conditions(&self) {
         loop {
             let set = self.runtime().owed();
-            let wait = match self.settle_owed().await {
+            let this = self.clone();
+            let wait = match self.whole(async move { this.settle_owed().await }).await {
                 Ok(0) => POLL,
                 Ok(_) => continue,
                 Err(error) => {
@@ -47,34 +50,61 @@ impl Service {
         let lease = now.checked_add(LEASE).unwrap_or(Timestamp::MAX);
         let owed = self.runtime().store().claim_owed(now, lease, SOME).await?;
         let count = owed.len();
-        // Together: what several leave is then one commit.
-        futures_util::future::join_all(owed.into_iter().map(|one| async move {
-            let id = one.id;
-            // One that fails is taken up again when its time is over; the others need not wait for it.
-            if let Err(error) = self.settle(one).await {
-                tracing::warn!(owed = id, %error, "conditions could not be evaluated on an event");
+        let found = join_all(owed.into_iter().map(async |one| (self.on(&one).await, one))).await;
+        // One that fails is taken up again when its time is over; the others need not wait for it.
+        let failed = |owed: &Owed, error: &ServiceError| {
+            tracing::warn!(owed = owed.id, %error, "conditions could not be evaluated on an event");
+        };
+        let mut ready = Vec::with_capacity(count);
+        for (conditions, one) in found {
+            match conditions {
+                Ok(conditions) => ready.push((conditions, one)),
+                Err(error) => failed(&one, &error),
             }
-        }))
-        .await;
+        }
+        // Where one of a tenant's reads what others leave, each comes after those before it. All else together: what several leave is
+        // then one commit.
+        let reads = |(conditions, _): &&(Vec<Arc<Condition>>, Owed)| conditions.iter().any(|c| c.needs() != Needs::default());
+        let ordered: BTreeSet<Arc<str>> = ready.iter().filter(reads).map(|(_, one)| one.tenant.clone()).collect();
+        let (in_turn, together): (Vec<_>, Vec<_>) = ready.into_iter().partition(|(_, one)| ordered.contains(&one.tenant));
+        let settle = async |(conditions, one): &(Vec<Arc<Condition>>, Owed)| {
+            if let Err(error) = self.settle(conditions, one).await {
+                failed(one, &error);
+            }
+        };
+        let in_turn = async {
+            for one in &in_turn {
+                settle(one).await;
+            }
+        };
+        tokio::join!(in_turn, join_all(together.iter().map(settle)));
         Ok(count)
     }
 
-    async fn settle(&self, owed: Owed) -> Result<(), ServiceError> {
+    /// The conditions that an event evaluates.
+    async fn on(&self, owed: &Owed) -> Result<Vec<Arc<Condition>>, ServiceError> {
+        if owed.depth > DEPTH_MAX {
+            return Ok(Vec::new());
+        }
+        let bound = self.runtime().store().bound(&owed.tenant, Defines::Condition, &owed.event).await?;
+        let mut conditions = Vec::with_capacity(bound.len());
+        for definition in bound {
+            match self.condition(&owed.tenant, &definition).await {
+                Ok(condition) => conditions.push(condition),
+                // What cannot be read now could not be read ever: the others are evaluated all the same.
+                Err(ServiceError::Internal(why)) => tracing::error!(condition = %definition.id, why, "a condition cannot be evaluated"),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(conditions)
+    }
+
+    async fn settle(&self, conditions: &[Arc<Condition>], owed: &Owed) -> Result<(), ServiceError> {
         let data: Json = serde_json::from_str(&owed.data).unwrap_or_default();
         let data = Arc::new(data);
-        let bound = self.runtime().store().bound(&owed.tenant, Defines::Condition, &owed.event).await?;
-        let mut judged = Vec::new();
-        for definition in bound.iter().filter(|_| owed.depth <= DEPTH_MAX) {
-            // What cannot be read now could not be read ever: the others are evaluated all the same.
-            let condition = match self.condition(&owed.tenant, definition).await {
-                Ok(condition) => condition,
-                Err(ServiceError::Internal(why)) => {
-                    tracing::error!(condition = %definition.id, why, "a condition cannot be evaluated");
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            judged.push(self.on_event(&condition, &owed, &data).await?);
+        let mut judged = Vec::with_capacity(conditions.len());
+        for condition in conditions {
+            judged.push(self.on_event(condition, owed, &data).await?);
         }
         self.decided(judged, &owed.tenant, Some(owed.id), true).await?;
         Ok(())

@@ -29,6 +29,8 @@ use crate::value::{Json, Name};
 const AT_ONCE: usize = 8;
 /// How long a try is its process's own: longer than it may take. After that whoever comes takes it up.
 const LEASE: SignedDuration = SignedDuration::from_secs(90);
+/// How much longer where it waits its turn: longer than those before it may take.
+const ROUND: SignedDuration = SignedDuration::from_secs(30);
 /// How often deliveries of other processes, and those that wait, are looked for.
 const POLL: Duration = Duration::from_secs(1);
 /// Deliveries that are taken up at once.
@@ -147,7 +149,6 @@ impl Service {
         decisions: Vec<(Decision, Vec<ActionDefinition>)>,
         later: bool,
     ) -> Result<Option<Vec<Decision>>, ServiceError> {
-        let due = record.now.checked_add(LEASE).unwrap_or(Timestamp::MAX);
         let (mut jobs, mut lines) = (Vec::new(), Vec::new());
         for (at, (mut decision, actions)) in decisions.into_iter().enumerate() {
             for (n, action) in (0..).zip(actions) {
@@ -163,17 +164,16 @@ impl Service {
                             n,
                             action_id: action.action_id.clone(),
                             action_version: action.version.clone(),
-                            due,
-                            plan: "".into(),
+                            due: lease(record.now, jobs.len()),
                         });
-                        jobs.push((at, n, *job));
+                        jobs.push((at, *job));
                     }
                 }
             }
             record.decisions.push(decision);
         }
         let mut decisions = record.decisions.clone();
-        let tenant = record.tenant.clone();
+        let (tenant, begun) = (record.tenant.clone(), record.deliveries.clone());
         let ids = match self.runtime().store().record(record).await? {
             Recorded::Done { deliveries } => deliveries,
             Recorded::Settled => return Ok(None),
@@ -181,20 +181,20 @@ impl Service {
         for (channel, entry) in lines {
             log(&channel, &entry);
         }
-        let jobs: Vec<_> = jobs.into_iter().zip(ids).collect();
+        let begun = begun.into_iter().zip(ids).map(|(new, id)| new.kept(id, tenant.clone()));
+        let jobs: Vec<_> = jobs.into_iter().zip(begun).map(|((at, job), delivery)| (at, delivery, job)).collect();
         if jobs.is_empty() {
             return Ok(Some(decisions));
         }
         let this = self.clone();
         let of = decisions.clone();
         // A task of its own: a caller who goes away must not stop what has begun.
-        #[expect(clippy::disallowed_methods, reason = "the service starts the tasks of actions")]
-        let doing = tokio::spawn(async move { this.try_all(&tenant, &of, jobs).await });
+        let doing = self.0.doing.spawn(async move { this.try_all(&of, jobs).await });
         if !later {
             let done = doing.await.map_err(|_| ServiceError::Internal("doing the actions broke off".into()))?;
             for (at, n, result) in done {
-                if let Some(place) = decisions.get_mut(at).and_then(|d| d.actions.get_mut(n as usize)) {
-                    *place = result;
+                if let Some(decision) = decisions.get_mut(at) {
+                    decision.place(n, result);
                 }
             }
         }
@@ -202,37 +202,17 @@ impl Service {
     }
 
     /// Tries actions at once, so many at a time, and records each as it comes.
-    async fn try_all(
-        &self,
-        tenant: &Arc<str>,
-        decisions: &[Decision],
-        jobs: Vec<((usize, u32, Job), u64)>,
-    ) -> Vec<(usize, u32, ActionResult)> {
+    async fn try_all(&self, decisions: &[Decision], jobs: Vec<(usize, Delivery, Job)>) -> Vec<(usize, u32, ActionResult)> {
         let mut under_way = JoinSet::new();
         let mut left = jobs.into_iter();
         let mut done = Vec::new();
         loop {
             while under_way.len() < AT_ONCE
-                && let Some(((at, n, job), id)) = left.next()
+                && let Some((at, delivery, job)) = left.next()
             {
                 let Some(decision) = decisions.get(at).cloned() else { continue };
-                let (this, tenant) = (self.clone(), tenant.clone());
-                under_way.spawn(async move {
-                    let known = Delivery {
-                        id,
-                        tenant: tenant.clone(),
-                        decision: decision.decision_id.clone(),
-                        n,
-                        action_id: job.action.action_id.clone(),
-                        action_version: job.action.version.clone(),
-                        due: Timestamp::MIN,
-                        tries: 0,
-                        dead: false,
-                        error: None,
-                        plan: "".into(),
-                    };
-                    (at, n, this.attempt(&known, &decision, &job).await)
-                });
+                let this = self.clone();
+                under_way.spawn(async move { (at, delivery.n, this.attempt(&delivery, &decision, &job).await) });
             }
             match under_way.join_next().await {
                 Some(Ok(one)) => done.push(one),
@@ -310,16 +290,17 @@ impl Service {
             (ActionStatus::Failed, Some(_), _) => After::Dead { tries, error },
             _ => After::Gone,
         };
-        self.note(delivery, now, result.clone(), after).await;
+        self.note(delivery, result.clone(), after, Vec::new()).await;
         result
     }
 
-    /// Records what came of a try. What cannot be recorded is taken up when its lease is over.
-    async fn note(&self, delivery: &Delivery, now: Timestamp, result: ActionResult, after: After) {
+    /// Records what came of a try, with what it writes. What cannot be recorded is taken up when its lease is over.
+    async fn note(&self, delivery: &Delivery, result: ActionResult, after: After, primitives: Vec<PrimitiveWrite>) {
         let record = Record {
+            primitives,
             results: vec![(delivery.decision.clone(), delivery.n, result)],
             delivered: vec![(delivery.id, after)],
-            ..Record::new(delivery.tenant.clone(), now)
+            ..Record::new(delivery.tenant.clone(), self.runtime().clock().now())
         };
         if let Err(error) = self.runtime().store().record(record).await {
             tracing::error!(%error, decision = %delivery.decision, action = %delivery.action_id, "what came of an action cannot be recorded");
@@ -397,8 +378,7 @@ impl Service {
     /// Takes up deliveries that are due: those that wait for another try, and those whose process is gone. Says how many.
     pub async fn deliver_due(&self) -> Result<usize, ServiceError> {
         let now = self.runtime().clock().now();
-        let lease = now.checked_add(LEASE).unwrap_or(Timestamp::MAX);
-        let due = self.runtime().store().claim_deliveries(now, lease, BATCH).await?;
+        let due = self.runtime().store().claim_deliveries(now, lease(now, BATCH), BATCH).await?;
         let found = due.len();
         let mut under_way = JoinSet::new();
         for delivery in due {
@@ -414,7 +394,6 @@ impl Service {
 
     /// One more try of a delivery that somebody else began, or began before.
     async fn take_up(&self, delivery: &Delivery) {
-        let now = self.runtime().clock().now();
         let result = |status| ActionResult::new(delivery.action_id.clone(), delivery.action_version.clone(), status);
         let found = match self.found(delivery).await {
             Ok(found) => found,
@@ -422,18 +401,30 @@ impl Service {
         };
         let Some((decision, action)) = found else {
             let gone = result(ActionStatus::Failed).failed("gone", "the decision or the action is not there any more");
-            return self.note(delivery, now, gone, After::Gone).await;
+            return self.note(delivery, gone, After::Gone, Vec::new()).await;
         };
         // One try is one try: whether it came as far as the service, nobody knows.
         if action.delivery.is_none() && delivery.error.is_none() && delivery.tries == 0 {
             let why = "the process ended while it was being done: whether it was done is not known";
-            return self.note(delivery, now, result(ActionStatus::Failed).failed("interrupted", why), After::Gone).await;
+            return self.note(delivery, result(ActionStatus::Failed).failed("interrupted", why), After::Gone, Vec::new()).await;
         }
+        let tries = delivery.tries.saturating_add(1);
         match self.plan(&delivery.tenant, &action, &decision) {
             Plan { then: Then::Try(job), .. } => drop(self.attempt(delivery, &decision, &job).await),
-            Plan { result, .. } => {
-                let error = result.error.as_ref().map_or_else(|| "".into(), |e| e.message.clone());
-                self.note(delivery, now, result, After::Dead { tries: delivery.tries, error }).await;
+            // What its workspace has come to do otherwise meanwhile is done with the record.
+            Plan { result, then: Then::Write(write) } => {
+                self.note(delivery, ActionResult { attempts: tries, ..result }, After::Gone, vec![*write]).await;
+            }
+            Plan { result, then: Then::Log(channel, entry) } => {
+                self.note(delivery, ActionResult { attempts: tries, ..result }, After::Gone, Vec::new()).await;
+                log(&channel, &entry);
+            }
+            Plan { result, then: Then::Nothing } => {
+                let after = match &result.error {
+                    Some(error) if action.delivery.is_some() => After::Dead { tries: delivery.tries, error: error.message.clone() },
+                    Some(_) | None => After::Gone,
+                };
+                self.note(delivery, result, after, Vec::new()).await;
             }
         }
     }
@@ -449,7 +440,8 @@ impl Service {
     /// Takes up deliveries as they come due, until it is dropped.
     pub async fn run_deliveries(&self) {
         loop {
-            match self.deliver_due().await {
+            let this = self.clone();
+            match self.whole(async move { this.deliver_due().await }).await {
                 Ok(found) if found == BATCH => continue,
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "the deliveries cannot be read"),
@@ -463,10 +455,8 @@ impl Service {
         caller.looks_into("deliveries")?;
         let limit = asked.limit.clamp(1, PAGE_MAX);
         let before = position(asked.after.as_deref())?;
-        let mut items = self.runtime().store().deliveries(&caller.tenant, dead, before, limit + 1).await?;
-        let more = items.len() > limit;
-        items.truncate(limit);
-        let next = items.last().filter(|_| more).map(|d| cursor(d.id));
+        let found = self.runtime().store().deliveries(&caller.tenant, dead, before, limit + 1).await?;
+        let Page { items, next } = Page::cut(found, limit, |d| cursor(d.id));
         let mut seen = Vec::new();
         for delivery in items {
             if self.is_seen(caller, &delivery).await? {
@@ -504,6 +494,12 @@ impl Service {
         let decision = self.runtime().store().decision(&delivery.tenant, &delivery.decision).await?;
         Ok(decision.is_none_or(|d| caller.namespaces().has(&d.namespace)))
     }
+}
+
+/// Until when a try is its process's own, where so many are begun before it.
+fn lease(now: Timestamp, before: usize) -> Timestamp {
+    let rounds = ROUND.saturating_mul(i32::try_from(before / AT_ONCE).unwrap_or(i32::MAX));
+    now.checked_add(LEASE.saturating_add(rounds)).unwrap_or(Timestamp::MAX)
 }
 
 /// What is kept of an action that is registered.

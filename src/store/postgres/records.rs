@@ -251,7 +251,7 @@ fn definition(row: &Row) -> Result<Definition, Failure> {
     })
 }
 
-const DELIVERY: &str = "row, tenant, decision, n, action_id, action_version, due, tries, dead, error, plan";
+const DELIVERY: &str = "row, tenant, decision, n, action_id, action_version, due, tries, dead, error";
 
 fn delivery(row: &Row) -> Result<Delivery, Failure> {
     Ok(Delivery {
@@ -265,7 +265,6 @@ fn delivery(row: &Row) -> Result<Delivery, Failure> {
         tries: small(row.try_get(7)?),
         dead: row.try_get(8)?,
         error: row.try_get::<_, Option<&str>>(9)?.map(Arc::from),
-        plan: shared(row, 10)?,
     })
 }
 
@@ -374,10 +373,10 @@ async fn write(client: &impl GenericClient, record: &Record) -> Result<Recorded,
     let mut numbers = Vec::new();
     for new in &record.deliveries {
         let sql = "INSERT INTO waypost.deliveries (tenant, decision, n, action_id, action_version, due, plan)
-             VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING row";
+             VALUES ($1, $2, $3, $4, $5, $6, '') RETURNING row";
         let statement = client.prepare_cached(sql).await?;
-        let values: [&(dyn ToSql + Sync); 7] =
-            [tenant, &&*new.decision, &i64::from(new.n), &&*new.action_id, &&*new.action_version, &nanos(new.due), &&*new.plan];
+        let values: [&(dyn ToSql + Sync); 6] =
+            [tenant, &&*new.decision, &i64::from(new.n), &&*new.action_id, &&*new.action_version, &nanos(new.due)];
         numbers.push(uint(client.query_one(&statement, &values).await?.try_get(0)?));
     }
     for (decision, n, result) in &record.results {

@@ -151,29 +151,13 @@ impl Kept {
         let mut numbers = Vec::new();
         for new in deliveries {
             let id = self.next();
-            let delivery = Delivery {
-                id,
-                tenant: tenant.clone(),
-                decision: new.decision,
-                n: new.n,
-                action_id: new.action_id,
-                action_version: new.action_version,
-                due: new.due,
-                tries: 0,
-                dead: false,
-                error: None,
-                plan: new.plan,
-            };
-            self.deliveries.insert(id, delivery);
+            self.deliveries.insert(id, new.kept(id, tenant.clone()));
             numbers.push(id);
         }
         for (decision, n, result) in results {
             let row = self.ids.get(&(tenant.clone(), decision));
             if let Some((_, decision)) = row.and_then(|row| self.decisions.get_mut(row)) {
-                match decision.actions.get_mut(n as usize) {
-                    Some(place) => *place = result,
-                    None => decision.actions.push(result),
-                }
+                decision.place(n, result);
             }
         }
         for (id, after) in delivered {

@@ -144,8 +144,15 @@ pub struct NewDelivery {
     pub action_version: Arc<str>,
     /// When whoever comes may take it up: until then it is the recorder's own.
     pub due: Timestamp,
-    /// What is to be done, without secrets.
-    pub plan: Arc<str>,
+}
+
+impl NewDelivery {
+    /// It as it is kept, under a number.
+    #[must_use]
+    pub fn kept(self, id: u64, tenant: Arc<str>) -> Delivery {
+        let Self { decision, n, action_id, action_version, due } = self;
+        Delivery { id, tenant, decision, n, action_id, action_version, due, tries: 0, dead: false, error: None }
+    }
 }
 
 /// An action that is still to be done, or that was given up.
@@ -171,8 +178,6 @@ pub struct Delivery {
     pub dead: bool,
     /// Why the last try failed.
     pub error: Option<Arc<str>>,
-    /// What is to be done, without secrets.
-    pub plan: Arc<str>,
 }
 
 /// What becomes of a delivery after a try.
@@ -392,11 +397,7 @@ pub(super) fn last_of_each(mut latest_first: Vec<(Timestamp, Option<f64>)>) -> V
 pub(super) fn decision_of(body: &str, results: impl IntoIterator<Item = (u32, String)>) -> Result<Decision, StoreError> {
     let mut decision: Decision = json(body)?;
     for (n, result) in results {
-        let result: ActionResult = json(&result)?;
-        match decision.actions.get_mut(n as usize) {
-            Some(place) => *place = result,
-            None => decision.actions.push(result),
-        }
+        decision.place(n, json(&result)?);
     }
     Ok(decision)
 }

@@ -252,7 +252,7 @@ fn definition(r: &Row<'_>) -> rusqlite::Result<Definition> {
     })
 }
 
-const DELIVERY: &str = "row, tenant, decision, n, action_id, action_version, due, tries, dead, error, plan";
+const DELIVERY: &str = "row, tenant, decision, n, action_id, action_version, due, tries, dead, error";
 
 fn delivery(r: &Row<'_>) -> rusqlite::Result<Delivery> {
     Ok(Delivery {
@@ -266,7 +266,6 @@ fn delivery(r: &Row<'_>) -> rusqlite::Result<Delivery> {
         tries: r.get(7)?,
         dead: r.get(8)?,
         error: r.get(9)?,
-        plan: r.get(10)?,
     })
 }
 
@@ -328,8 +327,8 @@ pub(super) fn record(connection: &Connection, record: &Record) -> Result<Recorde
     }
     let mut deliveries = Vec::new();
     for new in &record.deliveries {
-        let sql = "INSERT INTO deliveries (tenant, decision, n, action_id, action_version, due, plan) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        run(connection, sql, params![tenant, new.decision, new.n, new.action_id, new.action_version, nanos(new.due), new.plan])?;
+        let sql = "INSERT INTO deliveries (tenant, decision, n, action_id, action_version, due, plan) VALUES (?1, ?2, ?3, ?4, ?5, ?6, '')";
+        run(connection, sql, params![tenant, new.decision, new.n, new.action_id, new.action_version, nanos(new.due)])?;
         deliveries.push(uint(connection.last_insert_rowid()));
     }
     for (decision, n, result) in &record.results {

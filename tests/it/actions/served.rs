@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use waypost::registry::{ActionResult, ActionStatus};
@@ -12,7 +13,7 @@ use waypost::store::records::{Defines, NewDelivery, Record, Records};
 
 use super::{action, decision};
 use crate::api::served::{As, Plan, Served, files};
-use crate::outbound::server::{Server, answer};
+use crate::outbound::server::{Do, Server, answer};
 
 const KEYS: &str = "
 server:
@@ -286,6 +287,65 @@ async fn what_is_durable_is_tried_until_it_is_taken_or_given_up_and_sent_again()
 }
 
 #[tokio::test]
+async fn who_waits_its_turn_is_left_alone_for_as_long() {
+    let server = Server::start(|_| Do::Hang).await;
+    let served = served(&server.url()).await;
+    condition(&served).await;
+    for n in 0..17 {
+        register(&served, &named(&format!("tell-{n}"), &hook(&server.url(), "/x"), "true")).await;
+    }
+    evaluate(&served, 7, json!({"async": true})).await;
+    let listed = served.get(&chief(), "/deliveries").await.body["items"].as_array().unwrap().clone();
+    let mut due: Vec<jiff::Timestamp> = listed.iter().map(|d| d["due"].as_str().unwrap().parse().unwrap()).collect();
+    due.sort();
+    let after: Vec<i64> = due.iter().map(|d| d.duration_since(due[0]).as_secs()).collect();
+    assert_eq!(after, [[0; 8], [30; 8]].concat().into_iter().chain([60]).collect::<Vec<i64>>());
+}
+
+#[tokio::test]
+async fn whoever_stops_waits_for_what_is_under_way() {
+    let server = Server::start(|_| Do::Drip(b"HTTP/1.1 200 X\r\ncontent-length: 0\r\n\r\n".to_vec())).await;
+    let served = served(&server.url()).await;
+    condition(&served).await;
+    register(&served, &named("tell", &hook(&server.url(), "/x"), "true")).await;
+    let decided = evaluate(&served, 7, json!({"async": true})).await;
+    assert_eq!(result(&decided, "tell")["status"], "pending");
+    served.service.rest(Duration::from_mins(1)).await;
+    let kept = served.get(&host(), &format!("/decisions/{}", decided["decision_id"].as_str().unwrap())).await.body;
+    assert_eq!(result(&kept, "tell")["status"], "triggered", "{kept}");
+    // One that takes too long is left to the next.
+    let decided = evaluate(&served, 7, json!({"async": true})).await;
+    served.service.rest(Duration::ZERO).await;
+    assert_eq!(result(&decided, "tell")["status"], "pending");
+}
+
+#[tokio::test]
+async fn what_is_sent_no_more_is_done_and_not_given_up() {
+    let server = Server::start(|_| answer("503 X", &[], b"")).await;
+    let channel = |settings: &str| format!("{KEYS}  hook: {settings}\n").replace("workflows:\n  ring: {journey: call-back}\n", "");
+    let workspace = |settings: &str| {
+        files(&[
+            ("waypost.yaml", &channel(settings)),
+            ("journeys/call-back.yaml", CALL_BACK),
+            ("datapoints/fields.yaml", "{name: Entity, slug: entity, type: string}\n"),
+        ])
+    };
+    let served = Plan::of(workspace(&format!("{{type: webhook, url: '{}/in'}}", server.url()))).serve().await;
+    let mut body = named("tell", &json!({"type": "notification", "channel": "hook"}), "true");
+    body["delivery"] = json!({"retries": 5, "backoff_ms": 0});
+    register(&served, &body).await;
+    let first = served.post(&chief(), "/actions/tell/trigger", &json!({"version": "1", "entity": "e"})).await.body;
+    assert_eq!(first["status"], "failed");
+    assert!(served.service.reload(workspace("{type: log}")).await.unwrap());
+    assert_eq!(served.service.deliver_due().await.unwrap(), 1);
+    let kept = served.get(&chief(), &format!("/decisions/{}", first["decision_id"].as_str().unwrap())).await.body;
+    assert_eq!((&kept["actions"][0]["status"], &kept["actions"][0]["attempts"]), (&json!("triggered"), &json!(2)), "{kept}");
+    for list in ["/deliveries", "/deliveries?dead=true"] {
+        assert_eq!(served.get(&chief(), list).await.body["items"], json!([]), "{list}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_dead_process_left_is_said_or_done_by_the_next() {
     let server = Server::start(|_| answer("200 OK", &[], b"")).await;
     let served = served(&server.url()).await;
@@ -306,7 +366,6 @@ async fn what_a_dead_process_left_is_said_or_done_by_the_next() {
             action_id: id.into(),
             action_version: "1".into(),
             due: now,
-            plan: "".into(),
         });
     }
     record.decisions.push(made);

@@ -4,6 +4,7 @@ use serde_json::{Value as Json, json};
 use waypost::cli::demo::backend::Backend;
 use waypost::driver::Clock;
 use waypost::store::Address;
+use waypost::store::records::{Defines, NewDefinition, Records as _};
 
 use super::served::{Answered, As, Plan, Served, files, shipped};
 
@@ -360,6 +361,69 @@ async fn what_one_process_left_another_takes_up() {
     let served = watched(&store, &backend).await;
     assert!(served.service.settle_owed().await.unwrap() > 0);
     assert!(!decided(&served, &conversation).await.is_empty());
+}
+
+#[tokio::test]
+async fn events_that_are_taken_up_together_are_decided_on_in_their_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let condition = "condition_id: rising\nversion: 1\nnamespace: org\non: journey.started\nentity: \"'all'\"\ninput: size(data.journey)\n\
+                     strategy: {type: change, params: {direction: any, value: 1, window: 1h}}\n";
+    let calm = "condition_id: calm\nversion: 1\nnamespace: org\non: journey.started\ninput: primitives.org.seen\n\
+                strategy: {type: equals, params: {value: true}}\nentity: \"'all'\"\n";
+    let write = "action_id: seen\nversion: 1\nnamespace: org\nconfig: {type: register, primitive_id: org.seen}\n\
+                 trigger: {fire_on: any, condition_id: rising, condition_version: 1}\n";
+    let journeys: Vec<(String, String)> = (1..=6)
+        .map(|n| {
+            (
+                format!("journeys/{}.yaml", "x".repeat(n)),
+                format!("name: {0}\ntrigger: {{goal: say {0}, examples: [{0}]}}\njourney:\n  - done: Hello.\n", "x".repeat(n)),
+            )
+        })
+        .collect();
+    let mut workspace =
+        vec![("waypost.yaml", KEYS), ("conditions/rising.yaml", condition), ("conditions/calm.yaml", calm), ("actions/seen.yaml", write)];
+    workspace.extend(journeys.iter().map(|(name, text)| (&**name, &**text)));
+    let store = Address::Sqlite(directory.path().join("store.db"));
+    let served = Plan { store, ..Plan::of(files(&workspace)) }.serve().await;
+    served.service.define_files().await.unwrap();
+    for n in 1..=6 {
+        let started = served.turn(&host().user("u-1"), json!({"command": {"type": "start", "journey": "x".repeat(n)}})).await;
+        assert_eq!(started.status, 200, "{started:?}");
+    }
+    assert_eq!(served.service.settle_owed().await.unwrap(), 6, "in one go");
+    let found = served.get(&host(), "/decisions?entity=all").await;
+    let mut found = found.body["items"].as_array().unwrap().clone();
+    found.sort_by_key(|d| d["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap());
+    let of = |id: &str| found.iter().filter(|d| d["condition_id"] == json!(id)).cloned().collect::<Vec<_>>();
+    let history: Vec<Json> = of("rising").iter().map(|d| d["inputs"]["history"].clone()).collect();
+    assert_eq!(history, [0, 1, 2, 3, 4, 5].map(Json::from));
+    // What one wrote back the next reads; nothing before the first.
+    let unknown: Vec<bool> = of("calm").iter().map(|d| d["reason"] == json!("missing_input")).collect();
+    assert_eq!(unknown, [true, true, false, false, false, false]);
+}
+
+#[tokio::test]
+async fn an_operand_that_comes_later_is_looked_for_again() {
+    let served = served().await;
+    let body = json!({
+        "condition_id": "not", "version": "1", "namespace": "org",
+        "strategy": {"type": "composite", "params": {"operator": "NOT", "operands": [{"condition_id": "big", "condition_version": "1"}]}},
+    });
+    let new = NewDefinition {
+        tenant: "acme".into(),
+        defines: Defines::Condition,
+        namespace: "org".into(),
+        id: "not".into(),
+        version: "1".into(),
+        body: body.to_string().into(),
+        bound: Vec::new(),
+        at: Clock::System.now(),
+    };
+    served.service.runtime().store().register(new).await.unwrap();
+    let before = served.post(&chief(), "/conditions/not/evaluate", &ask(&json!(1))).await;
+    assert_eq!(before.body["reason"], "unknown_condition", "{before:?}");
+    assert_eq!(served.post(&chief(), "/conditions", &big("1")).await.status, 200);
+    assert_eq!(served.post(&chief(), "/conditions/not/evaluate", &ask(&json!(1))).await.body["value"], true);
 }
 
 #[tokio::test]

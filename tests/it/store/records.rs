@@ -226,8 +226,7 @@ pub async fn a_decision_keeps_what_its_actions_came_to<S: Records>(store: &S) {
 }
 
 pub async fn a_delivery_is_one_callers_at_a_time<S: Records>(store: &S) {
-    let new =
-        |n| NewDelivery { decision: "d1".into(), n, action_id: "page".into(), action_version: "1".into(), due: at(10), plan: "{}".into() };
+    let new = |n| NewDelivery { decision: "d1".into(), n, action_id: "page".into(), action_version: "1".into(), due: at(10) };
     let ids = deliver(store, Record { decisions: vec![decision("d1", "c-1")], deliveries: vec![new(0), new(1)], ..record() }).await;
     assert!(store.claim_deliveries(at(9), at(60), 10).await.unwrap().is_empty());
     let first = store.claim_deliveries(at(10), at(60), 1).await.unwrap();
@@ -280,8 +279,7 @@ pub async fn what_was_decided_on_an_erased_users_events_is_gone<S: Records>(stor
     done(store, Commit { owed: vec![owed("journey.started")], ..commit("c", 0, &["a"]) }).await;
     let of = |id: &str| Decision { conversation_id: Some("c".into()), ..decision(id, "c") };
     let sample = (Arc::from("s"), Arc::from("c"), Sample { at: at(1), value: 1.0 });
-    let delivery =
-        NewDelivery { decision: "d1".into(), n: 0, action_id: "page".into(), action_version: "1".into(), due: at(0), plan: "{}".into() };
+    let delivery = NewDelivery { decision: "d1".into(), n: 0, action_id: "page".into(), action_version: "1".into(), due: at(0) };
     deliver(
         store,
         Record { decisions: vec![of("d1"), decision("d2", "c")], deliveries: vec![delivery], samples: vec![sample], ..record() },
