@@ -16,7 +16,7 @@ use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, ClientJsonRpcMessage, ClientRequest,
-    ContentBlock, ErrorCode, ErrorData, Implementation, ProtocolVersion, ServerJsonRpcMessage, ServerResult, Tool,
+    ContentBlock, ErrorCode, ErrorData, Implementation, PaginatedRequestParams, ProtocolVersion, ServerJsonRpcMessage, ServerResult, Tool,
 };
 use rmcp::service::{ClientLifecycleMode, ClientServiceExt as _, PeerRequestOptions, RoleClient, RunningService, ServiceError};
 use rmcp::transport::streamable_http_client::{
@@ -30,10 +30,15 @@ use super::failure::{self, failure};
 use super::http::{Call, Leave, Peer, Service, answer};
 use crate::engine::{CallFailure, HttpAnswer, Request};
 use crate::model::action::{Effects, ErrorKind};
+use crate::model::provider::OFFERED;
 use crate::value::Json;
 
 /// Messages under way in one connection; more wait for their turn.
 const AT_ONCE: usize = 1024;
+/// Pages of a server's list of tools that are read, at most.
+const PAGES: usize = 10;
+/// Tools that a server is looked through for, at most.
+const TOOLS: usize = 1_000;
 /// What a server of a session tells of it in each message.
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 /// The revisions that are tried, newest first; an older server is greeted as [`ProtocolVersion::LATEST_WITH_INITIALIZE`].
@@ -117,7 +122,7 @@ pub(super) async fn provider(
 ) -> Result<HttpAnswer, CallFailure> {
     let asked: Json = request.body.as_deref().and_then(|b| serde_json::from_str(b).ok()).unwrap_or_default();
     if &*request.path == "/discover" {
-        return listed(connection, peer, within, |tools| Json::from(tools.iter().map(offered).collect::<Vec<_>>())).await;
+        return listed(connection, peer, within, OFFERED, |tools| Json::from(tools.iter().map(offered).collect::<Vec<_>>())).await;
     }
     let inputs = asked.get("inputs").cloned().unwrap_or_default();
     let params = serde_json::json!({"name": asked.get("action_id"), "arguments": inputs});
@@ -158,19 +163,33 @@ fn offered(tool: &Tool) -> Json {
 /// The names of a server's tools, as an answer.
 pub(super) async fn tools(connection: &Connection, peer: &Peer, within: Duration) -> Result<HttpAnswer, CallFailure> {
     let names = |tools: &[Tool]| tools.iter().map(|t| Json::String(t.name.to_string())).collect::<Vec<_>>();
-    listed(connection, peer, within, |tools| serde_json::json!({"tools": names(tools)})).await
+    listed(connection, peer, within, TOOLS, |tools| serde_json::json!({"tools": names(tools)})).await
 }
 
-/// All tools of a server, in the form that is asked for, in the time that is left for it.
+/// The tools of a server, in the form that is asked for, in the time that is left for it: so many pages, and none after more tools than
+/// somebody takes.
 async fn listed(
     connection: &Connection,
     peer: &Peer,
     within: Duration,
+    most: usize,
     form: impl FnOnce(&[Tool]) -> Json,
 ) -> Result<HttpAnswer, CallFailure> {
     let started = peer.now();
     let session = connection.open(peer, within).await?;
-    match tokio::time::timeout(peer.left(started, within), session.list_all_tools()).await {
+    let pages = async {
+        let (mut tools, mut cursor) = (Vec::new(), None);
+        for _ in 0..PAGES {
+            let page = session.list_tools(Some(PaginatedRequestParams::default().with_cursor(cursor))).await?;
+            tools.extend(page.tools);
+            cursor = page.next_cursor;
+            if cursor.is_none() || tools.len() > most {
+                break;
+            }
+        }
+        Ok::<_, ServiceError>(tools)
+    };
+    match tokio::time::timeout(peer.left(started, within), pages).await {
         Ok(Ok(tools)) => Ok(plain(200, form(&tools))),
         Ok(Err(ServiceError::McpError(error))) => Ok(refused(&error)),
         Ok(Err(_)) => Err(failure(ErrorKind::Connect, "cut", true, "the connection was cut before the service answered")),

@@ -91,3 +91,25 @@ async fn a_call_of_a_tool_that_did_not_begin_or_only_looks_is_made_again() {
         assert_eq!(came, [first, "executed"], "{action}");
     }
 }
+
+#[tokio::test]
+async fn a_list_of_tools_without_end_is_left_after_some_pages() {
+    // Tools on a page; pages that are read, and tools that are offered.
+    for (each, pages, known) in [(1, 10, 10), (60, 1, 50), (0, 10, 0)] {
+        let n = AtomicUsize::new(0);
+        let server = Server::start(move |seen: &Seen| {
+            tools::older(seen, |message| {
+                let page = n.fetch_add(1, Ordering::Relaxed);
+                let tools: Vec<Json> =
+                    (0..each).map(|i| json!({"name": format!("t{page}-{i}"), "inputSchema": {"type": "object"}})).collect();
+                tools::reply(message, json!({"tools": tools, "nextCursor": "more"}))
+            })
+        })
+        .await;
+        let served = served(&[("desk", &server.url(), "auth_type: none, protocol: mcp")], &[]).await;
+        let id = conversation(&served, case()).await;
+        let offered = served.get(&op(), &path(&id)).await;
+        assert_eq!(offered.body["items"].as_array().unwrap().len(), known, "{offered:?}");
+        assert_eq!(server.seen().iter().filter(|s| s.body.contains("tools/list")).count(), pages);
+    }
+}
