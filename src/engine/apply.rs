@@ -135,7 +135,7 @@ impl State {
                     run.note_asked(fields);
                 }
             }
-            EventBody::Options { options } => {
+            EventBody::Options { options, .. } => {
                 self.wait();
                 if let Some(run) = self.top_mut() {
                     run.stand.options.clone_from(options);

@@ -10,6 +10,7 @@ use super::event::{Class, Decided, Draft, EventBody, Finished, Purpose, Told};
 use super::hold;
 use super::input::Actor;
 use super::inputs::{self, Resolved};
+use super::operand;
 use super::owner::Asks;
 use super::redact;
 use super::request;
@@ -198,6 +199,7 @@ impl Turn<'_> {
         let resolved = inputs::resolve(action, wanted.inputs, &view, &self.state, run, &self.recall)?;
         let view = View::new(&self.state, Some(run), self.at).each(wanted.each).inputs(&resolved.value);
         let request = request::build(action, &resolved.value, &view)?;
+        self.judge_sent(action, wanted, &resolved.value, request.sensitive);
         let key = self.authors_key(action, &view)?;
         let Resolved { value, mut sources } = resolved;
         let listed = if wanted.each.is_some() { self.list_of_each(run) } else { Vec::new() };
@@ -206,6 +208,27 @@ impl Turn<'_> {
             scope::push(&mut sources, source);
         }
         Ok((value, request, sources, key))
+    }
+
+    /// Notes what hidden values go through on their way out: what is sent of them is in no recording.
+    fn judge_sent(&self, action: &Action, wanted: &Wanted<'_>, inputs: &Value, sensitive: bool) {
+        if !sensitive && inputs.taint.is_clean() {
+            return;
+        }
+        let is_hidden = |name: &Name| {
+            let own = inputs.json.as_object().into_iter().flatten().find(|(key, _)| Name::new(key) == *name);
+            own.is_some_and(|(key, _)| !inputs.taint.member(Some(key)).is_clean())
+        };
+        // What somebody gives a read is no author's word, but a value.
+        let given = if wanted.purpose == Purpose::Read { &[] } else { wanted.inputs };
+        let given = given.iter().map(|i| (&i.name, &i.value)).chain(action.input_mappings.iter().map(|(n, o)| (n, o)));
+        let mut parts: Vec<String> = given.filter(|(n, _)| is_hidden(n)).map(|(n, o)| format!("{n} {}", operand::written(o))).collect();
+        parts.extend(action.inputs.iter().filter(|f| is_hidden(&f.name)).map(|f| format!("{} {:?}", f.name, f.kind)));
+        parts.extend(action.input_schema.iter().map(|s| s.written().to_owned()));
+        if sensitive {
+            parts.push(request::written(action));
+        }
+        self.judge_written("sent", &parts.iter().map(String::as_str).collect::<Vec<_>>());
     }
 
     /// What the list of an `each` reads: its elements come from there.

@@ -87,6 +87,9 @@ pub enum EventBody {
         /// They, if they are not those written in the journey.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         options: Vec<AnswerOption>,
+        /// Those that are, as they were shown.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        written: Option<Vec<AnswerOption>>,
     },
     /// An instruction of a guide was given.
     Instructed {
@@ -347,6 +350,9 @@ pub struct Brought {
     /// Whether its sender had been answered before it came.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub answered: bool,
+    /// Whether it came after the time at which the conversation was to move on by itself.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub overdue: bool,
     /// The randomness, in hexadecimal, if anything was made of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entropy: Option<Arc<str>>,

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use super::answer::FieldError;
 use super::event::{EventBody, Filled};
 use super::hear::Heard;
 use super::input::Actor;
+use super::recall::known_by;
 use super::state::Run;
 use super::turn::{Go, Turn};
 use crate::model::step::StepKind;
@@ -105,7 +104,7 @@ impl Turn<'_> {
                 continue;
             }
             if slot.datapoint.sensitive {
-                self.recall.judge_by(&rules([&*slot.datapoint]), self.recall.hides(json));
+                self.recall.judge_by(&self.rules([&*slot.datapoint]), self.recall.hides(json));
             }
             if self.recall.hides(json) {
                 // Whether it was taken, only the recording can tell.
@@ -169,7 +168,7 @@ impl Turn<'_> {
 
     fn take(&mut self, heard: &Heard, slots: Vec<Slot>, asked: &[Name], plain: bool) -> Fills {
         if self.recall.hides_text(&heard.text) {
-            self.recall.judge_by(&rules(slots.iter().map(|s| &*s.datapoint)), true);
+            self.recall.judge_by(&self.rules(slots.iter().map(|s| &*s.datapoint)), true);
             let known: Vec<_> =
                 slots.into_iter().filter_map(|s| self.recall.filled(&s.name).map(|f| (s, (*f.value.json).clone()))).collect();
             let mut fills = Fills::default();
@@ -180,7 +179,7 @@ impl Turn<'_> {
         let asked: Vec<&Datapoint> = slots.iter().filter(|s| asked.contains(&s.name)).map(|s| &*s.datapoint).collect();
         let found = understand::extract(&fields, &asked, &heard.text, plain, &self.machine.locale, self.at);
         if self.is_asked_for_sensitive() || found.iter().any(|(name, _)| fields.iter().any(|d| d.sensitive && *name == d.slug.name)) {
-            self.recall.judge_by(&rules(fields.iter().copied()), false);
+            self.recall.judge_by(&self.rules(fields.iter().copied()), false);
         }
         let mut fills = Fills::default();
         let mut accepted = Vec::new();
@@ -254,6 +253,12 @@ impl Turn<'_> {
         self.recall.condition("said", || Ok::<_, std::convert::Infallible>(stands())).unwrap_or(false)
     }
 
+    /// A digest of what fields take here.
+    pub(super) fn rules<'a>(&self, fields: impl IntoIterator<Item = &'a Datapoint>) -> String {
+        let rules: Vec<String> = std::iter::once(self.machine.reads.clone()).chain(fields.into_iter().map(Datapoint::rule)).collect();
+        known_by("fields", &rules)
+    }
+
     /// Tells what was wrong with the values of a command.
     pub fn report(&mut self, problems: &[(Name, FieldProblem)]) {
         for (name, problem) in problems {
@@ -261,15 +266,4 @@ impl Turn<'_> {
             self.errors.push(error);
         }
     }
-}
-
-/// A digest of what fields take, by which it is known again.
-fn rules<'a>(fields: impl IntoIterator<Item = &'a Datapoint>) -> String {
-    let mut digest = Sha256::new();
-    for field in fields {
-        digest.update(field.rule());
-        digest.update([0]);
-    }
-    let digest = digest.finalize();
-    digest.iter().take(8).fold("fields:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }

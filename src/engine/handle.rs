@@ -102,6 +102,7 @@ impl Turn<'_> {
             }
             let Some(next) = self.state.queue.first().cloned() else { return };
             self.emit(EventBody::Dequeued);
+            self.recall.hear(&next.text, &self.machine.hears, next.sensitive);
             let heard = Heard { text: next.text.clone(), turn: next.turn, actor: next.actor, channel: next.channel.clone(), answers: None };
             self.hear(&heard);
         }
@@ -110,7 +111,7 @@ impl Turn<'_> {
     /// A message: an option that it names, then everywhere-words, then the answer to what is asked, then another wish, then an
     /// attempt that failed.
     fn hear(&mut self, heard: &Heard) {
-        self.recall.hear(&heard.text);
+        self.recall.hear(&heard.text, &self.machine.hears, false);
         if self.state.status == Status::Escalated {
             // Whoever took it over speaks for himself.
             if !self.state.taken {
@@ -474,7 +475,13 @@ impl Turn<'_> {
             let Some(datapoint) = plan.field(name).or(input) else {
                 return self.refuse("not_fillable", format!("no step of `{}` asks for `{name}`", journey.slug));
             };
+            if datapoint.sensitive {
+                self.recall.judge_by(&self.rules([&**datapoint]), self.recall.hides(json));
+            }
             if self.recall.hides(json) {
+                if self.actor == Actor::Agent {
+                    self.stands_in_users_words(json);
+                }
                 let origin = self.recall.began_origin(name).unwrap_or(Origin::Said);
                 with.extend(self.recall.began_with(name).map(|value| (name.clone(), value, origin)));
                 continue;

@@ -12,7 +12,7 @@ use super::expects::{self, Starts};
 use super::input::{Actor, Input, Principal};
 use super::keys::Keys;
 use super::present;
-use super::recall::{Hidden, Recall};
+use super::recall::{Hidden, Recall, known_by};
 use super::state::{Run, State};
 use super::turn::Turn;
 use crate::check::Loaded;
@@ -29,6 +29,10 @@ pub struct Machine {
     pub(super) keys: Keys,
     pub(super) router: Router,
     pub(super) locale: Locale,
+    /// What the values of messages are read by, as text.
+    pub(super) reads: String,
+    /// A digest of all that decides which word or wish a message is.
+    pub(super) hears: String,
     /// Today's, whatever version a run is pinned to.
     pub(super) policies: Option<Arc<Policies>>,
     /// Whether any field is sensitive: a message that waits may be meant for it.
@@ -68,6 +72,20 @@ impl Plan {
     }
 }
 
+/// What the values of messages are read by, and a digest of that and of what else they are held against: words and triggers.
+fn heard_by(workspace: &Workspace) -> (String, String) {
+    let settings = &workspace.settings;
+    let reads = format!("{:?}", (&settings.locale, &settings.timezone, settings.phone_region.to_uppercase(), &settings.words));
+    let wishes = workspace.journeys.values().filter_map(|journey| {
+        let trigger = journey.trigger.as_ref()?;
+        let requires: Vec<String> = trigger.requires.iter().map(crate::expr::Program::print).collect();
+        let said = (&journey.slug, &journey.name, &trigger.goal, &trigger.examples, trigger.priority.to_bits(), requires);
+        Some(format!("{said:?}"))
+    });
+    let all: Vec<String> = std::iter::once(reads.clone()).chain(wishes).collect();
+    (reads, known_by("heard", &all))
+}
+
 impl Machine {
     /// A machine for a workspace that has no errors.
     #[must_use]
@@ -76,9 +94,10 @@ impl Machine {
         let plans = workspace.journeys.values().map(|j| (j.hash.clone(), Arc::new(Plan::new(j.clone(), workspace.clone())))).collect();
         let router = Router::new(&workspace);
         let locale = Locale::new(&workspace.settings);
+        let (reads, hears) = heard_by(&workspace);
         let policies = loaded.policies().cloned();
         let asks_for_sensitive = workspace.datapoints.values().any(|d| d.sensitive);
-        Self { workspace, keys, router, locale, policies, asks_for_sensitive, plans, starts: Starts::default() }
+        Self { workspace, keys, router, locale, reads, hears, policies, asks_for_sensitive, plans, starts: Starts::default() }
     }
 
     /// Keeps the journeys of another version of the workspace, for the runs that are pinned to them.

@@ -56,6 +56,17 @@ fn unshare(json: Arc<Json>) -> Json {
     Arc::try_unwrap(json).unwrap_or_else(|shared| (*shared).clone())
 }
 
+/// What an author wrote: two that are written alike come to the same of the same.
+pub(super) fn written(operand: &Operand) -> String {
+    match operand {
+        Operand::Literal(json) => json.to_string(),
+        Operand::Expr(program) => program.print(),
+        Operand::Template(template) => template.text().value.to_string(),
+        Operand::List(items) => items.iter().map(|o| format!("- {}", written(o))).collect::<Vec<_>>().join("\n"),
+        Operand::Map(entries) => entries.iter().map(|(key, o)| format!("{key}: {}", written(o))).collect::<Vec<_>>().join("\n"),
+    }
+}
+
 /// What an operand reads, with versions.
 pub(super) fn sources(operand: &Operand, variables: Option<&Variables>) -> Vec<Source> {
     let mut found = Vec::new();

@@ -4,9 +4,12 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use super::event::{Event, EventBody, Filled, Finished, Judged, Told};
+use super::operand;
 use super::scope::View;
-use super::turn::{REDACTED, Turn};
+use super::turn::{REDACTED, Turn, hex};
 use crate::expr::{EvalError, Program, Read, Root, Scope};
 use crate::model::Operand;
 use crate::supervise::Origin;
@@ -33,6 +36,9 @@ pub(super) struct Recall {
     recorded: Option<Arc<[Event]>>,
     used: RefCell<Vec<usize>>,
     judged: RefCell<Vec<Judged>>,
+    /// What messages were held against, told of only if one of them is hidden.
+    heard: RefCell<Option<Judged>>,
+    hides_heard: Cell<bool>,
     taken: Cell<u32>,
     blind: Cell<bool>,
     computed: Cell<bool>,
@@ -54,9 +60,10 @@ impl Recall {
         Hidden { taken: self.taken.get(), blind: self.blind.get(), computed: self.computed.get() }
     }
 
-    /// What was decided in it.
-    pub fn judged(&self) -> Vec<Judged> {
-        self.judged.borrow().clone()
+    /// What was decided in it. `sensitive`: whether the message that began it may not be shown.
+    pub fn judged(&self, sensitive: bool) -> Vec<Judged> {
+        let heard = self.heard.borrow().clone().filter(|_| sensitive || self.hides_heard.get());
+        self.judged.borrow().iter().cloned().chain(heard).collect()
     }
 
     /// Something is decided on a hidden value, and the recording does not tell how it was decided.
@@ -77,16 +84,7 @@ impl Recall {
                 self.judged.borrow_mut().push(Judged { on: on.into(), answer: told });
                 return answer;
             }
-            Some(recorded) => {
-                let turn = recorded.iter().find_map(|e| if let EventBody::Turn(turn) = &e.body { Some(turn) } else { None });
-                let mut used = self.used.borrow_mut();
-                let all = turn.map(|t| t.brought.judged.as_slice()).unwrap_or_default().iter().enumerate();
-                let found = all.into_iter().find(|(i, j)| *j.on == *on && !used.contains(i));
-                found.map(|(i, judged)| {
-                    used.push(i);
-                    judged.clone()
-                })
-            }
+            Some(_) => self.noted(on),
         };
         let told = judged.as_ref().and_then(|j| j.answer);
         self.judged.borrow_mut().extend(judged);
@@ -96,6 +94,16 @@ impl Recall {
         }
         self.guess();
         answer()
+    }
+
+    /// What the recording notes under this name, each note once.
+    fn noted(&self, on: &str) -> Option<Judged> {
+        let turn = self.recorded.iter().flat_map(|r| r.iter());
+        let turn = turn.into_iter().find_map(|e| if let EventBody::Turn(turn) = &e.body { Some(turn) } else { None })?;
+        let mut used = self.used.borrow_mut();
+        let (at, judged) = turn.brought.judged.iter().enumerate().find(|(i, j)| *j.on == *on && !used.contains(i))?;
+        used.push(at);
+        Some(judged.clone())
     }
 
     /// Values that are hidden now were held against these rules: noted now, or taken over if they were the same then.
@@ -133,9 +141,22 @@ impl Recall {
         self.plays() && text == REDACTED
     }
 
-    /// A message is heard: of one that is hidden, what it leads to is known only from what was noted of it.
-    pub fn hear(&self, text: &str) {
-        self.computed.set(self.computed.get() || self.hides_text(text));
+    /// A message is heard, and held against these words and wishes: of one that is hidden, what it leads to is known only from what was
+    /// noted of it, and only where they were the same. `hidden`: it is one that may not be shown.
+    pub fn hear(&self, text: &str, by: &str, hidden: bool) {
+        let hides = self.hides_text(text);
+        self.computed.set(self.computed.get() || hides);
+        self.hides_heard.set(self.hides_heard.get() || hides || hidden);
+        if self.heard.borrow().is_some() {
+            return;
+        }
+        let heard = if hides { self.noted(by) } else { Some(Judged { on: by.into(), answer: Some(true) }) };
+        match heard {
+            Some(_) if hides => self.take(),
+            Some(_) => {}
+            None => self.guess(),
+        }
+        *self.heard.borrow_mut() = heard;
     }
 
     /// The value that a field got in the turn.
@@ -237,15 +258,49 @@ impl Turn<'_> {
 
     /// Whether an operand reads what may not be shown, where its turn is played again.
     pub fn is_hidden(&self, operand: &Operand, view: &View<'_>) -> bool {
+        self.recall.plays() && self.reads_hidden(operand, view)
+    }
+
+    fn reads_hidden(&self, operand: &Operand, view: &View<'_>) -> bool {
         let reads = match operand {
             Operand::Literal(_) => return false,
             Operand::Expr(program) => program.reads(),
             Operand::Template(template) => template.reads(),
-            Operand::List(items) => return items.iter().any(|o| self.is_hidden(o, view)),
-            Operand::Map(entries) => return entries.iter().any(|(_, o)| self.is_hidden(o, view)),
+            Operand::List(items) => return items.iter().any(|o| self.reads_hidden(o, view)),
+            Operand::Map(entries) => return entries.iter().any(|(_, o)| self.reads_hidden(o, view)),
         };
-        self.recall.plays() && self.is_sensitive(reads, view)
+        self.is_sensitive(reads, view)
     }
+
+    /// Notes how a value is made that may not be shown: what it was then, it is only if it was made the same way.
+    pub fn judge_made(&self, place: &str, operand: &Operand, rule: &str) {
+        if self.reads_hidden(operand, &self.view()) {
+            self.judge_written("made", &[place, &operand::written(operand), rule]);
+        }
+    }
+
+    /// The same of an expression.
+    pub fn judge_computed(&self, place: &str, program: &Program) {
+        if self.is_sensitive(program.reads(), &self.view()) {
+            self.judge_written("made", &[place, &program.print()]);
+        }
+    }
+
+    /// Notes what hidden values went through. Never give it a value: what is noted is a digest that anybody may try to guess.
+    pub fn judge_written(&self, kind: &str, parts: &[&str]) {
+        self.recall.judge_by(&known_by(kind, parts), self.recall.plays());
+    }
+}
+
+/// A digest of what was written, by which it is known again.
+pub(super) fn known_by(kind: &str, parts: &[impl AsRef<[u8]>]) -> String {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update(part.as_ref());
+        digest.update([0]);
+    }
+    let digest = digest.finalize();
+    format!("{kind}:{}", hex(digest.get(..8).unwrap_or(&digest)))
 }
 
 fn is_tainted(read: &Read, view: &View<'_>) -> bool {

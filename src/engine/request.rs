@@ -196,6 +196,24 @@ fn reads(operand: &Operand, names: &mut Vec<Name>) {
     names.extend(named.map(|k| Name::new(k)));
 }
 
+/// How a request is made, as its author wrote it.
+pub(super) fn written(action: &Action) -> String {
+    let invocation = &action.invocation;
+    let path: String = invocation
+        .endpoint
+        .iter()
+        .map(|part| match part {
+            EndpointPart::Literal(text) => text.to_string(),
+            EndpointPart::Param(name, _) => format!("{{{name}}}"),
+        })
+        .collect();
+    let pairs =
+        |pairs: &[(Arc<str>, Operand)]| -> Vec<String> { pairs.iter().map(|(k, o)| format!("{k}: {}", operand::written(o))).collect() };
+    let body = invocation.body.as_ref().map(operand::written);
+    let key = action.safety.idempotency_key.as_ref().map(|k| &k.text().value);
+    format!("{:?}", (invocation.method, path, &invocation.tool, pairs(&invocation.query), pairs(&invocation.headers), body, key))
+}
+
 /// Everything that is sent, as one text: what a digest is made of.
 pub(super) fn canonical(request: &Request) -> String {
     serde_json::to_string(&(&request.action, request.method, &request.path, &request.query, &request.headers, &request.body))

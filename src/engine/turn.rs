@@ -258,11 +258,15 @@ impl<'m> Turn<'m> {
             scopes: self.principal.scopes.clone(),
             unaware: self.unaware,
             answered: self.answered,
+            overdue: self.wake_at().is_some_and(|at| at < self.at),
             refused: self.refused_claims.clone(),
             workspace: (self.state.workspace.as_ref() != Some(today)).then(|| today.clone()),
             ..Brought::default()
         };
-        let turn = TurnBegun { actor: self.actor, by: self.principal.id.clone(), id, message, what: what.into(), text, sensitive, brought };
+        let mut turn =
+            TurnBegun { actor: self.actor, by: self.principal.id.clone(), id, message, what: what.into(), text, sensitive, brought };
+        // What the clock or a service brings is late by a little always.
+        turn.brought.overdue &= turn.is_of_a_person();
         self.emit(EventBody::Turn(Box::new(turn)));
     }
 
@@ -300,7 +304,7 @@ impl<'m> Turn<'m> {
             return;
         };
         turn.brought.entropy = (self.ids > 0).then(|| hex(&self.entropy).into());
-        turn.brought.judged = self.recall.judged();
+        turn.brought.judged = self.recall.judged(turn.sensitive);
         turn.brought.late = self.late.take();
     }
 

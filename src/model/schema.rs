@@ -17,6 +17,7 @@ const COMPILED: usize = 256 * 1024;
 #[derive(Debug, Clone)]
 pub struct InputSchema {
     validator: Validator,
+    written: String,
     /// What it names, if it says; other inputs are the endpoint's own and not its business.
     properties: Option<Vec<String>>,
 }
@@ -56,7 +57,13 @@ impl InputSchema {
         let validator =
             options.build(schema).map_err(|e| SchemaFault { path: keys(e.instance_path().as_str()), message: e.to_string() })?;
         let properties = schema.get("properties").and_then(Json::as_object).map(|p| p.keys().cloned().collect());
-        Ok(Self { validator, properties })
+        Ok(Self { validator, written: schema.to_string(), properties })
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub fn written(&self) -> &str {
+        &self.written
     }
 
     /// What does not fit, named by its place, without any value.

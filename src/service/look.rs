@@ -220,7 +220,7 @@ fn lines(workspace: &Workspace, caller: &Caller, depth: Depth, events: &[(u64, E
         let told = line(workspace, event, agent, operator_speaks);
         let line = |(kind, who, text, id): Told| Line { seq, at: event.at, kind, who, text, id, options: Vec::new() };
         let mut lines: Vec<Line> = told.into_iter().map(line).collect();
-        if let (EventBody::Offered { options } | EventBody::Options { options }, [line]) = (event.body.plain(), &mut *lines) {
+        if let (EventBody::Offered { options } | EventBody::Options { options, .. }, [line]) = (event.body.plain(), &mut *lines) {
             line.options.clone_from(options);
         }
         if lines.is_empty() && depth == Depth::All {
@@ -259,7 +259,7 @@ fn line(workspace: &Workspace, event: &Event, agent: bool, operator_speaks: bool
             ("question", speaker(), text.clone(), (!agent).then(|| question.id.clone()))
         }
         EventBody::Offered { .. } => ("options", None, "".into(), None),
-        EventBody::Options { options } if !options.is_empty() => ("options", None, "".into(), None),
+        EventBody::Options { options, .. } if !options.is_empty() => ("options", None, "".into(), None),
         EventBody::Began(began) => {
             // As its author wrote it, unless the journey is gone.
             let slug = workspace.journeys.get(&began.journey).map_or_else(|| began.journey.as_str().into(), |j| j.slug.shown.clone());

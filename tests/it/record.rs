@@ -3,6 +3,7 @@
 mod damaged;
 mod mutants;
 mod program;
+mod unseen;
 
 use std::path::Path;
 use std::sync::Arc;

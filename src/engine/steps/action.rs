@@ -66,6 +66,7 @@ fn next_element(turn: &mut Turn<'_>, step: &Step, call: &Call, action: &Arc<Acti
     if action.effects == Effects::Write {
         return turn.trouble(Trouble::new(ErrorKind::InvalidInput, "`each` is for reads only"));
     }
+    turn.judge_computed("each", program);
     let list = lenient(program, &turn.view());
     let list = match list {
         Ok(list) => list,

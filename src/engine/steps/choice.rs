@@ -29,6 +29,7 @@ pub(in crate::engine) fn enter(turn: &mut Turn<'_>, choice: &Choice) -> Go {
             return offer::enter(turn, choice, provider);
         }
         Some(ChoiceFrom::Expr(program)) => {
+            turn.judge_computed("options", program);
             let list = lenient(program, &turn.view());
             match list.map(|l| offered(&shown_list(&l))) {
                 Ok(Some(found)) => options = found,
@@ -40,7 +41,8 @@ pub(in crate::engine) fn enter(turn: &mut Turn<'_>, choice: &Choice) -> Go {
             }
         }
     }
-    turn.emit(EventBody::Options { options });
+    let written = Some(self::options(choice, &[], &turn.view()));
+    turn.emit(EventBody::Options { options, written });
     put(turn, choice);
     Go::Wait
 }

@@ -27,6 +27,7 @@ pub(in crate::engine) fn result(turn: &mut Turn<'_>, done: &Done) -> Option<Valu
     let mut taint = Taint::default();
     for (key, operand) in &done.result {
         turn.computes(operand);
+        turn.judge_made(key, operand, "");
         let value = operand::value(operand, &turn.view(), Missing::Nothing);
         match value {
             Ok(value) => {

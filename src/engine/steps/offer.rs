@@ -62,7 +62,8 @@ fn offer(turn: &mut Turn<'_>, choice: &Choice, provider: &Name) -> Go {
     if options.is_empty() && choice.options.is_empty() {
         return to(turn, choice, "none");
     }
-    turn.emit(EventBody::Options { options });
+    let written = Some(super::choice::options(choice, &[], &turn.view()));
+    turn.emit(EventBody::Options { options, written });
     super::choice::put(turn, choice);
     Go::Wait
 }

@@ -20,6 +20,9 @@ pub(in crate::engine) fn enter(turn: &mut Turn<'_>, run: &Run) -> Go {
     let Some(journey) = run.journey.clone() else { return Go::Fall("the journey to run is not here".into()) };
     let mut with: Vec<(Name, Value, Origin)> = Vec::new();
     for input in &run.with {
+        let declared = journey.inputs.iter().find(|i| i.name == input.name);
+        let rule = declared.map(|d| turn.rules([&*d.datapoint])).unwrap_or_default();
+        turn.judge_made(input.name.as_str(), &input.value, &rule);
         let known = if turn.is_hidden(&input.value, &turn.view()) { turn.recall.began_with(&input.name) } else { None };
         if let Some(value) = known {
             with.push((input.name.clone(), value, turn.word_of([&input.value])));
@@ -30,7 +33,7 @@ pub(in crate::engine) fn enter(turn: &mut Turn<'_>, run: &Run) -> Go {
             Ok(value) => value,
             Err(fault) => return Go::Fall(format!("the input `{}` could not be computed: {fault}", input.name)),
         };
-        if let Some(declared) = journey.inputs.iter().find(|i| i.name == input.name).filter(|_| !value.is_null()) {
+        if let Some(declared) = declared.filter(|_| !value.is_null()) {
             match normalise(&declared.datapoint, &value.json, &turn.machine.locale, turn.at) {
                 Ok(json) => value.json = Arc::new(json),
                 Err(problem) => {

@@ -15,6 +15,7 @@ pub(in crate::engine) fn enter(turn: &mut Turn<'_>, step: &Step, assigns: &[Assi
             continue;
         };
         let from = operand::sources(value, turn.state.top().map(|r| &*r.variables));
+        turn.judge_made(assign.name.as_str(), value, "");
         let known = if turn.is_hidden(value, &turn.view()) { turn.recall.assigned(&assign.name) } else { None };
         let result = known.map_or_else(|| operand::value(value, &turn.view(), operand::Missing::Nothing), Ok);
         let value = match result {

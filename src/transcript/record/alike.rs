@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::file::redacted;
+use crate::engine::answer::AnswerOption;
 use crate::engine::event::Draft;
 use crate::engine::{Event, EventBody, Request};
 use crate::value::Json;
@@ -161,6 +162,8 @@ impl Alike {
                 // The sender's, and what became of it: what it says is compared where it matters.
                 new.sensitive = old.sensitive;
             }
+            // It was recorded before they were kept.
+            (EventBody::Options { written: None, .. }, EventBody::Options { written, .. }) if !self.other_version => *written = None,
             (EventBody::Began(old), EventBody::Began(new)) if self.other_version => new.hash.clone_from(&old.hash),
             (EventBody::Granted { grant: old }, EventBody::Granted { grant: new }) if self.other_version => {
                 new.version.clone_from(&old.version);
@@ -205,11 +208,10 @@ fn reword(old: &EventBody, new: &mut EventBody) {
         (EventBody::Question(o), EventBody::Question(n)) => {
             (n.text, n.digest, n.redacted) = (o.text.clone(), o.digest.clone(), o.redacted.clone());
         }
-        (EventBody::Offered { options: o }, EventBody::Offered { options: n })
-        | (EventBody::Options { options: o }, EventBody::Options { options: n }) => {
-            for (old, new) in o.iter().zip(n) {
-                new.label.clone_from(&old.label);
-            }
+        (EventBody::Offered { options: o }, EventBody::Offered { options: n }) => relabel(o, n),
+        (EventBody::Options { options: o, written: w }, EventBody::Options { options: n, written: v }) => {
+            relabel(o, n);
+            relabel(w.as_deref().unwrap_or_default(), v.as_deref_mut().unwrap_or_default());
         }
         (EventBody::Failed { detail: o, .. }, EventBody::Failed { detail: n, .. }) => n.clone_from(o),
         (EventBody::Noted { text: o }, EventBody::Noted { text: n })
@@ -221,6 +223,12 @@ fn reword(old: &EventBody, new: &mut EventBody) {
             }
         }
         _ => {}
+    }
+}
+
+fn relabel(old: &[AnswerOption], new: &mut [AnswerOption]) {
+    for (old, new) in old.iter().zip(new) {
+        new.label.clone_from(&old.label);
     }
 }
 

@@ -4,13 +4,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::alike::{Alike, Compared, Difference, Found};
 use super::input::{Unplayable, feed, give, is_hidden, turn_of};
 use super::play::{is_of_lost_keys, place};
 use super::{Recording, redacted};
 use crate::engine::effect::EffectId;
 use crate::engine::state::Standing;
-use crate::engine::{Effect, Event, EventBody, Hidden, InputBody, Machine, Progress, Request, State};
+use crate::engine::{Claim, Effect, Event, EventBody, Hidden, InputBody, Machine, Progress, Request, State};
 use crate::supervise::Decision;
 use crate::value::{Json, Value};
 
@@ -73,6 +75,32 @@ impl Tried {
     }
 }
 
+/// Tokens of rates that a conversation took on this version: what is counted, and when. What others took nobody knows here.
+#[derive(Default)]
+struct Taken(Vec<(Arc<str>, Timestamp)>);
+
+impl Taken {
+    /// Takes what an input claims; the limit that is passed by it, if one is.
+    fn take(&mut self, claims: &[Claim], at: Timestamp) -> Option<Json> {
+        for claim in claims {
+            match claim {
+                Claim::Rate { bucket, max, per_s } => {
+                    let since = at.checked_sub(SignedDuration::from_secs(i64::try_from(*per_s).unwrap_or(i64::MAX)));
+                    let since = since.unwrap_or(Timestamp::MIN);
+                    let taken = self.0.iter().filter(|(b, t)| b == bucket && *t > since).count();
+                    if taken >= *max as usize {
+                        return Some(serde_json::json!({"max": max, "per_s": per_s}));
+                    }
+                    self.0.push((bucket.clone(), at));
+                }
+                Claim::RateCleared { bucket } => self.0.retain(|(b, _)| b != bucket),
+                Claim::Message { .. } | Claim::Key { .. } | Claim::KeyApplied { .. } | Claim::KeyFreed { .. } | Claim::Other { .. } => {}
+            }
+        }
+        None
+    }
+}
+
 /// Tries a recording on another version of its workspace.
 pub fn try_on(machine: &Machine, recording: &Recording) -> Result<Tried, Unplayable> {
     if recording.header.partial {
@@ -85,6 +113,7 @@ pub fn try_on(machine: &Machine, recording: &Recording) -> Result<Tried, Unplaya
     let mut alike = Alike::with_another_version();
     let mut state = State::default();
     let mut hidden = false;
+    let (mut taken, mut wake_at) = (Taken::default(), None);
     for (number, events) in recording.inputs.iter().enumerate() {
         if number > 0 && turn_of(events).is_none() {
             return Err(Unplayable::Unkept(number));
@@ -94,13 +123,31 @@ pub fn try_on(machine: &Machine, recording: &Recording) -> Result<Tried, Unplaya
         tried.not_judged += was.taken;
         let at = |found: Found| Difference { turn: number, step: place(&state), field: found.field, old: found.old, new: found.new };
         let unknown = was.blind || is_of_lost_keys(events);
-        match alike.compare(events, &progress.events) {
-            Compared::Same if !unknown => state = progress.state,
-            Compared::Same => {
-                // The events are alike, and yet what was decided stood on something that nobody knows here.
-                tried.find(Class::PathDiffers, at(Found { field: "hidden".into(), old: Json::Null, new: Json::Null }));
-                return Ok(tried);
-            }
+        let overdue = |events: &[Event]| turn_of(events).is_some_and(|t| t.brought.overdue);
+        if overdue(&progress.events) && !overdue(events) {
+            // It had moved on by itself before this was said.
+            let new = serde_json::to_value(wake_at).unwrap_or_default();
+            tried.find(Class::PathDiffers, at(Found { field: "wake".into(), old: Json::Null, new }));
+            return Ok(tried);
+        }
+        wake_at = progress.wake_at;
+        let came = events.first().map_or(Timestamp::UNIX_EPOCH, |e| e.at);
+        if let Some(limit) = taken.take(&progress.claims, came) {
+            tried.find(Class::WouldFail, at(Found { field: "claims.rate".into(), old: Json::Null, new: limit }));
+            return Ok(tried);
+        }
+        let on_hidden = |compared: &Compared| match compared {
+            Compared::Same => true,
+            Compared::Text(found) | Compared::Path(found) => found.field.starts_with("turn.in.judged"),
+        };
+        let compared = alike.compare(events, &progress.events);
+        if unknown && on_hidden(&compared) {
+            // The events may be alike, and yet what was decided stood on something that nobody knows here.
+            tried.find(Class::PathDiffers, at(Found { field: "hidden".into(), old: Json::Null, new: Json::Null }));
+            return Ok(tried);
+        }
+        match compared {
+            Compared::Same => state = progress.state,
             Compared::Text(found) if !unknown => {
                 tried.find(Class::TextDiffers, at(*found));
                 state = progress.state;

@@ -1,0 +1,229 @@
+//! No false `same` where the recording does not hold what it stood on: hidden values, words, rates, the time.
+
+use std::sync::Arc;
+
+use waypost::check::{Loaded, load};
+use waypost::engine::{Keys, Machine};
+use waypost::source::SourceMap;
+use waypost::transcript::record::{Class, Recording, parse, try_on};
+use waypost::transcript::{self, Options, Runner};
+
+use super::bytes;
+
+type Files = Vec<(String, Arc<str>)>;
+
+/// A workspace in which a number that nobody may see decides, is computed with, handed over and sent.
+const FILES: [(&str, &str); 6] = [
+    (
+        "waypost.yaml",
+        "
+agent: {slug: s, name: S}
+queues: {default: support, names: [support]}
+locale: {default: en}
+words: {yes: {en: [aye]}}
+limits: {idle: 24h}
+lints: {WP0501: allow, WP0502: allow, WP0503: allow, WP0504: allow, WP0506: allow, WP0601: allow, WP0602: allow, WP0603: allow}
+",
+    ),
+    (
+        "datapoints/d.yaml",
+        "
+- name: Pin
+  type: string
+  sensitive: true
+  validation: {pattern: \"[0-9]{4}\"}
+- name: Alt pin
+  type: string
+  sensitive: true
+  validation: {pattern: \"[0-9]{5}\"}
+",
+    ),
+    (
+        "integrations/svc.yaml",
+        "
+name: Svc
+type: rest_api
+config: {base_url: \"https://svc.example\", auth_type: none}
+actions:
+  - name: Put it
+    type: write
+    invocation: {method: POST, endpoint: \"/put\", headers: {x-pin: \"a{{ inputs.pin }}\"}}
+    input_schema: {pin: {type: string}}
+    outcomes: [{name: ok, condition: response.status == 200}]
+    settings: {idempotency: key}
+    safety: {rate_limit: {max: 5, per: 1h, scope: user}}
+",
+    ),
+    (
+        "journeys/main.yaml",
+        "
+name: Main
+description: says things
+trigger: {goal: Check a pin, examples: [check my pin]}
+fallback: {to: support, message: bye}
+journey:
+  - collect: [pin]
+    name: ask
+  - set: {flag: $variables.pin == '1234'}
+  - if: $variables.flag
+    then:
+      - say: flag is true
+  - run: kid
+    name: kid
+    with: {alt-pin: \"{{ variables.pin }}5\"}
+    outcomes:
+      yes_it_is: [{say: kid says yes}]
+      no_it_is_not: [{say: kid says no}]
+  - action: svc.put-it
+    name: put
+    inputs: {pin: $variables.pin}
+    outcomes: {ok: continue}
+  - action: svc.put-it
+    name: put2
+    inputs: {pin: \"{{ variables.pin }}9\"}
+    outcomes: {ok: continue}
+  - choice:
+      prompt: Anything else?
+      options: {One: [{say: one it is}], Two: [{say: two it is}]}
+    name: more
+  - done: all done
+",
+    ),
+    (
+        "journeys/kid.yaml",
+        "
+name: Kid
+description: d
+callable: true
+fallback: {to: support, message: bye}
+inputs:
+  alt-pin: {required: true, from: caller}
+journey:
+  - if: $variables.alt_pin == '12345'
+    then:
+      - done: {outcome: yes_it_is, result: {found: \"{{ variables.alt_pin }}1\"}}
+  - done: {outcome: no_it_is_not}
+",
+    ),
+    (
+        "journeys/other.yaml",
+        "
+name: Other
+description: talks about parrots
+trigger: {goal: Talk about parrots, examples: [parrots please]}
+fallback: {to: support, message: bye}
+journey:
+  - say: parrots are nice
+  - done: over
+",
+    ),
+];
+
+const TALKS: [(&str, &str); 2] = [
+    (
+        "by words",
+        "
+name: by words
+stubs: {svc.put-it: [{body: {}}]}
+talk:
+  - user: check my pin
+  - wait: 2h
+  - user: '1234'
+  - user: One
+",
+    ),
+    (
+        "by a command",
+        "
+name: by a command
+stubs: {svc.put-it: [{body: {}}]}
+talk:
+  - agent: {start: {journey: main, variables: {pin: '1234'}}}
+  - wait: 2h
+  - user: Two
+",
+    ),
+];
+
+fn files() -> Files {
+    FILES.iter().map(|(name, text)| ((*name).to_owned(), Arc::from(*text))).collect()
+}
+
+fn changed(file: &str, from: &str, to: &str) -> Files {
+    let mut files = files();
+    let (_, text) = files.iter_mut().find(|(name, _)| name == file).unwrap();
+    assert!(text.contains(from), "{file} has no `{from}`");
+    *text = text.replacen(from, to, 1).into();
+    files
+}
+
+fn loaded(files: Files) -> Loaded {
+    let checked = load(files);
+    let shown: Vec<String> = checked.diagnostics.0.iter().map(|d| format!("{} {}", d.code, d.message)).collect();
+    checked.loaded().unwrap_or_else(|| panic!("the workspace has errors: {shown:#?}"))
+}
+
+async fn record(talk: &str) -> Recording {
+    let loaded = loaded(files());
+    let runner = Runner::new(loaded.clone(), Options::default());
+    let text: Arc<str> = talk.into();
+    let file = SourceMap::default().add("t", text.clone());
+    let document = transcript::read(file, &text, Some(&loaded)).remove(0);
+    let script = document.script.unwrap_or_else(|| panic!("{:?}", document.diagnostics));
+    let (failures, events) = runner.record(&script).await.unwrap();
+    assert!(failures.is_empty(), "{failures:?}");
+    parse(&bytes(&events)).unwrap()
+}
+
+fn tried(files: Files, recording: &Recording) -> (Class, String) {
+    let machine = Machine::new(loaded(files), Keys::derive(b"recording"));
+    let tried = try_on(&machine, recording).unwrap();
+    (tried.class, format!("{:?}", tried.differences))
+}
+
+#[tokio::test]
+async fn what_the_recording_does_not_hold_is_never_called_the_same() {
+    const MAIN: &str = "journeys/main.yaml";
+    const SVC: &str = "integrations/svc.yaml";
+    const D: &str = "datapoints/d.yaml";
+    let both = ["by words", "by a command"];
+    let words = ["by words"];
+    // What changed, the file, the words before and after, and which talks it makes another.
+    let cases: &[(&str, &str, &str, &str, &[&str])] = &[
+        ("a hidden condition is kept", MAIN, "pin == '1234'", "pin == '9999'", &both),
+        ("what is handed over", MAIN, "pin }}5", "pin }}6", &both),
+        ("what is handed over and refused there", MAIN, "pin }}5", "pin }}55", &both),
+        ("what the one it is handed to takes", D, "[0-9]{5}", "[1-9]{5}", &both),
+        ("what a field takes", D, "[0-9]{4}", "[1-9]{4}", &both),
+        ("an input of an action", MAIN, "pin }}9", "pin }}7", &both),
+        ("a result", "journeys/kid.yaml", "alt_pin }}1", "alt_pin }}2", &both),
+        ("a header that is sent", SVC, "a{{ inputs.pin }}", "b{{ inputs.pin }}", &both),
+        ("where it is sent", SVC, "endpoint: \"/put\"", "endpoint: \"/set\"", &both),
+        ("what the schema takes", SVC, "{pin: {type: string}}", "{pin: {type: string, required: true}}", &both),
+        ("examples of another journey", "journeys/other.yaml", "parrots please", "'1234'", &words),
+        ("the goal of another journey", "journeys/other.yaml", "goal: Talk about parrots", "goal: '1234'", &words),
+        ("words", "waypost.yaml", "words: {yes: {en: [aye]}}", "words: {cancel: {en: ['1234']}}", &words),
+        ("the language", "waypost.yaml", "default: en", "default: de", &words),
+        ("the time zone", "waypost.yaml", "default: en", "default: en, timezone: Europe/Vienna", &words),
+        ("the region of phone numbers", "waypost.yaml", "default: en", "default: en, phone_region: AT", &words),
+        ("a rate", SVC, "max: 5", "max: 1", &both),
+        ("the time that is waited", "waypost.yaml", "idle: 24h", "idle: 1m", &both),
+        ("an option that nobody picked is renamed", MAIN, "{One: [", "{One!: [", &["by a command"]),
+        ("an option that nobody picked is another", MAIN, "{One: [", "{Three: [", &["by a command"]),
+        ("an option is added", MAIN, "Two: [", "Three: [{say: three}], Two: [", &both),
+    ];
+    let mut wrong = Vec::new();
+    for (name, talk) in TALKS {
+        let recording = record(talk).await;
+        let (class, why) = tried(files(), &recording);
+        assert_eq!(class, Class::Same, "{name}, on its own version: {why}");
+        for (what, file, from, to, _) in cases.iter().filter(|c| c.4.contains(&name)) {
+            let (class, why) = tried(changed(file, from, to), &recording);
+            match class {
+                Class::Same => wrong.push(format!("{name}: {what}")),
+                _ => eprintln!("{name}: {what}: {} {why}", class.as_str()),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "called the same:\n{}", wrong.join("\n"));
+}
