@@ -9,6 +9,7 @@ use super::script::{Check, CheckKind, ExpectedCall, Saying};
 use super::stubs::Call;
 use super::write::flow;
 use crate::engine::{self, Answer, Phase};
+use crate::model::action::Effects;
 use crate::source::Span;
 use crate::value::{Json, Name, Value, display};
 
@@ -84,6 +85,13 @@ pub(super) fn check_all(checks: &[Check], seen: &Seen<'_>) -> Vec<Failure> {
         Some(Failure { fix, ..failure })
     });
     failures.collect()
+}
+
+/// Whether a write was made that no `calls` of the entry names: that nobody looks at.
+pub(super) fn has_unasked_write(checks: &[Check], calls: &[Call]) -> bool {
+    let named: Vec<&ExpectedCall> =
+        checks.iter().filter_map(|c| if let CheckKind::Calls(named) = &c.kind { Some(named) } else { None }).flatten().collect();
+    calls.iter().any(|call| call.effects == Effects::Write && !named.iter().any(|n| fits(n, call)))
 }
 
 fn is_gate(phase: Phase) -> bool {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::cover::{Covered, Watch};
-use super::expect::{Failure, Seen, check_all};
+use super::expect::{Failure, Seen, check_all, has_unasked_write};
 use super::script::{CheckKind, Entry, EntryKind, Script, Speaker};
 use super::stubs::{Call, Stubs};
 use crate::check::Loaded;
@@ -20,6 +20,7 @@ use crate::model::ErrorKind;
 use crate::outbound::{HttpPerformer, Secrets};
 use crate::source::Span;
 use crate::store::{ConversationKey, MemoryStore, Store, StoreError};
+use crate::understand::{Locale, Reply, classify};
 use crate::value::{Json, Name, Value};
 
 /// Where the clock stands if a transcript does not say.
@@ -155,6 +156,8 @@ struct Talk {
     audit: Vec<String>,
     audited: u64,
     failures: Vec<Failure>,
+    /// Whether a gate may be another than it was, of which no expectation says anything.
+    gated: bool,
     watch: Watch,
     seen: Vec<After>,
 }
@@ -198,6 +201,7 @@ impl Talk {
             audit: Vec::new(),
             audited: 0,
             failures: Vec::new(),
+            gated: false,
             watch: Watch::default(),
             seen: Vec::new(),
         })
@@ -222,12 +226,21 @@ impl Talk {
                 self.failures.push(Failure::new(span, "nothing called this stub"));
             }
         }
+        self.gated |= has_unasked_write(&[], &self.stubs.calls_since(self.calls));
+        for fix in self.failures.iter_mut().filter_map(|f| f.fix.as_mut()) {
+            fix.gate |= self.gated;
+        }
         Watched { failures: self.failures, covered: self.watch.covered().clone(), seen: self.seen }
     }
 
     async fn entry(&mut self, entry: &Entry, next: Option<&Entry>) {
         match &entry.kind {
-            EntryKind::Say(text) => self.turn(entry.span, Actor::User, Turn::Message(text.clone())).await,
+            EntryKind::Say(text) => {
+                // A yes or a no to nothing: there was a question once.
+                let answers = matches!(classify(text, "", &Locale::new(&self.loaded.settings)), Reply::Yes | Reply::No);
+                self.gated |= answers && !self.answer.awaiting_input;
+                self.turn(entry.span, Actor::User, Turn::Message(text.clone())).await;
+            }
             EntryKind::Command(speaker, command) => {
                 let actor = match speaker {
                     Speaker::User => Actor::User,
@@ -266,6 +279,7 @@ impl Talk {
                     strict: self.strict,
                 };
                 self.failures.extend(check_all(checks, &seen));
+                self.gated |= has_unasked_write(checks, &calls);
                 self.calls += calls.len();
                 self.denied.clear();
                 self.audit.clear();

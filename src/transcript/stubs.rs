@@ -8,6 +8,7 @@ use super::script::{Reply, Stub, StubFault, StubLists};
 use crate::driver::{Clock, Perform};
 use crate::engine::{CallEffect, CallFailure, CallResult, HttpAnswer};
 use crate::expr::{Node, Root, Scope};
+use crate::model::action::Effects;
 use crate::model::{ActionId, ErrorKind};
 use crate::source::Span;
 use crate::value::{Json, Name, Taint, Value};
@@ -25,6 +26,8 @@ pub struct Call {
     pub attempt: u32,
     /// Whether no stub was there to answer it.
     pub unanswered: bool,
+    /// Whether it changes anything.
+    pub effects: Effects,
 }
 
 impl Call {
@@ -130,6 +133,7 @@ fn call(effect: &CallEffect, unanswered: bool) -> Call {
         shown: effect.shown.clone(),
         attempt: effect.attempt,
         unanswered,
+        effects: effect.request.effects,
     }
 }
 

@@ -125,6 +125,95 @@ talk:
     assert_eq!(status, 2, "it means nothing without `--update`");
 }
 
+/// However a test is named and its values are written, `--update` writes each place once, and leaves the rest of the file alone.
+#[test]
+fn an_update_writes_each_place_once() {
+    let (_dir, path) = parcels();
+    let file = Path::new(&path).join("tests/parcels.yaml");
+    let before = "name: words
+stubs:
+  parcels.get-parcel: [{status: 200, body: {id: P1234, status: delivered, street: 1 High Street}}]
+talk:
+  - user: where is my parcel P1234?
+  - expect:
+";
+    let after = "      phase: phase_done\n      calls: [parcels.get-parcel]\n";
+    let said = "Parcel P1234 was delivered to 1 High Street.";
+    // What is expected, and what is written in place of it.
+    let cases = [
+        ("      says: It was lost\n", format!("      says: {said}\n")),
+        ("      says: |\n        It was\n        lost\n", format!("      says: {said}\n")),
+        ("      says: >-\n        It was lost\n\n", format!("      says: {said}\n\n")),
+        ("      says: |2- # in two lines\n        It was\n        lost\n", format!("      says: {said}\n")),
+        ("      says: &lost It was lost\n", format!("      says: &lost {said}\n")),
+    ];
+    for (written, wanted) in cases {
+        std::fs::write(&file, format!("{before}{written}{after}")).unwrap();
+        let tests = Path::new(&path).join("tests");
+        let (status, out, err) = waypost(&["test", tests.to_str().unwrap(), file.to_str().unwrap(), "--update"]);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("{before}{wanted}{after}"), "{written}: {out}{err}");
+        assert!(status == 0 && err.contains("updated 1 expectation in 1 file") && out.contains("1 passed"), "{out}{err}");
+    }
+    // One value that two expectations share.
+    let twice = format!(
+        "{before}      says: &lost It was lost\n{after}---\n{}      says: &lost It was lost\n{after}  - expect: {{says: *lost}}\n",
+        before.replace("words", "more words")
+    );
+    std::fs::write(&file, &twice).unwrap();
+    let (status, out, err) = waypost(&["test", &path, "--update"]);
+    assert!(status == 0 && err.contains("updated 2 expectations in 1 file"), "{out}{err}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), twice.replace("It was lost", said));
+}
+
+/// A confirm that is gone, and a write that nobody asked for, are never taken for right with the words beside them.
+#[test]
+fn an_update_sees_the_gate_that_is_gone_in_another_entry() {
+    let (_dir, path) = parcels();
+    let journey = Path::new(&path).join("journeys/redirect-parcel.yaml");
+    let text = std::fs::read_to_string(&journey).unwrap();
+    let (before, confirm) = text.split_once("  - confirm:").expect("a confirm");
+    let (_, after) = confirm.split_once("\n  - ").expect("a step after it");
+    let unasked = format!("{before}  - {after}");
+    let file = Path::new(&path).join("tests/parcels.yaml");
+    let talk = |expectations: [&str; 2]| {
+        format!(
+            "name: redirected
+stubs:
+  parcels.get-parcel: [{{body: {{id: P1234, status: in_transit, street: 1 High Street}}}}]
+  parcels.redirect-parcel: [{{body: {{id: P1234, status: in_transit, street: 2 Mill Lane}}}}]
+talk:
+  - user: redirect parcel P1234
+  - user: 2 Mill Lane
+  - expect: {}
+  - user: thanks
+  - expect: {}
+",
+            expectations[0], expectations[1]
+        )
+    };
+    std::fs::write(&journey, &unasked).unwrap();
+    let integration = Path::new(&path).join("integrations/parcels.yaml");
+    let actions = std::fs::read_to_string(&integration).unwrap();
+    std::fs::write(&integration, actions.replace("requires_confirmation: true", "requires_confirmation: false")).unwrap();
+    // The write is in an entry that passes; after the last one; in one that names another call.
+    for expectations in [
+        ["{journey: redirect-parcel}", "{says: Somebody else}"],
+        ["{says: Somebody else}", "{journey: redirect-parcel}"],
+        ["{not_called: [parcels.get-parcel]}", "{says: Somebody else}"],
+    ] {
+        let written = talk(expectations);
+        std::fs::write(&file, &written).unwrap();
+        let (status, out, err) = waypost(&["test", &path, "--update"]);
+        assert!(status == 1 && err.contains("--accept-gates"), "{out}{err}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
+    }
+    // A yes to nothing.
+    let yes = "name: yes\nstubs: {parcels.get-parcel: {body: {id: P1234, status: delivered, street: 1 High Street}}}\ntalk:\n  - user: where is my parcel P1234?\n  - expect: {calls: [parcels.get-parcel]}\n  - user: 'yes'\n  - expect: {says: Somebody else}\n";
+    std::fs::write(&file, yes).unwrap();
+    let (status, out, err) = waypost(&["test", &path, "--update"]);
+    assert!(status == 1 && err.contains("--accept-gates"), "{out}{err}");
+}
+
 /// Explores every journey that can begin, writes what it finds, and holds it to the whole.
 #[test]
 fn explored_transcripts_of_the_shipped_workspace_come_to_everything() {

@@ -1,5 +1,6 @@
 //! Finds the transcripts that a path means, and the workspace that they belong to.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,7 +22,8 @@ pub(super) fn suites(paths: &[PathBuf]) -> Result<Vec<Suite>, Trouble> {
     for path in paths {
         path.metadata().map_err(|e| unreadable(path, &e))?;
         let (workspace, only) = if is_root(path) { (path.clone(), None) } else { (above(path)?, Some(path.clone())) };
-        match suites.iter_mut().find(|s| s.workspace == workspace) {
+        let whole = |path: &Path| path.canonicalize().ok();
+        match suites.iter_mut().find(|s| s.workspace == workspace || whole(&s.workspace) == whole(&workspace)) {
             Some(suite) if only.is_none() || suite.only.is_empty() => suite.only.clear(),
             Some(suite) => suite.only.extend(only),
             None => suites.push(Suite { workspace, only: only.into_iter().collect() }),
@@ -65,6 +67,9 @@ pub(super) fn transcripts(suite: &Suite, tests: &str) -> Result<Vec<(String, Arc
         let inside = whole.strip_prefix(&root).unwrap_or(&whole).to_string_lossy().replace('\\', "/");
         all.extend(texts(path, &inside)?);
     }
+    // A file may be named twice, or with its directory.
+    let mut names = BTreeSet::new();
+    all.retain(|(name, _)| names.insert(name.clone()));
     Ok(all)
 }
 
