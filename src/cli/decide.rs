@@ -89,7 +89,7 @@ async fn there(args: &Args, server: &str, data: Json) -> Result<Json, Failure> {
 
 /// Evaluates it in this process.
 async fn here(args: &Args, loaded: crate::check::Loaded, data: Json) -> Result<Json, Failure> {
-    let (service, caller) = args.place.service(&args.workspace, loaded).await?;
+    let (service, caller) = args.place.defined(&args.workspace, loaded, args.dry_run).await?;
     let failed = |e: &dyn std::fmt::Display| Failure::new(e.to_string());
     let asked = Evaluate {
         condition: args.condition.as_str().into(),

@@ -33,7 +33,7 @@ impl Place {
         There::at(server, self.tenant.as_deref(), root)
     }
 
-    /// The workspace in service in this process, and who calls it.
+    /// The workspace in service in this process, and who calls it. What its files define is not registered yet.
     pub(super) async fn service(&self, root: &Path, loaded: crate::check::Loaded) -> Result<(Service, Caller), Failure> {
         let secrets = Secrets::environment(root);
         let settings = loaded.settings.clone();
@@ -45,9 +45,16 @@ impl Place {
         // Whoever may read the workspace and its secrets may call where it says.
         let setup = Setup { insecure: true };
         let service = Service::open(loaded, storage, secrets, Clock::System, setup).map_err(|e| failed(&e))?;
-        service.define_files().await.map_err(|e| failed(&e))?;
         let tenant = self.tenant.as_deref().unwrap_or(DEFAULT_TENANT).into();
         let caller = Caller { key: "program".into(), role: Role::Admin, tenant, user: None, scopes: Vec::new(), elevated: true };
+        Ok((service, caller))
+    }
+
+    /// The same with what its files define: registered, or for a dry run only looked at.
+    pub(super) async fn defined(&self, root: &Path, loaded: crate::check::Loaded, dry_run: bool) -> Result<(Service, Caller), Failure> {
+        let (service, caller) = self.service(root, loaded).await?;
+        let defined = if dry_run { service.draft_files() } else { service.define_files().await };
+        defined.map_err(|e| Failure::new(e.to_string()))?;
         Ok((service, caller))
     }
 }

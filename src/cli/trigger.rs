@@ -70,7 +70,7 @@ async fn there(args: &Args, server: &str) -> Result<Json, Failure> {
 
 /// Does it in this process.
 async fn here(args: &Args, loaded: crate::check::Loaded) -> Result<Json, Failure> {
-    let (service, caller) = args.place.service(&args.workspace, loaded).await?;
+    let (service, caller) = args.place.defined(&args.workspace, loaded, args.dry_run).await?;
     let asked = Trigger {
         action: args.action.as_str().into(),
         version: args.version.as_str().into(),

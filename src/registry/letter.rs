@@ -290,8 +290,14 @@ fn digest(parts: &[&str]) -> String {
 
 /// The id of the conversation in which a decision's action runs a journey: the same whenever it is run, and no caller's to choose.
 #[must_use]
-pub fn run_id(depth: u32, tenant: &str, decision: &str, action: &ActionDefinition) -> Arc<str> {
-    format!("decided-{depth}-{}", digest(&[tenant, decision, &action.action_id, &action.version])).into()
+pub fn run_id(tenant: &str, decision: &Decision, action: &str, version: &str) -> Arc<str> {
+    let depth = decision.depth.saturating_add(1);
+    format!("decided-{depth}-{}", digest(&[tenant, &decision.decision_id, action, version])).into()
+}
+
+/// The conversations in which a decision's actions ran journeys, if they did.
+pub fn runs_of(tenant: &str, decision: &Decision) -> impl Iterator<Item = Arc<str>> {
+    decision.actions.iter().map(move |action| run_id(tenant, decision, &action.action_id, &action.action_version))
 }
 
 /// How many decisions led to a conversation, by its id.

@@ -25,7 +25,7 @@ pub use evaluate::{Condition, Given, HISTORY_MAX, Judged, Known, Named, Needs, O
 pub use event::{DEPTH_MAX, EventKind};
 pub use id::{ENTITY_MAX, PrimitiveId, is_entity, is_name, is_version};
 pub use input::Input;
-pub use letter::{Deed, Letter, To, depth_of, run_id, told};
+pub use letter::{Deed, Letter, To, depth_of, run_id, runs_of, told};
 pub use strategy::Strategy;
 
 /// What is wrong with a definition, and where in it.

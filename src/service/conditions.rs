@@ -163,7 +163,7 @@ impl Service {
         id: &str,
         version: Option<&str>,
     ) -> Result<Option<Definition>, ServiceError> {
-        let found = self.runtime().store().definition(&caller.tenant, defines, id, version).await?;
+        let found = self.defined(&caller.tenant, defines, id, version).await?;
         Ok(found.filter(|d| caller.namespaces().has(&d.namespace)))
     }
 

@@ -151,7 +151,7 @@ impl Service {
             if depth == 0 || making.left == 0 || operands.contains_key(&name) {
                 continue;
             }
-            match self.runtime().store().definition(tenant, Defines::Condition, id, Some(version)).await? {
+            match self.defined(tenant, Defines::Condition, id, Some(version)).await? {
                 Some(inner) => drop(operands.insert(name, Box::pin(self.built(tenant, &inner, depth - 1, making)).await?)),
                 None => making.missing = true,
             }
@@ -237,7 +237,7 @@ impl Service {
     /// The actions that are bound to a decision's condition, in the order in which they were registered.
     pub(super) async fn bound_actions(&self, tenant: &str, decision: &Decision) -> Result<Vec<ActionDefinition>, ServiceError> {
         let to = bound_to(&decision.condition_id, &decision.condition_version);
-        let bound = self.runtime().store().bound(tenant, Defines::Action, &to).await?;
+        let bound = self.bound(tenant, Defines::Action, &to).await?;
         let mut actions = Vec::with_capacity(bound.len());
         for definition in bound {
             match serde_json::from_str(&definition.body) {

@@ -9,7 +9,7 @@ use super::trigger::new_action;
 use crate::check::Loaded;
 use crate::driver::DriverError;
 use crate::store::StoreError;
-use crate::store::records::{Records, Registered, SHARED};
+use crate::store::records::{Defined, Defines, Definition, NewDefinition, Records, SHARED};
 
 /// Why the definitions of files are not taken.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,13 @@ impl From<DefinedError> for ServiceError {
     }
 }
 
+/// What files define, where it is only looked at: with what each is bound to.
+#[derive(Debug)]
+pub(super) struct Drafts(Vec<(Defines, Vec<Arc<str>>, Definition)>);
+
+/// A definition of a file, and which file that is.
+type Written = (Arc<str>, NewDefinition);
+
 impl Service {
     /// Registers what the files of the workspace define. What they define no more is bound to nothing from now on.
     pub async fn define_files(&self) -> Result<(), DefinedError> {
@@ -47,33 +54,68 @@ impl Service {
         self.define(&loaded).await
     }
 
+    /// Takes what the files of the workspace define for looking at: nothing of it is registered.
+    pub fn draft_files(&self) -> Result<(), DefinedError> {
+        let written = self.written(&self.runtime().loaded())?;
+        let numbers = (0..).map(|n| u64::MAX - n);
+        let draft = |((_, new), seq): (Written, u64)| {
+            let NewDefinition { tenant, defines, namespace, id, version, body, bound, at } = new;
+            (defines, bound, Definition { seq, tenant, namespace, id, version, body, at })
+        };
+        // Taken once: the files are those of the workspace that the service was opened with.
+        let _ = self.0.drafts.set(Drafts(written.into_iter().zip(numbers).map(draft).collect()));
+        Ok(())
+    }
+
     /// The same with another version of the workspace.
     pub(super) async fn define(&self, loaded: &Loaded) -> Result<(), DefinedError> {
-        let (store, now) = (self.runtime().store(), self.runtime().clock().now());
-        let mut seqs = Vec::new();
-        for written in &loaded.workspace().conditions {
-            let definition = &written.definition;
-            let new = new_condition(&SHARED.into(), definition, now);
-            match store.register(new).await? {
-                Registered::New(seq) | Registered::Same(seq) => seqs.push(seq),
-                Registered::Taken => {
-                    let (id, version) = (definition.condition_id.clone(), definition.version.clone());
-                    return Err(DefinedError::Changed { what: "condition", file: written.file.clone(), id, version });
-                }
+        let (files, all): (Vec<_>, Vec<_>) = self.written(loaded)?.into_iter().unzip();
+        let names: Vec<_> = all.iter().map(|new: &NewDefinition| (new.defines.as_str(), new.id.clone(), new.version.clone())).collect();
+        match self.runtime().store().define_files(all).await? {
+            Defined::Whole => Ok(()),
+            Defined::Taken(at) => {
+                let taken = files.into_iter().zip(names).nth(at);
+                let (file, (what, id, version)) = taken.ok_or_else(|| StoreError::Corrupt("a definition that was not asked for".into()))?;
+                Err(DefinedError::Changed { what, file, id, version })
             }
         }
-        for written in &loaded.workspace().triggered {
-            let definition = &written.definition;
-            let new = new_action(&SHARED.into(), definition, now).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-            match store.register(new).await? {
-                Registered::New(seq) | Registered::Same(seq) => seqs.push(seq),
-                Registered::Taken => {
-                    let (id, version) = (definition.action_id.clone(), definition.version.clone());
-                    return Err(DefinedError::Changed { what: "action", file: written.file.clone(), id, version });
-                }
-            }
+    }
+
+    fn written(&self, loaded: &Loaded) -> Result<Vec<Written>, DefinedError> {
+        let (tenant, now) = (SHARED.into(), self.runtime().clock().now());
+        let workspace = loaded.workspace();
+        let mut written: Vec<Written> =
+            workspace.conditions.iter().map(|c| (c.file.clone(), new_condition(&tenant, &c.definition, now))).collect();
+        for action in &workspace.triggered {
+            let new = new_action(&tenant, &action.definition, now).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+            written.push((action.file.clone(), new));
         }
-        store.bind_files(seqs).await?;
-        Ok(())
+        Ok(written)
+    }
+
+    /// A definition that a tenant sees, a draft too.
+    pub(super) async fn defined(
+        &self,
+        tenant: &str,
+        defines: Defines,
+        id: &str,
+        version: Option<&str>,
+    ) -> Result<Option<Definition>, StoreError> {
+        let found = self.runtime().store().definition(tenant, defines, id, version).await?;
+        let Some(Drafts(drafts)) = self.0.drafts.get() else { return Ok(found) };
+        let meant = |d: &Definition| *d.id == *id && version.is_none_or(|v| *d.version == *v);
+        let draft = || drafts.iter().find(|(what, _, d)| *what == defines && meant(d)).map(|(_, _, d)| d.clone());
+        Ok(found.filter(|d| &*d.tenant != SHARED).or_else(draft))
+    }
+
+    /// The definitions that are bound to something, oldest first: of files the drafts, if there are any.
+    pub(super) async fn bound(&self, tenant: &str, defines: Defines, to: &str) -> Result<Vec<Definition>, StoreError> {
+        let mut bound = self.runtime().store().bound(tenant, defines, to).await?;
+        if let Some(Drafts(drafts)) = self.0.drafts.get() {
+            bound.retain(|d| &*d.tenant != SHARED);
+            let to_it = drafts.iter().filter(|(what, keys, _)| *what == defines && keys.iter().any(|k| **k == *to));
+            bound.extend(to_it.map(|(_, _, d)| d.clone()));
+        }
+        Ok(bound)
     }
 }

@@ -21,7 +21,7 @@ mod token;
 mod trigger;
 mod watch;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
@@ -65,6 +65,8 @@ struct Inner {
     insecure: bool,
     looked: watch::Looked,
     conditions: decide::Conditions,
+    // Instead of what files have registered.
+    drafts: OnceLock<defined::Drafts>,
     // What is done behind answers.
     doing: TaskTracker,
 }
@@ -96,6 +98,7 @@ impl Service {
             insecure: setup.insecure,
             looked: watch::Looked::default(),
             conditions: decide::Conditions::default(),
+            drafts: OnceLock::new(),
             doing: TaskTracker::new(),
         })))
     }

@@ -346,7 +346,7 @@ impl Service {
             // Of the whole decision it takes what it has a place for, and reads the rest where it stands in `$user`.
             None => journey.inputs.iter().filter_map(|i| Some((i.name.clone(), whole.get(i.name.as_str())?.clone()))).collect(),
         };
-        let id = run_id(decision.depth.saturating_add(1), tenant, &decision.decision_id, action);
+        let id = run_id(tenant, decision, &action.action_id, &action.version);
         let open = Open {
             conversation: id.clone(),
             tenant: tenant.clone(),

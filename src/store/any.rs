@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::address::Address;
 use super::records::{
-    DecisionsOf, Defines, Definition, Delivery, Namespaces, NewDefinition, Owed, PrimitiveWrite, Record, Recorded, Records, Registered,
+    DecisionsOf, Defined, Defines, Definition, Delivery, Namespaces, NewDefinition, Owed, PrimitiveWrite, Record, Recorded, Records,
+    Registered,
 };
 use super::{
     AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Executed, Held, Listed, MemoryStore, PostgresStore, Reply,
@@ -142,8 +143,8 @@ impl Records for AnyStore {
         each!(self, store => store.register(new))
     }
 
-    async fn bind_files(&self, seqs: Vec<u64>) -> Result<(), StoreError> {
-        each!(self, store => store.bind_files(seqs))
+    async fn define_files(&self, files: Vec<NewDefinition>) -> Result<Defined, StoreError> {
+        each!(self, store => store.define_files(files))
     }
 
     async fn definition(&self, tenant: &str, defines: Defines, id: &str, version: Option<&str>) -> Result<Option<Definition>, StoreError> {

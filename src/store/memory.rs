@@ -446,9 +446,10 @@ impl Inner {
         let mut erased = Erased::default();
         let all = self.conversations.iter();
         let theirs = all.filter(|(k, c)| &*k.tenant == tenant && &*c.owner.user == user && c.life != Life::Erased);
-        let keys: Vec<_> = theirs.map(|(k, _)| k.clone()).collect();
-        for key in keys {
-            let Some(conversation) = self.conversations.get(&key) else { continue };
+        let mut keys: Vec<_> = theirs.map(|(k, _)| k.clone()).collect();
+        // INVARIANT: each is erased once, so this ends.
+        while let Some(key) = keys.pop() {
+            let Some(conversation) = self.conversations.get(&key).filter(|c| c.life != Life::Erased) else { continue };
             let mut lines = Lines::default();
             for row in self.audit(conversation)? {
                 erased.audit += u64::from(!row.erased);
@@ -465,7 +466,8 @@ impl Inner {
             conversation.log.append(&mut self.dictionary, &lines)?;
             conversation.log.pack(&self.dictionary);
             self.holds.retain(|_, held| held.key != key);
-            self.records.forget(&key.tenant, &key.id);
+            let runs = self.records.forget(&key.tenant, &key.id);
+            keys.extend(runs.into_iter().map(|id| ConversationKey::new(key.tenant.clone(), id)));
             self.executions.retain(|_, executed| executed.key != key);
             if let Some(ledger) = self.ledgers.get_mut(&key.tenant) {
                 ledger.forget(&key.id);

@@ -2,6 +2,7 @@
 
 mod letters;
 mod served;
+mod stopped;
 mod texts;
 
 use std::sync::Arc;

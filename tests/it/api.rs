@@ -4,7 +4,7 @@ mod conditions;
 mod crowd;
 mod expected;
 mod page;
-mod program;
+pub mod program;
 pub mod served;
 mod talk;
 mod walls;

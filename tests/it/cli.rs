@@ -512,6 +512,45 @@ fn a_condition_is_decided_in_a_workspace() {
     assert!(decide_there("ftp://here").err.contains("`ftp://here` is no address of a service"));
 }
 
+#[test]
+fn a_dry_run_leaves_the_files_as_drafts() {
+    let (dir, path) = workspace();
+    let root = std::path::Path::new(&path);
+    let store = format!("sqlite:{}", dir.path().join("tried.db").display());
+    let draft = |above: u32| {
+        let rule = format!("strategy: {{type: threshold, params: {{direction: above, value: {above}}}}}");
+        let text = format!("condition_id: big\nversion: 1\nnamespace: org\ninput: data.n\n{rule}\n");
+        let not = "---\ncondition_id: small\nversion: 1\nnamespace: org\nstrategy: {type: composite, params: {operator: NOT, operands: [{condition_id: big, condition_version: 1}]}}\n";
+        let action = "action_id: note\nversion: 1\nnamespace: org\nconfig: {type: register, primitive_id: org.small}\ntrigger: {fire_on: any, condition_id: small, condition_version: 1}\n";
+        for (name, text) in [("conditions/big.yaml", text + not), ("actions/note.yaml", format!("description: above {above}\n{action}"))] {
+            std::fs::create_dir_all(root.join(name).parent().expect("it has one")).expect("a directory");
+            std::fs::write(root.join(name), text).expect("a file");
+        }
+    };
+    let go = |command: &[&str], more: &[&str]| {
+        waypost(&[command, &[&*path, "--version", "1", "--entity", "c-1", "--store", &store], more].concat())
+    };
+    let decide = |more: &[&str]| go(&["decide", "small", "--data", r#"{"n": 5}"#], more);
+    for (above, value) in [(3, "false"), (7, "true"), (4, "false")] {
+        draft(above);
+        let ran = decide(&["--dry-run"]);
+        assert!(ran.status == 0 && ran.out.starts_with(&format!("{value} small 1")), "{}{}", ran.out, ran.err);
+        assert!(ran.out.contains("note 1: would_trigger"), "{}", ran.out);
+        let ran = go(&["trigger", "note"], &["--dry-run"]);
+        assert_eq!(ran.status, 0, "{}", ran.err);
+        let listed = waypost(&["deliveries", &path, "--store", &store]);
+        assert_eq!(listed.status, 0, "{}", listed.err);
+    }
+    // What is meant in earnest is registered, all of it, and then never changes; a draft of it is still looked at.
+    assert_eq!(decide(&[]).status, 0);
+    draft(9);
+    let changed = decide(&[]);
+    assert_eq!(changed.status, 2);
+    assert!(changed.err.contains("`big` of version `1` was registered as something else, and never changes"), "{}", changed.err);
+    let ran = decide(&["--dry-run"]);
+    assert!(ran.out.starts_with("true small 1"), "{}{}", ran.out, ran.err);
+}
+
 fn decide_there(server: &str) -> Ran {
     waypost(&["decide", "handed-to-care", "--version", "1", "--entity", "c-1", "--dry-run", "--server", server])
 }

@@ -79,6 +79,25 @@ fn each_strategy_decides() {
 }
 
 #[test]
+fn how_far_back_is_looked_if_nobody_says() {
+    let month = SignedDuration::from_hours(30 * 24);
+    for (strategy, window) in [
+        (json!({"type": "z_score", "params": {"threshold": 2, "direction": "any"}}), Some(month)),
+        (json!({"type": "z_score", "params": {"threshold": 2, "direction": "any", "window": "90s"}}), Some(SignedDuration::from_secs(90))),
+        (json!({"type": "percentile", "params": {"direction": "top", "value": 10}}), None),
+        (json!({"type": "change", "params": {"direction": "any", "value": 1}}), Some(SignedDuration::from_hours(24))),
+    ] {
+        let condition = condition(&strategy, "billing.balance");
+        assert_eq!(condition.needs().history.into_values().collect::<Vec<_>>(), [window], "{strategy}");
+        // What is older does not count.
+        let days = |n: i64| at(-n * 24 * 60 * 60);
+        let old: Vec<Sample> = [35, 34, 33, 32, 31].map(|n| Sample { at: days(n), value: f64::from(u8::try_from(n).unwrap()) }).into();
+        let judged = over(&condition, &json!({}), &[("billing.balance", json!(1000))], &old, at(0));
+        assert_eq!(judged.value.as_bool().is_some(), window.is_none(), "{strategy}: {judged:?}");
+    }
+}
+
+#[test]
 fn what_cannot_be_said_is_unknown_with_its_reason() {
     let threshold = json!({"type": "threshold", "params": {"direction": "above", "value": 1}});
     let expression = |text: &str| json!({"type": "expression", "params": {"expression": text}});

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use deadpool_postgres::{GenericClient, Object};
+use deadpool_postgres::{GenericClient, Object, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::super::records::{
-    After, DecisionsOf, Defines, Definition, Delivery, Namespaces, NewDefinition, Owed, PrimitiveWrite, Record, Recorded, Records,
+    After, DecisionsOf, Defined, Defines, Definition, Delivery, Namespaces, NewDefinition, Owed, PrimitiveWrite, Record, Recorded, Records,
     Registered, decision_of, json, last_of_each, text,
 };
 use super::super::rows::{nanos, time};
@@ -24,8 +24,8 @@ impl Records for PostgresStore {
         within(async { Ok(register(self.client().await?, &new).await?) }).await
     }
 
-    async fn bind_files(&self, seqs: Vec<u64>) -> Result<(), StoreError> {
-        within(async { Ok(bind_files(self.client().await?, &seqs).await?) }).await
+    async fn define_files(&self, files: Vec<NewDefinition>) -> Result<Defined, StoreError> {
+        within(async { Ok(define_files(self.client().await?, &files).await?) }).await
     }
 
     async fn definition(&self, tenant: &str, defines: Defines, id: &str, version: Option<&str>) -> Result<Option<Definition>, StoreError> {
@@ -297,14 +297,26 @@ fn small(n: i64) -> u32 {
 async fn register(mut client: Object, new: &NewDefinition) -> Result<Registered, Failure> {
     let transaction = client.transaction().await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&REGISTERING]).await?;
+    let registered = match known(&transaction, new).await? {
+        Some(known) => known,
+        None => Registered::New(uint(insert(&transaction, new).await?)),
+    };
+    transaction.commit().await?;
+    Ok(registered)
+}
+
+/// What has the id and the version of a definition already.
+async fn known(transaction: &Transaction<'_>, new: &NewDefinition) -> Result<Option<Registered>, Failure> {
     let sql = "SELECT seq, tenant, body FROM waypost.definitions WHERE tenant IN ($1, '') AND defines = $2 AND id = $3 AND version = $4
          ORDER BY tenant DESC LIMIT 1";
     let values: [&(dyn ToSql + Sync); 4] = [&&*new.tenant, &new.defines.code(), &&*new.id, &&*new.version];
-    if let Some(row) = transaction.query_opt(sql, &values).await? {
-        let (seq, tenant, body): (i64, &str, &str) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        let same = *tenant == *new.tenant && *body == *new.body;
-        return Ok(if same { Registered::Same(uint(seq)) } else { Registered::Taken });
-    }
+    let Some(row) = transaction.query_opt(sql, &values).await? else { return Ok(None) };
+    let (seq, tenant, body): (i64, &str, &str) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let same = *tenant == *new.tenant && *body == *new.body;
+    Ok(Some(if same { Registered::Same(uint(seq)) } else { Registered::Taken }))
+}
+
+async fn insert(transaction: &Transaction<'_>, new: &NewDefinition) -> Result<i64, Failure> {
     let sql = "INSERT INTO waypost.definitions (tenant, defines, namespace, id, version, at, bound, body)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING seq";
     let bound = text(&new.bound)?;
@@ -314,19 +326,27 @@ async fn register(mut client: Object, new: &NewDefinition) -> Result<Registered,
     let keys: Vec<&str> = new.bound.iter().map(|k| &**k).collect();
     let sql = "INSERT INTO waypost.bindings SELECT $1, $2, key, $4 FROM unnest($3::text[]) key ON CONFLICT DO NOTHING";
     transaction.execute(sql, &[&&*new.tenant, &new.defines.code(), &keys, &seq]).await?;
-    transaction.commit().await?;
-    Ok(Registered::New(uint(seq)))
+    Ok(seq)
 }
 
-async fn bind_files(mut client: Object, seqs: &[u64]) -> Result<(), Failure> {
+async fn define_files(mut client: Object, files: &[NewDefinition]) -> Result<Defined, Failure> {
     let transaction = client.transaction().await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&REGISTERING]).await?;
+    let mut seqs = Vec::with_capacity(files.len());
+    for (at, new) in files.iter().enumerate() {
+        seqs.push(match known(&transaction, new).await? {
+            // Nothing of the transaction stays.
+            Some(Registered::Taken) => return Ok(Defined::Taken(at)),
+            Some(Registered::New(seq) | Registered::Same(seq)) => int(seq),
+            None => insert(&transaction, new).await?,
+        });
+    }
     transaction.execute("DELETE FROM waypost.bindings WHERE tenant = ''", &[]).await?;
-    let seqs: Vec<i64> = seqs.iter().map(|n| int(*n)).collect();
     let sql = "INSERT INTO waypost.bindings SELECT DISTINCT d.tenant, d.defines, b.key, d.seq
          FROM waypost.definitions d, json_array_elements_text(d.bound::json) b (key) WHERE d.tenant = '' AND d.seq = ANY ($1)";
     transaction.execute(sql, &[&seqs]).await?;
-    Ok(transaction.commit().await?)
+    transaction.commit().await?;
+    Ok(Defined::Whole)
 }
 
 async fn recorded(mut client: Object, record: &Record) -> Result<Recorded, Failure> {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    After, DecisionsOf, Defines, Definition, Delivery, Namespaces, NewDefinition, NewOwed, Owed, PrimitiveWrite, Record, Recorded, Records,
-    Registered, SHARED,
+    After, DecisionsOf, Defined, Defines, Definition, Delivery, Namespaces, NewDefinition, NewOwed, Owed, PrimitiveWrite, Record, Recorded,
+    Records, Registered, SHARED,
 };
-use crate::registry::{Decision, PrimitiveId, Sample, Series};
+use crate::registry::{Decision, PrimitiveId, Sample, Series, runs_of};
 use crate::store::{MemoryStore, StoreError};
 
 type Text = Arc<str>;
@@ -36,13 +36,19 @@ impl Kept {
         self.seq
     }
 
+    /// What has the id and the version of a definition already.
+    fn known(&self, new: &NewDefinition) -> Option<Registered> {
+        let of = |tenant: &str| self.names.get(&(tenant.into(), new.defines, new.id.clone(), new.version.clone())).copied();
+        let seq = of(&new.tenant).or_else(|| of(SHARED))?;
+        let same = self.definitions.get(&seq).is_some_and(|(_, _, d)| d.body == new.body && d.tenant == new.tenant);
+        Some(if same { Registered::Same(seq) } else { Registered::Taken })
+    }
+
     pub(in super::super) fn register(&mut self, new: NewDefinition) -> Registered {
-        let NewDefinition { tenant, defines, namespace, id, version, body, bound, at } = new;
-        let of = |tenant: &str| self.names.get(&(tenant.into(), defines, id.clone(), version.clone())).copied();
-        if let Some(seq) = of(&tenant).or_else(|| of(SHARED)) {
-            let same = self.definitions.get(&seq).is_some_and(|(_, _, d)| d.body == body && d.tenant == tenant);
-            return if same { Registered::Same(seq) } else { Registered::Taken };
+        if let Some(known) = self.known(&new) {
+            return known;
         }
+        let NewDefinition { tenant, defines, namespace, id, version, body, bound, at } = new;
         let seq = self.next();
         self.names.insert((tenant.clone(), defines, id.clone(), version.clone()), seq);
         for key in &bound {
@@ -52,13 +58,18 @@ impl Kept {
         Registered::New(seq)
     }
 
-    pub(in super::super) fn bind_files(&mut self, seqs: &[u64]) {
+    pub(in super::super) fn define_files(&mut self, files: Vec<NewDefinition>) -> Defined {
+        if let Some(at) = files.iter().position(|new| self.known(new) == Some(Registered::Taken)) {
+            return Defined::Taken(at);
+        }
         self.bindings.retain(|(tenant, ..)| &**tenant != SHARED);
-        for seq in seqs {
-            if let Some((defines, bound, definition)) = self.definitions.get(seq).filter(|(_, _, d)| &*d.tenant == SHARED) {
-                self.bindings.extend(bound.iter().map(|key| (definition.tenant.clone(), *defines, key.clone(), *seq)));
+        for new in files {
+            let (Registered::New(seq) | Registered::Same(seq)) = self.register(new) else { continue };
+            if let Some((defines, bound, definition)) = self.definitions.get(&seq) {
+                self.bindings.extend(bound.iter().map(|key| (definition.tenant.clone(), *defines, key.clone(), seq)));
             }
         }
+        Defined::Whole
     }
 
     pub(in super::super) fn definition(&self, tenant: &str, defines: Defines, id: &str, version: Option<&str>) -> Option<Definition> {
@@ -234,9 +245,10 @@ impl Kept {
         self.deliveries.get(&id).filter(|d| &*d.tenant == tenant).cloned()
     }
 
-    /// Forgets what was decided on events of a conversation.
-    pub(in super::super) fn forget(&mut self, tenant: &str, conversation: &str) {
+    /// Forgets what was decided on events of a conversation, and says in which others it was acted upon.
+    pub(in super::super) fn forget(&mut self, tenant: &str, conversation: &str) -> Vec<Text> {
         let of = |d: &Decision| d.conversation_id.as_deref() == Some(conversation);
+        let runs = self.decisions.values().filter(|(t, d)| &**t == tenant && of(d)).flat_map(|(_, d)| runs_of(tenant, d)).collect();
         let gone: Vec<Text> =
             self.decisions.values().filter(|(t, d)| &**t == tenant && of(d)).map(|(_, d)| d.decision_id.clone()).collect();
         self.decisions.retain(|_, (t, d)| &**t != tenant || !of(d));
@@ -244,6 +256,8 @@ impl Kept {
         self.deliveries.retain(|_, d| &*d.tenant != tenant || !gone.contains(&d.decision));
         self.owed.retain(|_, (_, o)| &*o.tenant != tenant || &*o.conversation != conversation);
         self.samples.retain(|(t, _, entity), _| &**t != tenant || &**entity != conversation);
+        self.primitives.retain(|(t, _, entity), _| &**t != tenant || &**entity != conversation);
+        runs
     }
 }
 
@@ -252,9 +266,8 @@ impl Records for MemoryStore {
         ready(Ok(self.records(|kept| kept.register(new))))
     }
 
-    fn bind_files(&self, seqs: Vec<u64>) -> impl Future<Output = Result<(), StoreError>> + Send {
-        self.records(|kept| kept.bind_files(&seqs));
-        ready(Ok(()))
+    fn define_files(&self, files: Vec<NewDefinition>) -> impl Future<Output = Result<Defined, StoreError>> + Send {
+        ready(Ok(self.records(|kept| kept.define_files(files))))
     }
 
     fn definition(

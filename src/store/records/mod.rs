@@ -104,6 +104,15 @@ pub enum Registered {
     Taken,
 }
 
+/// What came of registering what files define.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Defined {
+    /// All of it is there now, and bound.
+    Whole,
+    /// Something else has the id and the version of the one in this place: nothing was registered, and what was bound still is.
+    Taken(usize),
+}
+
 /// Which definitions or decisions are meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Namespaces(pub Option<Vec<Arc<str>>>);
@@ -302,8 +311,8 @@ pub trait Records: Store {
     /// Registers a definition. Its id and version are its own in its tenant, and no tenant takes those of a file.
     fn register(&self, new: NewDefinition) -> impl Future<Output = Result<Registered, StoreError>> + Send;
 
-    /// Of the definitions of files, exactly these are bound to anything from now on.
-    fn bind_files(&self, seqs: Vec<u64>) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Registers what files define, all of it or nothing; of what files define exactly this is bound to anything from now on.
+    fn define_files(&self, files: Vec<NewDefinition>) -> impl Future<Output = Result<Defined, StoreError>> + Send;
 
     /// A definition that a tenant sees: of that version, or the one that was registered last. Its own goes before a file's.
     fn definition(

@@ -1,10 +1,14 @@
 //! Takes away what was kept of a user, on the disk too.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, params};
 
+use super::super::records::json;
 use super::super::rows::ERASED;
 use super::super::{DigestText, Erased, StoreError};
 use super::failed;
+use crate::registry::runs_of;
 
 /// Conversations that one transaction takes.
 const SOME: i64 = 64;
@@ -15,9 +19,20 @@ const OF_A_CONVERSATION: [&str; 7] = ["events", "snapshots", "messages", "holds"
 pub(super) fn some(connection: &Connection, tenant: &str, user: &str, digest: &DigestText) -> Result<Erased, StoreError> {
     let mut erased = Erased::default();
     let sql = "SELECT row FROM conversations WHERE tenant = ?1 AND user_id = ?2 AND life < ?3 LIMIT ?4";
-    for conversation in numbers(connection, sql, params![tenant, user, ERASED, SOME]).map_err(failed)? {
-        erased.audit += one(connection, conversation, digest).map_err(failed)?;
+    let mut left = numbers(connection, sql, params![tenant, user, ERASED, SOME]).map_err(failed)?;
+    // INVARIANT: each is erased once, so this ends.
+    while let Some(conversation) = left.pop() {
+        let id: String = connection
+            .prepare_cached("SELECT id FROM conversations WHERE row = ?1")
+            .and_then(|mut s| s.query_row([conversation], |r| r.get(0)))
+            .map_err(failed)?;
+        let runs = runs(connection, tenant, &id)?;
+        erased.audit += one(connection, (conversation, tenant, &id), digest).map_err(failed)?;
         erased.conversations += 1;
+        for run in runs {
+            let sql = "SELECT row FROM conversations WHERE tenant = ?1 AND id = ?2 AND life < ?3";
+            left.extend(numbers(connection, sql, params![tenant, run, ERASED]).map_err(failed)?);
+        }
     }
     Ok(erased)
 }
@@ -26,20 +41,31 @@ fn numbers(connection: &Connection, sql: &str, values: &[&dyn rusqlite::ToSql]) 
     connection.prepare_cached(sql)?.query_map(values, |r| r.get(0))?.collect()
 }
 
-/// What was decided on events of a conversation.
-const OF_ITS_EVENTS: [&str; 5] = [
+/// The conversations in which what was decided on events of one was acted upon.
+fn runs(connection: &Connection, tenant: &str, id: &str) -> Result<Vec<Arc<str>>, StoreError> {
+    let sql = "SELECT body FROM decisions WHERE tenant = ?1 AND conversation = ?2";
+    let read = |mut s: rusqlite::CachedStatement<'_>| s.query_map([tenant, id], |r| r.get(0))?.collect();
+    let bodies: Vec<String> = connection.prepare_cached(sql).and_then(read).map_err(failed)?;
+    let mut runs = Vec::new();
+    for body in bodies {
+        runs.extend(runs_of(tenant, &json(&body)?));
+    }
+    Ok(runs)
+}
+
+/// What was decided on events of a conversation, and what is known of it.
+const OF_ITS_EVENTS: [&str; 6] = [
     "DELETE FROM deliveries WHERE tenant = ?1 AND decision IN (SELECT id FROM decisions WHERE tenant = ?1 AND conversation = ?2)",
     "DELETE FROM results WHERE tenant = ?1 AND decision IN (SELECT id FROM decisions WHERE tenant = ?1 AND conversation = ?2)",
     "DELETE FROM decisions WHERE tenant = ?1 AND conversation = ?2",
     "DELETE FROM owed WHERE tenant = ?1 AND conversation = ?2",
     "DELETE FROM samples WHERE tenant = ?1 AND entity = ?2",
+    "DELETE FROM primitives WHERE tenant = ?1 AND entity = ?2",
 ];
 
-fn one(connection: &Connection, conversation: i64, digest: &DigestText) -> rusqlite::Result<u64> {
-    let sql = "SELECT tenant, id FROM conversations WHERE row = ?1";
-    let (tenant, id): (String, String) = connection.prepare_cached(sql)?.query_row([conversation], |r| Ok((r.get(0)?, r.get(1)?)))?;
+fn one(connection: &Connection, (conversation, tenant, id): (i64, &str, &str), digest: &DigestText) -> rusqlite::Result<u64> {
     for sql in OF_ITS_EVENTS {
-        connection.prepare_cached(sql)?.execute([&tenant, &id])?;
+        connection.prepare_cached(sql)?.execute([tenant, id])?;
     }
     for table in OF_A_CONVERSATION {
         connection.prepare_cached(&format!("DELETE FROM {table} WHERE conversation = ?1"))?.execute([conversation])?;

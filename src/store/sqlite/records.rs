@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::records::{
-    After, DecisionsOf, Defines, Definition, Delivery, Namespaces, NewDefinition, Owed, PrimitiveWrite, Record, Recorded, Records,
+    After, DecisionsOf, Defined, Defines, Definition, Delivery, Namespaces, NewDefinition, Owed, PrimitiveWrite, Record, Recorded, Records,
     Registered, decision_of, json, last_of_each, text,
 };
 use super::super::rows::{nanos, time};
@@ -20,8 +20,8 @@ impl Records for SqliteStore {
         self.0.writer.run(move |connection| register(connection, &new)).await
     }
 
-    async fn bind_files(&self, seqs: Vec<u64>) -> Result<(), StoreError> {
-        self.0.writer.run(move |connection| bind_files(connection, &seqs)).await
+    async fn define_files(&self, files: Vec<NewDefinition>) -> Result<Defined, StoreError> {
+        self.0.writer.run(move |connection| define_files(connection, &files)).await
     }
 
     async fn definition(&self, tenant: &str, defines: Defines, id: &str, version: Option<&str>) -> Result<Option<Definition>, StoreError> {
@@ -269,14 +269,21 @@ fn delivery(r: &Row<'_>) -> rusqlite::Result<Delivery> {
     })
 }
 
-fn register(connection: &Connection, new: &NewDefinition) -> Result<Registered, StoreError> {
+/// What has the id and the version of a definition already.
+fn known(connection: &Connection, new: &NewDefinition) -> Result<Option<Registered>, StoreError> {
     let sql = "SELECT seq, tenant, body FROM definitions WHERE tenant IN (?1, '') AND defines = ?2 AND id = ?3 AND version = ?4
          ORDER BY tenant DESC LIMIT 1";
     let mut statement = connection.prepare_cached(sql).map_err(failed)?;
     let read = |r: &Row<'_>| Ok((uint(r.get(0)?), r.get::<_, Arc<str>>(1)?, r.get::<_, Arc<str>>(2)?));
     let values = params![new.tenant, new.defines.code(), new.id, new.version];
-    if let Some((seq, tenant, body)) = statement.query_row(values, read).optional().map_err(failed)? {
-        return Ok(if tenant == new.tenant && body == new.body { Registered::Same(seq) } else { Registered::Taken });
+    let found = statement.query_row(values, read).optional().map_err(failed)?;
+    let same = |tenant, body| tenant == new.tenant && body == new.body;
+    Ok(found.map(|(seq, tenant, body)| if same(tenant, body) { Registered::Same(seq) } else { Registered::Taken }))
+}
+
+fn register(connection: &Connection, new: &NewDefinition) -> Result<Registered, StoreError> {
+    if let Some(known) = known(connection, new)? {
+        return Ok(known);
     }
     let sql = "INSERT INTO definitions (tenant, defines, namespace, id, version, at, bound, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     let (at, bound) = (nanos(new.at), text(&new.bound)?);
@@ -289,11 +296,24 @@ fn register(connection: &Connection, new: &NewDefinition) -> Result<Registered, 
     Ok(Registered::New(uint(seq)))
 }
 
-fn bind_files(connection: &Connection, seqs: &[u64]) -> Result<(), StoreError> {
+/// Inside a transaction.
+fn define_files(connection: &Connection, files: &[NewDefinition]) -> Result<Defined, StoreError> {
+    for (at, new) in files.iter().enumerate() {
+        if known(connection, new)? == Some(Registered::Taken) {
+            return Ok(Defined::Taken(at));
+        }
+    }
+    let mut seqs = Vec::with_capacity(files.len());
+    for new in files {
+        if let Registered::New(seq) | Registered::Same(seq) = register(connection, new)? {
+            seqs.push(seq);
+        }
+    }
     run(connection, "DELETE FROM bindings WHERE tenant = ''", params![])?;
     let sql = "INSERT OR IGNORE INTO bindings SELECT d.tenant, d.defines, b.value, d.seq FROM definitions d, json_each(d.bound) b
          WHERE d.tenant = '' AND d.seq IN (SELECT value FROM json_each(?1))";
-    run(connection, sql, params![text(&seqs)?])
+    run(connection, sql, params![text(&seqs)?])?;
+    Ok(Defined::Whole)
 }
 
 fn results(connection: &Connection, tenant: &str, decision: &str) -> Result<Vec<(u32, String)>, StoreError> {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
+use waypost::driver::Clock;
 use waypost::registry::{ActionResult, ActionStatus};
-use waypost::service::access::DEFAULT_TENANT;
-use waypost::service::{Asked, Caller, Role};
-use waypost::store::records::{Defines, NewDelivery, Record, Records};
+use waypost::store::Address;
+use waypost::store::records::{Defines, NewDefinition, NewDelivery, Record, Records, SHARED};
 
 use super::{action, decision};
 use crate::api::served::{As, Plan, Served, files};
@@ -37,6 +38,7 @@ journey:
   - set: {whom: $variables.entity, decided: $user.decision.decision_id}
   - done: {outcome: called}
 ";
+const FIELDS: &str = "{name: Entity, slug: entity, type: string}\n";
 const PLANTED: &str = "planted-77aa";
 
 fn chief() -> As {
@@ -49,8 +51,7 @@ fn host() -> As {
 
 async fn served(hooks: &str) -> Served {
     let settings = format!("{KEYS}egress: {{allow_hosts: ['{}']}}\n", hooks.trim_start_matches("http://"));
-    let fields = "{name: Entity, slug: entity, type: string}\n";
-    let workspace = [("waypost.yaml", &*settings), ("journeys/call-back.yaml", CALL_BACK), ("datapoints/fields.yaml", fields)];
+    let workspace = [("waypost.yaml", &*settings), ("journeys/call-back.yaml", CALL_BACK), ("datapoints/fields.yaml", FIELDS)];
     Plan::of(files(&workspace)).secret("TOKEN", PLANTED).serve().await
 }
 
@@ -379,34 +380,42 @@ async fn what_a_dead_process_left_is_said_or_done_by_the_next() {
 }
 
 #[tokio::test]
-async fn pages_stand_still_while_others_register() {
-    let served = served("http://127.0.0.1:1").await;
-    let caller =
-        Caller { key: "k".into(), role: Role::Admin, tenant: DEFAULT_TENANT.into(), user: None, scopes: Vec::new(), elevated: true };
+async fn ten_thousand_versions_are_paged_by_two_while_a_third_registers() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Address::Sqlite(directory.path().join("store.db"));
+    let workspace = [("waypost.yaml", KEYS), ("journeys/call-back.yaml", CALL_BACK), ("datapoints/fields.yaml", FIELDS)];
+    let served = Plan { store, ..Plan::of(files(&workspace)) }.serve().await;
     let version = |n: usize| {
         let mut body = named("many", &json!({"type": "notification", "channel": "book"}), "any");
         body["version"] = json!(n.to_string());
         body
     };
-    for n in 0..10_000 {
-        served.service.register_action(&caller, &version(n)).await.unwrap();
-    }
+    let file = |n: usize| NewDefinition {
+        tenant: SHARED.into(),
+        defines: Defines::Action,
+        namespace: "org".into(),
+        id: "many".into(),
+        version: n.to_string().into(),
+        body: version(n).to_string().into(),
+        bound: Vec::new(),
+        at: "2026-01-05T09:00:00Z".parse().unwrap(),
+    };
+    served.service.runtime().store().define_files((0..10_000).map(file).collect()).await.unwrap();
     let read = async || {
-        let (mut seen, mut after) = (Vec::new(), None);
+        let (mut seen, mut cursor) = (Vec::<usize>::new(), String::new());
         loop {
-            let listing = served.service.definitions(&caller, Defines::Action, None, &Asked { after, limit: 200 }).await.unwrap();
-            seen.extend(listing.page.items.iter().map(|d| d.version.parse::<usize>().unwrap()));
-            after = listing.page.next;
-            tokio::task::yield_now().await;
-            if after.is_none() {
-                return seen;
+            let page = served.get(&host(), &format!("/actions?limit=200{cursor}")).await.body;
+            assert!(page["total_count"].as_u64().unwrap() >= 10_000);
+            seen.extend(page["items"].as_array().unwrap().iter().map(|d| d["version"].as_str().unwrap().parse::<usize>().unwrap()));
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return seen,
             }
         }
     };
     let write = async {
-        for n in 10_000..10_200 {
-            served.service.register_action(&caller, &version(n)).await.unwrap();
-            tokio::task::yield_now().await;
+        for n in 10_000..10_060 {
+            register(&served, &version(n)).await;
         }
     };
     let (one, other, ()) = tokio::join!(read(), read(), write);
@@ -416,4 +425,72 @@ async fn pages_stand_still_while_others_register() {
         assert!((0..10_000).all(|n| there.contains(&n)), "nothing missing");
         assert!(seen.windows(2).all(|w| w[0] > w[1]), "newest first");
     }
+}
+
+#[tokio::test]
+async fn decisions_that_lead_to_each_other_come_to_an_end() {
+    let again = "condition_id: again\nversion: 1\nnamespace: org\non: journey.started\nstrategy: {type: expression, params: {expression: 'true'}}\n";
+    let ring = "action_id: ring\nversion: 1\nnamespace: org\nconfig: {type: workflow, workflow_id: ring}\n\
+                trigger: {fire_on: any, condition_id: again, condition_version: 1}\n";
+    let hello = "name: Hello\ntrigger: {goal: say hello, examples: [hello]}\njourney:\n  - done: Hello.\n";
+    let workspace = [
+        ("waypost.yaml", KEYS),
+        ("journeys/call-back.yaml", CALL_BACK),
+        ("journeys/hello.yaml", hello),
+        ("datapoints/fields.yaml", FIELDS),
+        ("conditions/again.yaml", again),
+        ("actions/ring.yaml", ring),
+    ];
+    let served = Plan::of(files(&workspace)).serve().await;
+    served.service.define_files().await.unwrap();
+    let begun = served.turn(&host().user("u-1"), json!({"command": {"type": "start", "journey": "hello"}})).await;
+    assert_eq!(begun.status, 200, "{begun:?}");
+    let mut rounds = 0;
+    while served.service.settle_owed().await.unwrap() > 0 {
+        served.service.rest(Duration::from_mins(1)).await;
+        rounds += 1;
+        assert!(rounds < 20, "it does not end");
+    }
+    let found = served.get(&host(), "/decisions").await.body["items"].as_array().unwrap().clone();
+    let depths: Vec<u64> = found.iter().rev().map(|d| d["depth"].as_u64().unwrap()).collect();
+    assert_eq!(depths, [0, 1, 2, 3], "{found:?}");
+    // The last run is there, and what happens in it is decided on no more.
+    let last = result(&found[0], "ring");
+    assert_eq!(last["status"], "triggered", "{last}");
+    let log = served.look(&chief(), last["conversation_id"].as_str().unwrap(), "/history").await.body.to_string();
+    assert!(log.contains("called"), "{log}");
+}
+
+#[tokio::test]
+async fn another_try_waits_twice_as_long_or_as_the_service_asks() {
+    let tries = Arc::new(AtomicUsize::new(0));
+    let count = tries.clone();
+    let server = Server::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
+        2 => answer("429 X", &[("retry-after", "600")], b""),
+        3 => answer("408 X", &[("retry-after", "1")], b""),
+        4 => answer("400 X", &[], b""),
+        _ => answer("503 X", &[], b""),
+    })
+    .await;
+    let settings = format!("{KEYS}egress: {{allow_hosts: ['{}']}}\n", server.url().trim_start_matches("http://"));
+    let workspace = [("waypost.yaml", &*settings), ("journeys/call-back.yaml", CALL_BACK), ("datapoints/fields.yaml", FIELDS)];
+    let clock = Clock::shiftable();
+    let served = Plan { clock: clock.clone(), ..Plan::of(files(&workspace)) }.serve().await;
+    let mut body = named("tell", &hook(&server.url(), "/x"), "true");
+    body["delivery"] = json!({"retries": 9, "backoff_ms": 60_000});
+    register(&served, &body).await;
+    let mut before = clock.now();
+    served.post(&chief(), "/actions/tell/trigger", &json!({"version": "1", "entity": "e"})).await;
+    for seconds in [60, 120, 600, 480] {
+        let wait = SignedDuration::from_secs(seconds);
+        let due: Timestamp = served.get(&chief(), "/deliveries").await.body["items"][0]["due"].as_str().unwrap().parse().unwrap();
+        assert!(before + wait <= due && due <= clock.now() + wait, "{seconds}: {before} {due}");
+        assert_eq!(served.service.deliver_due().await.unwrap(), 0, "not before its time");
+        clock.shift(Duration::from_secs(seconds.unsigned_abs()));
+        before = clock.now();
+        assert_eq!(served.service.deliver_due().await.unwrap(), 1);
+    }
+    // What is refused for good is not tried again.
+    let dead = served.get(&chief(), "/deliveries?dead=true").await.body["items"][0].clone();
+    assert_eq!((&dead["tries"], &dead["error"]), (&json!(5), &json!("the service answered 400")), "{dead}");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 use waypost::registry::payload::{Filled, Style};
-use waypost::registry::{ActionDefinition, Deed, depth_of, run_id};
+use waypost::registry::{ActionDefinition, Decision, Deed, depth_of, run_id};
 
 use super::{action, decision, deed, letter, workspace};
 
@@ -217,10 +217,17 @@ fn a_decision_is_written_back_for_whom_its_field_names() {
 
 #[test]
 fn ids_of_runs_say_how_deep_they_are() {
-    let declared = workspace(SETTINGS).declared();
-    let (action, _) = ActionDefinition::parse(&action(&json!({"type": "notification", "channel": "book"}), "any"), &declared).unwrap();
-    let id = run_id(2, "acme", "d-1", &action);
-    assert_eq!(id, run_id(2, "acme", "d-1", &action));
-    assert_ne!(id, run_id(2, "acme", "d-2", &action));
+    let made = Decision { depth: 1, ..decision(json!(true), "x") };
+    let id = run_id("acme", &made, "a", "1");
+    assert_eq!(id, run_id("acme", &made, "a", "1"));
+    let other = Decision { decision_id: "d-2".into(), ..made.clone() };
+    for other in [
+        run_id("acme", &other, "a", "1"),
+        run_id("else", &made, "a", "1"),
+        run_id("acme", &made, "a", "2"),
+        run_id("acme", &made, "b", "1"),
+    ] {
+        assert_ne!(id, other);
+    }
     assert_eq!((depth_of(&id), depth_of("0199-x"), depth_of("decided-x")), (2, 0, 0));
 }

@@ -6,6 +6,8 @@ use waypost::driver::Clock;
 use waypost::store::Address;
 use waypost::store::records::{Defines, NewDefinition, Records as _};
 
+use crate::store::cluster;
+
 use super::served::{Answered, As, Plan, Served, files, shipped};
 
 const KEYS: &str = "
@@ -294,18 +296,30 @@ async fn a_history_bounds_itself_by_the_time_of_the_evaluation() {
     assert_eq!(served.get(&host(), "/primitives/billing.balance?entity=c-2").await.status, 404);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn of_two_registrations_at_once_one_is_refused() {
-    let served = served().await;
-    for n in 0..10 {
-        let mut other = big(&n.to_string());
-        other["strategy"]["params"]["value"] = json!(7);
-        let one = big(&n.to_string());
-        let chief = chief();
-        let (one, two) = tokio::join!(served.post(&chief, "/conditions", &one), served.post(&chief, "/conditions", &other));
-        let mut statuses = [one.status, two.status];
-        statuses.sort_unstable();
-        assert_eq!(statuses, [200, 409]);
+    let directory = tempfile::tempdir().unwrap();
+    let mut stores = vec![Address::Sqlite(directory.path().join("store.db"))];
+    if let Some(cluster) = cluster::shared() {
+        stores.push(Address::parse(&cluster.database(), directory.path()).unwrap());
+    }
+    let workspace = [("waypost.yaml", KEYS), ("journeys/hello.yaml", "name: Hello\ncallable: true\njourney:\n  - done: Hello.\n")];
+    for store in stores {
+        let process = async || Plan { store: store.clone(), ..Plan::of(files(&workspace)) }.serve().await;
+        let (here, there, chief) = (process().await, process().await, chief());
+        for n in 0..10 {
+            let one = big(&n.to_string());
+            let mut other = one.clone();
+            other["strategy"]["params"]["value"] = json!(7);
+            let (first, second) = tokio::join!(here.post(&chief, "/conditions", &one), there.post(&chief, "/conditions", &other));
+            let (mut statuses, wins) = ([first.status, second.status], if first.status == 200 { one } else { other });
+            statuses.sort_unstable();
+            assert_eq!(statuses, [200, 409]);
+            for process in [&here, &there] {
+                let kept = process.get(&chief, &format!("/conditions/big?version={n}")).await;
+                assert_eq!(kept.body["strategy"], wins["strategy"], "both see what was registered");
+            }
+        }
     }
 }
 

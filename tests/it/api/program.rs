@@ -55,7 +55,7 @@ impl Program {
     }
 
     /// Waits until it prints a line with that in it.
-    fn prints(&self, text: &str) -> String {
+    pub fn prints(&self, text: &str) -> String {
         let mut seen = Vec::new();
         while let Ok(line) = self.lines.recv_timeout(LONG) {
             if line.contains(text) {
@@ -64,6 +64,13 @@ impl Program {
             seen.push(line);
         }
         panic!("it did not print `{text}`, but:\n{}", seen.join("\n"));
+    }
+
+    /// Tells it to stop, and gives what it printed since it was last read.
+    pub fn stops(mut self) -> Vec<String> {
+        self.signal("-TERM");
+        assert!(self.child.wait().unwrap().success());
+        std::mem::replace(&mut self.lines, channel().1).into_iter().collect()
     }
 
     pub fn signal(&self, signal: &str) {

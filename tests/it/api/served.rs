@@ -78,11 +78,12 @@ pub struct Plan {
     pub secrets: Vec<(&'static str, String)>,
     pub store: Address,
     pub limits: Limits,
+    pub clock: Clock,
 }
 
 impl Plan {
     pub fn of(files: Vec<(String, Arc<str>)>) -> Self {
-        Self { files, secrets: Vec::new(), store: Address::Memory, limits: Limits::default() }
+        Self { files, secrets: Vec::new(), store: Address::Memory, limits: Limits::default(), clock: Clock::System }
     }
 
     pub fn secret(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -99,7 +100,7 @@ impl Plan {
         let secrets = Secrets::given(self.secrets);
         let storage = storage::open(&self.store, &loaded.settings, &secrets).await.unwrap();
         let agent = loaded.settings.agent_slug.to_string();
-        let service = Service::open(loaded, storage, secrets, Clock::System, Setup::default()).unwrap();
+        let service = Service::open(loaded, storage, secrets, self.clock, Setup::default()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

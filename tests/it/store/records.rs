@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::json;
-use waypost::registry::{ActionResult, ActionStatus, Decision, PrimitiveId, Sample, Series, Verdict};
-use waypost::store::Commit;
+use waypost::registry::{ActionResult, ActionStatus, Decision, PrimitiveId, Sample, Series, Verdict, run_id};
 use waypost::store::records::{
-    After, DecisionsOf, Defines, Namespaces, NewDefinition, NewDelivery, NewOwed, PrimitiveWrite, Record, Recorded, Records, Registered,
-    SHARED,
+    After, DecisionsOf, Defined, Defines, Namespaces, NewDefinition, NewDelivery, NewOwed, PrimitiveWrite, Record, Recorded, Records,
+    Registered, SHARED,
 };
+use waypost::store::{Commit, Owner};
 
 use super::{at, commit, done, key};
 
@@ -103,11 +103,19 @@ pub async fn what_files_define_every_tenant_sees<S: Records>(store: &S) {
     assert_eq!(bound("acme").await, ["f", "own"]);
     assert_eq!(bound("else").await, ["f"]);
     // A file that is gone leaves its record, and is bound to nothing.
-    store.bind_files(Vec::new()).await.unwrap();
+    assert_eq!(store.define_files(Vec::new()).await.unwrap(), Defined::Whole);
     assert_eq!(bound("acme").await, ["own"]);
     assert!(store.definition("acme", Defines::Condition, "f", None).await.unwrap().is_some());
-    store.bind_files(vec![seq]).await.unwrap();
+    assert_eq!(store.define_files(vec![file.clone()]).await.unwrap(), Defined::Whole);
     assert_eq!(bound("acme").await, ["f", "own"]);
+    // Whole or not at all.
+    let fresh = NewDefinition { id: "g".into(), ..file.clone() };
+    let changed = NewDefinition { body: "{\"other\":1}".into(), ..file.clone() };
+    assert_eq!(store.define_files(vec![fresh.clone(), changed]).await.unwrap(), Defined::Taken(1));
+    assert!(store.definition("acme", Defines::Condition, "g", None).await.unwrap().is_none());
+    assert_eq!(bound("acme").await, ["f", "own"]);
+    assert_eq!(store.define_files(vec![fresh]).await.unwrap(), Defined::Whole);
+    assert_eq!(bound("acme").await, ["own", "g"]);
 }
 
 pub async fn lists_of_definitions_are_stable<S: Records>(store: &S) {
@@ -131,14 +139,13 @@ pub async fn lists_of_definitions_are_stable<S: Records>(store: &S) {
 
 /// While one registers, two read page after page: nothing twice, and nothing missing of what stood at the start.
 pub async fn two_read_while_a_third_registers<S: Records>(store: &S) {
-    let many = 400;
-    for n in 0..many {
-        store.register(new("c", &n.to_string())).await.unwrap();
-    }
+    let many = 10_000;
+    let version = |n: u64| NewDefinition { tenant: SHARED.into(), ..new("c", &n.to_string()) };
+    assert_eq!(store.define_files((0..many).map(version).collect()).await.unwrap(), Defined::Whole);
     let reader = async || {
         let (mut seen, mut before) = (Vec::new(), None);
         loop {
-            let (page, total) = store.definitions("acme", Defines::Condition, &Namespaces::default(), before, 7).await.unwrap();
+            let (page, total) = store.definitions("acme", Defines::Condition, &Namespaces::default(), before, 199).await.unwrap();
             assert!(total >= many);
             let Some(last) = page.last() else { break };
             before = Some(last.seq);
@@ -153,8 +160,9 @@ pub async fn two_read_while_a_third_registers<S: Records>(store: &S) {
         }
     };
     let (one, two, ()) = tokio::join!(reader(), reader(), writer);
-    let (stood, _) = store.definitions("acme", Defines::Condition, &Namespaces::default(), None, 10_000).await.unwrap();
+    let (stood, _) = store.definitions("acme", Defines::Condition, &Namespaces::default(), None, 20_000).await.unwrap();
     let stood: BTreeSet<u64> = stood.iter().filter(|d| &*d.id == "c").map(|d| d.seq).collect();
+    assert_eq!(stood.len() as u64, many);
     for seen in [one, two] {
         assert!(seen.is_sorted_by(|a, b| a > b));
         assert!(stood.is_subset(&seen.into_iter().collect()));
@@ -287,7 +295,34 @@ pub async fn what_was_decided_on_an_erased_users_events_is_gone<S: Records>(stor
     .await;
     let result = ActionResult::new("page".into(), "1".into(), ActionStatus::Triggered);
     deliver(store, Record { results: vec![("d1".into(), 0, result)], ..record() }).await;
+    // What was decided was acted upon in a conversation of nobody's, and on that another time.
+    let acted = ActionResult::new("ring".into(), "1".into(), ActionStatus::Pending);
+    let first = Decision { actions: vec![acted.clone()], ..of("d3") };
+    let run = run_id("acme", &first, "ring", "1");
+    let second = Decision { actions: vec![acted], depth: 1, conversation_id: Some(run.clone()), ..decision("d4", "x") };
+    let last = run_id("acme", &second, "ring", "1");
+    for id in [&*run, &*last, "decided-1-other"] {
+        let owner = Owner { agent: "shop".into(), user: "system".into() };
+        done(store, Commit { owner: Some(owner), ..commit(id, 0, &["a"]) }).await;
+    }
+    let write = |entity: &str| PrimitiveWrite {
+        primitive: PrimitiveId::parse("org.seen").unwrap(),
+        entity: entity.into(),
+        at: at(1),
+        value: json!(true),
+        by: None,
+    };
+    deliver(store, Record { decisions: vec![first, second], primitives: vec![write("c"), write("other"), write(&run)], ..record() }).await;
     store.erase_user("acme", "u-1", Arc::new(|text| text.into())).await.unwrap();
+    for id in [&*run, &*last] {
+        assert!(store.load(&key(id), 0).await.is_err(), "{id}");
+    }
+    assert!(store.load(&key("decided-1-other"), 0).await.is_ok());
+    assert!(store.decision("acme", "d4").await.unwrap().is_none());
+    for (entity, there) in [("c", false), (&*run, false), ("other", true)] {
+        let found = store.primitive("acme", &PrimitiveId::parse("org.seen").unwrap(), entity, at(9)).await.unwrap();
+        assert_eq!(found.is_some(), there, "{entity}");
+    }
     assert!(store.decision("acme", "d1").await.unwrap().is_none());
     assert!(store.decision("acme", "d2").await.unwrap().is_some());
     assert!(store.claim_deliveries(at(9), at(99), 10).await.unwrap().is_empty());
