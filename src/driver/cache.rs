@@ -61,3 +61,24 @@ impl States {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).states.remove(key);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_those_that_spoke_last_are_kept() {
+        let states = States::default();
+        let key = |n: usize| ConversationKey::new("t", format!("c-{n}"));
+        for n in 0..KEPT {
+            states.put(&key(n), State::default());
+        }
+        assert!(states.get(&key(0)).is_some(), "it speaks again");
+        for n in KEPT..KEPT + 100 {
+            states.put(&key(n), State::default());
+        }
+        let kept: Vec<usize> = (0..KEPT + 100).filter(|n| states.version(&key(*n)).is_some()).collect();
+        assert_eq!(kept.len(), KEPT);
+        assert_eq!((kept[0], kept[1]), (0, 101), "what was not used for longest is gone");
+    }
+}

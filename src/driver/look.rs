@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{DriverError, Perform, Runtime, Turn};
+use super::{DriverError, Perform, Runtime};
 use crate::engine::input::Open;
-use crate::engine::{Actor, Answer, Expects, Input, InputBody, LeftOut, Offer, Principal, State};
+use crate::engine::{Actor, Answer, Expects, LeftOut, Offer, Principal, State};
 use crate::store::{ConversationKey, Store};
 
 /// Events that are folded again to see how a conversation stood, at most, and how many are read at a time.
@@ -37,26 +37,6 @@ impl<S: Store, P: Perform> Runtime<S, P> {
     /// What providers offered last for a conversation of that state, each with why it is not for whoever looks; and who offers nothing.
     pub async fn offers_of(&self, state: &State, actor: Actor, principal: &Principal) -> Result<(Vec<Offer>, Vec<LeftOut>), DriverError> {
         Ok(self.0.machine(state).await?.offers(state, actor, principal, self.0.clock.now()))
-    }
-
-    /// What the first turn of a conversation would come to: nothing is kept, and nothing is performed.
-    pub async fn preview(&self, open: &Open, actor: Actor, principal: Principal, turn: Turn) -> Result<(State, Answer), DriverError> {
-        let (at, entropy) = (self.0.clock.now(), self.0.draw()?);
-        let input = |actor, principal, body| Input {
-            at,
-            actor,
-            principal,
-            message_id: None,
-            entropy,
-            refused: Vec::new(),
-            unaware: false,
-            answered: false,
-            body,
-        };
-        let machine = self.0.machine(&State::default()).await?;
-        let opened = machine.handle(&State::default(), input(Actor::System, Principal::default(), InputBody::Open(open.clone()))).state;
-        let answer = machine.handle(&opened, input(actor, principal, turn.into())).answer;
-        Ok((opened, answer))
     }
 
     /// The state that a conversation had at a version; `None` where its events are gone.

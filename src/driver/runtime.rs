@@ -99,7 +99,8 @@ struct Turning {
     principal: Principal,
     // The id under which the answer is recorded, and the digest of what was sent.
     message: Option<(Arc<str>, Arc<str>)>,
-    // The name under which it is opened once.
+    // How it is opened, with the turn's own input; and the name under which it is opened once.
+    opening: Option<Open>,
     started: Option<Arc<str>>,
     at: Option<u64>,
     // Whether something was asked in it before its own input was handled.
@@ -262,6 +263,48 @@ impl<S: Store, P: Perform> Runtime<S, P> {
         Ok((first, there))
     }
 
+    /// Opens a conversation by its first turn, in one commit: of a command that is refused nothing is kept, and there is no conversation.
+    /// With a name, the same name in the tenant is the same conversation, as for [`Runtime::open_once`].
+    pub async fn begin(
+        &self,
+        open: Open,
+        name: Option<&str>,
+        (actor, principal): (Actor, Principal),
+        sent: Sent,
+        turn: Turn,
+    ) -> Result<(Option<ConversationKey>, TurnResult), DriverError> {
+        let tenant = open.tenant.clone();
+        let holder = async || match name {
+            Some(name) => self.0.store.holder(&tenant, STARTED, name, self.0.clock.now()).await,
+            None => Ok(None),
+        };
+        let there = holder().await?;
+        if there.is_none() {
+            let id = new_id(self.0.clock.now(), &self.0.draw()?);
+            let open = Open { conversation: id.clone(), ..open.clone() };
+            let key = ConversationKey::new(tenant.clone(), id);
+            let held = self.0.turns.lock(&key).await;
+            let message = self.message(actor, &turn, &sent);
+            let of = Turning { actor, principal: principal.clone(), message, at: sent.at, ..self.turning(&key) };
+            let turning = Turning { opening: Some(open), started: name.map(Into::into), ..of };
+            // Nobody had this id before: there is nothing to load.
+            *lock(&turning.seen) = Some((None, 0, AuditHead::default()));
+            let result = self.answered(turning, turn.clone().into(), held).await?;
+            if result.state.opened().is_some() {
+                let is_kept = result.answer.refused.is_none() || matches!(turn, Turn::Message(_));
+                return Ok((is_kept.then_some(key), result));
+            }
+        }
+        // Somebody was faster, with the same name.
+        let key = match there {
+            Some(key) => key,
+            None => holder().await?.ok_or(DriverError::Busy)?,
+        };
+        self.0.is_theirs(&key, &open).await?;
+        let result = self.turn_as(&key, actor, principal, sent, turn).await?;
+        Ok((Some(key), result))
+    }
+
     /// One turn: answered when the machine waits for a person, or with phase `working` when `limits.turn` has passed; the rest then goes on
     /// by itself. The same message id twice is one turn.
     pub async fn turn(
@@ -285,9 +328,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
         turn: Turn,
     ) -> Result<TurnResult, DriverError> {
         let held = self.0.turns.lock(conversation).await;
-        // The debug form of a turn holds all of it; only its keyed digest is kept.
-        let digest = || self.0.keys.digest(&[b"turn", format!("{actor:?} {turn:?}").as_bytes(), sent.with.as_bytes()]);
-        let message = sent.id.as_ref().map(|id| (id.clone(), Arc::from(digest())));
+        let message = self.message(actor, &turn, &sent);
         if let Some((id, digest)) = &message
             && let Some(reply) = self.0.store.reply(conversation, id, self.0.clock.now()).await?
         {
@@ -375,6 +416,13 @@ impl<S: Store, P: Perform> Runtime<S, P> {
         }
     }
 
+    /// The id under which a turn's answer is recorded, and the digest of what was sent.
+    fn message(&self, actor: Actor, turn: &Turn, sent: &Sent) -> Option<(Arc<str>, Arc<str>)> {
+        // The debug form of a turn holds all of it; only its keyed digest is kept.
+        let digest = || self.0.keys.digest(&[b"turn", format!("{actor:?} {turn:?}").as_bytes(), sent.with.as_bytes()]);
+        sent.id.as_ref().map(|id| (id.clone(), Arc::from(digest())))
+    }
+
     /// A turn of the driver's own.
     fn turning(&self, key: &ConversationKey) -> Turning {
         Turning {
@@ -382,6 +430,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             actor: Actor::System,
             principal: Principal::default(),
             message: None,
+            opening: None,
             started: None,
             at: None,
             unaware: false,
@@ -472,7 +521,11 @@ impl<S: Store, P: Perform> Inner<S, P> {
     /// An input and all that follows from it, until somebody is waited for.
     async fn run(self: &Arc<Self>, turning: &mut Turning, body: InputBody) -> Result<(), DriverError> {
         let mut calls = Calls::new();
-        let (state, version, head) = self.load(&turning.key).await?;
+        let seen = lock(&turning.seen).take();
+        let (state, version, head) = match seen {
+            Some(seen) => seen,
+            None => self.load(&turning.key).await?,
+        };
         let mut left = state.as_ref().map(|s| self.take_overs(&turning.key, s)).unwrap_or_default();
         let lost = state.as_ref().is_some_and(|s| self.is_lost(s));
         *lock(&turning.seen) = Some((state, version, head));
@@ -568,9 +621,10 @@ impl<S: Store, P: Perform> Inner<S, P> {
         let _held = self.inputs.lock(&turning.key).await;
         let mut told = turning.told.ended.lock().await;
         let opening = match &body {
-            InputBody::Open(open) => Some(Owner { agent: open.agent.clone(), user: open.user_id.clone() }),
-            _ => None,
+            InputBody::Open(open) => Some(open),
+            _ => turning.opening.as_ref(),
         };
+        let owner = opening.map(|open| Owner { agent: open.agent.clone(), user: open.user_id.clone() });
         self.save_texts().await?;
         for _ in 0..CONFLICTS {
             // What the turn has just seen stands, unless somebody here committed since; of anybody else the commit tells.
@@ -579,17 +633,24 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 Some(seen) => seen,
                 None => self.load(&turning.key).await?,
             };
+            let is_new = state.is_none();
             let state = match state {
                 Some(state) => state,
                 None if opening.is_some() => State::default(),
                 None => return Err(DriverError::NoConversation(turning.key.id.clone())),
             };
-            if is_sent(&body) && turning.at.is_some_and(|at| at != state.moved()) {
-                return Err(DriverError::Stale);
-            }
-            turning.journeys.get_or_init(|| state.journeys().cloned().collect());
             let machine = self.machine(&state).await?;
             let (now, entropy) = (self.clock.now(), self.draw()?);
+            // A turn that begins a conversation finds it open.
+            let begun = match turning.opening.as_ref().filter(|_| is_new) {
+                Some(open) => Some(machine.handle(&state, opened(open, now, self.draw()?))),
+                None => None,
+            };
+            let before = begun.as_ref().map_or(&state, |b| &b.state);
+            if is_sent(&body) && turning.at.is_some_and(|at| at != before.moved()) {
+                return Err(DriverError::Stale);
+            }
+            turning.journeys.get_or_init(|| before.journeys().cloned().collect());
             let mut refused = Vec::new();
             for _ in 0..CLAIMS {
                 let input = Input {
@@ -603,12 +664,13 @@ impl<S: Store, P: Perform> Inner<S, P> {
                     answered: turning.told.answered.load(Ordering::Relaxed),
                     body: body.clone(),
                 };
-                let progress = machine.handle(&state, input);
+                let progress = machine.handle(before, input);
                 let after = progress.state;
                 let working = progress.answer.phase == Phase::Working;
                 *told = progress.effects.is_empty() && !working;
                 let result = turning.with(&progress.answer, &progress.events, &after);
-                if progress.events.is_empty() && progress.claims.is_empty() {
+                let is_refused = progress.answer.refused.is_some() && matches!(body, InputBody::Command(_));
+                if (begun.is_some() && is_refused) || (progress.events.is_empty() && progress.claims.is_empty()) {
                     *lock(&turning.standing) = result;
                     return Ok(Stepped { effects: progress.effects, wake_at: progress.wake_at, working });
                 }
@@ -619,23 +681,24 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 let ended = *told;
                 let finished = after.status() == Status::Abandoned;
                 let reply = turning.message.as_ref().filter(|_| ended);
-                let (audit, audit_head) = self.audit.append(&turning.key, &head, now, &progress.events)?;
-                let happened = happened(&state, &progress.events).into_iter();
+                let events: Vec<Event> = begun.iter().flat_map(|b| &b.events).cloned().chain(progress.events).collect();
+                let (audit, audit_head) = self.audit.append(&turning.key, &head, now, &events)?;
+                let happened = happened(&state, &events).into_iter();
                 let owed: Vec<NewOwed> = happened.map(|h| owed(machine.workspace(), h)).collect();
                 let owes = !owed.is_empty();
-                let executions = attempts(&progress.events);
-                let holds = after.opened().map(|open| holds(&open.agent, &progress.events)).unwrap_or_default();
+                let executions = attempts(&events);
+                let holds = after.opened().map(|open| holds(&open.agent, &events)).unwrap_or_default();
                 let commit = Commit {
                     key: turning.key.clone(),
                     expected: version,
                     now,
-                    owner: opening.clone(),
+                    owner: owner.clone(),
                     snapshot: if finished {
                         Some(after.remains())
                     } else {
                         (after.version / SNAPSHOT_EVERY > version / SNAPSHOT_EVERY).then(|| after.clone())
                     },
-                    events: progress.events,
+                    events,
                     claims: progress.claims.into_iter().chain(turning.start(now)).collect(),
                     wake_at,
                     reply: reply.map(|(id, digest)| Reply {
@@ -789,6 +852,21 @@ fn owed(workspace: &Workspace, happened: Happened) -> NewOwed {
         map.insert("journey".into(), shown.into());
     }
     NewOwed { event: event.as_str(), data: data.to_string().into(), depth }
+}
+
+/// The input that opens a conversation.
+fn opened(open: &Open, at: Timestamp, entropy: [u8; 32]) -> Input {
+    Input {
+        at,
+        actor: Actor::System,
+        principal: Principal::default(),
+        message_id: None,
+        entropy,
+        refused: Vec::new(),
+        unaware: false,
+        answered: false,
+        body: InputBody::Open(open.clone()),
+    }
 }
 
 /// Whether somebody sent it, and might send it again under the same id.

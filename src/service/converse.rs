@@ -6,7 +6,7 @@ use super::Service;
 use super::access::{Caller, Role};
 use super::error::ServiceError;
 use super::token::Unbelieved;
-use crate::driver::{DriverError, Sent, Turn};
+use crate::driver::{DriverError, Sent, Turn, TurnResult};
 use crate::engine::answer::{Phase, Question, Refusal};
 use crate::engine::input::Open;
 use crate::engine::{Actor, Answer, Case, Command, Expects, State, TraceLine, may_send, trace};
@@ -64,62 +64,61 @@ impl Service {
         let actor = speaks(caller, &request)?;
         let named = request.context.as_ref().and_then(user_of);
         let caller = &Caller { user: named.or_else(|| caller.user.clone()), ..caller.clone() };
-        let key = match &request.conversation {
-            Some(id) => {
-                let key = ConversationKey::new(caller.tenant.clone(), id.clone());
-                let reshown = if let Some(context) = &request.context {
-                    let state = self.seen(caller, &request.agent, &key).await?;
-                    self.claim(caller, &key, &state, context, &request).await?
-                } else {
-                    let open = self.runtime().opened(&key).await?;
-                    if !is_theirs(caller, &request.agent, &open) {
-                        return Err(ServiceError::NoConversation(key.id));
-                    }
-                    false
-                };
-                self.identify(caller, &key, &request).await?;
-                if reshown && request.turn.is_some() {
-                    let mut told = self.standing(caller, &key, actor).await?;
-                    let reason = "the context changed what is asked: answer what is asked now".into();
-                    told.answer.refused = Some(Refusal { code: "stale".into(), reason });
-                    return Ok(told);
-                }
-                key
-            }
-            None if request.token.is_some() => {
-                return Err(ServiceError::Invalid("token", "a token is for a conversation: begin one first".into()));
-            }
-            None => match self.begin(caller, actor, &request).await? {
-                Begun::Conversation(key) => key,
-                Begun::Refused(told) => return Ok(*told),
-            },
-        };
-        let Some(turn) = request.turn else { return self.standing(caller, &key, actor).await };
         let id = request.id.as_ref().map(|id| Arc::from(format!("{}:{id}", caller.key)));
         let sent = Sent { id, with: request.digest.clone(), at: request.at };
-        match self.runtime().turn_as(&key, actor, caller.principal(), sent, turn).await {
-            Ok(result) => {
-                let state = if result.repeated {
-                    let past = self.runtime().state_at(&key, result.answer.at).await?;
-                    past.unwrap_or_default()
-                } else {
-                    result.state
-                };
-                let mut told = self.told(caller, &key, actor, result.answer, &state).await?;
-                told.trace = if request.traced && caller.role.sees_all() { trace(&result.events) } else { Vec::new() };
-                told.repeated = result.repeated;
-                Ok(told)
+        let Some(id) = &request.conversation else {
+            return self.begin(caller, actor, request, sent).await;
+        };
+        let key = ConversationKey::new(caller.tenant.clone(), id.clone());
+        let reshown = if let Some(context) = &request.context {
+            let state = self.seen(caller, &request.agent, &key).await?;
+            self.claim(caller, &key, &state, context, &request).await?
+        } else {
+            let open = self.runtime().opened(&key).await?;
+            if !is_theirs(caller, &request.agent, &open) {
+                return Err(ServiceError::NoConversation(key.id));
             }
+            false
+        };
+        self.identify(caller, &key, &request).await?;
+        if reshown && request.turn.is_some() {
+            let mut told = self.standing(caller, &key, actor).await?;
+            told.answer.refused = Some(stale("the context changed what is asked: answer what is asked now"));
+            return Ok(told);
+        }
+        let Some(turn) = request.turn else { return self.standing(caller, &key, actor).await };
+        match self.runtime().turn_as(&key, actor, caller.principal(), sent, turn).await {
+            Ok(result) => self.came(caller, key, actor, result, request.traced).await,
             Err(DriverError::Stale) => {
                 let mut told = self.standing(caller, &key, actor).await?;
-                let reason = "the conversation has moved on since: this is how it stands now".into();
-                told.answer.refused = Some(Refusal { code: "stale".into(), reason });
+                told.answer.refused = Some(stale(MOVED_ON));
                 Ok(told)
             }
             // By the name that the caller gave it.
             Err(DriverError::MessageReused(_)) => Err(ServiceError::Reused(request.id.unwrap_or_default())),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What a caller is told of a turn.
+    async fn came(
+        &self,
+        caller: &Caller,
+        key: ConversationKey,
+        actor: Actor,
+        result: TurnResult,
+        traced: bool,
+    ) -> Result<Told, ServiceError> {
+        let state = if result.repeated {
+            let past = self.runtime().state_at(&key, result.answer.at).await?;
+            past.unwrap_or_default()
+        } else {
+            result.state
+        };
+        let mut told = self.told(caller, &key, actor, result.answer, &state).await?;
+        told.trace = if traced && caller.role.sees_all() { trace(&result.events) } else { Vec::new() };
+        told.repeated = result.repeated;
+        Ok(told)
     }
 
     /// How a conversation stands.
@@ -223,9 +222,12 @@ impl Service {
     }
 
     /// A new conversation; nothing is kept of one whose first command is refused.
-    async fn begin(&self, caller: &Caller, actor: Actor, request: &Request) -> Result<Begun, ServiceError> {
+    async fn begin(&self, caller: &Caller, actor: Actor, request: Request, sent: Sent) -> Result<Told, ServiceError> {
+        if request.token.is_some() {
+            return Err(ServiceError::Invalid("token", "a token is for a conversation: begin one first".into()));
+        }
         let user = caller.user.clone().unwrap_or_default();
-        let mut claim = request.context.clone().unwrap_or_else(|| serde_json::json!({}));
+        let mut claim = request.context.unwrap_or_else(|| serde_json::json!({}));
         if let Some(map) = claim.as_object_mut()
             && !user.is_empty()
         {
@@ -234,31 +236,39 @@ impl Service {
                 identity.insert("user_id".into(), Json::from(&*user));
             }
         }
-        let (tenant, agent) = (caller.tenant.clone(), request.agent.clone());
         // The same id of another user, or of another key, begins another one.
         let name = request.id.as_ref().map(|id| {
-            let parts: [&[u8]; 5] = [b"start", agent.as_bytes(), caller.key.as_bytes(), user.as_bytes(), id.as_bytes()];
+            let parts: [&[u8]; 5] = [b"start", request.agent.as_bytes(), caller.key.as_bytes(), user.as_bytes(), id.as_bytes()];
             self.runtime().keys().digest(&parts)
         });
+        let (tenant, agent) = (caller.tenant.clone(), request.agent);
         let open = Open { conversation: "".into(), tenant, agent, user_id: user, user: Arc::new(claim) };
-        if let Some(turn @ Turn::Command(_)) = &request.turn {
-            let (state, answer) = self.runtime().preview(&open, actor, caller.principal(), turn.clone()).await?;
-            if answer.refused.is_some() {
-                let expects = self.runtime().expects_of(&state, commands_of(caller, actor), &caller.principal()).await?;
-                let told = Told { conversation: None, answer, expects, question: None, trace: Vec::new(), repeated: false, case: None };
-                return Ok(Begun::Refused(Box::new(told)));
+        let Some(turn) = request.turn else {
+            let key = match name {
+                Some(name) => self.runtime().open_once(open, &name).await?.0,
+                None => self.runtime().open(open).await?,
+            };
+            return self.standing(caller, &key, actor).await;
+        };
+        let told = match self.runtime().begin(open, name.as_deref(), (actor, caller.principal()), sent, turn).await {
+            Ok((Some(key), result)) => return self.came(caller, key, actor, result, request.traced).await,
+            Ok((None, result)) => result,
+            Err(DriverError::Stale) => {
+                let answer = Answer { refused: Some(stale(MOVED_ON)), ..Answer::default() };
+                TurnResult { answer, ..TurnResult::default() }
             }
-        }
-        Ok(Begun::Conversation(match name {
-            Some(name) => self.runtime().open_once(open, &name).await?.0,
-            None => self.runtime().open(open).await?,
-        }))
+            Err(DriverError::MessageReused(_)) => return Err(ServiceError::Reused(request.id.unwrap_or_default())),
+            Err(error) => return Err(error.into()),
+        };
+        let expects = self.runtime().expects_of(&told.state, commands_of(caller, actor), &caller.principal()).await?;
+        Ok(Told { conversation: None, answer: told.answer, expects, question: None, trace: Vec::new(), repeated: false, case: None })
     }
 }
 
-enum Begun {
-    Conversation(ConversationKey),
-    Refused(Box<Told>),
+const MOVED_ON: &str = "the conversation has moved on since: this is how it stands now";
+
+fn stale(reason: &str) -> Refusal {
+    Refusal { code: "stale".into(), reason: reason.into() }
 }
 
 /// Who speaks by a request, from the credential; only a host names somebody.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use waypost::cli::demo::backend::Backend;
 
+use crate::api::program::Program;
 use crate::python::Script;
 
 pub const WAYPOST: &str = env!("CARGO_BIN_EXE_waypost");
@@ -252,6 +253,33 @@ async fn at_a_question_every_answer_says_whose_it_is_and_where() {
         assert!(result["question_url"].as_str().is_some_and(|u| u.starts_with("https://agents.example/questions/")), "{told}");
         assert!(result["hint"].as_str().is_some_and(|h| h.contains("question_url")), "{told}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_session_lives_through_a_reload_and_does_not_hold_the_end_up() {
+    let dir = desk("http://127.0.0.1:9", "");
+    let mut program = Program::start_with(dir.path(), &["--store", "memory"], &[]);
+    let Some(mut host) = Host::start("legacy", "a", "-", &[&format!("http://{}/mcp", program.at)]) else { return };
+    let begun = host.tool("start_journey", json!({"journey": "cancel"}));
+    let file = dir.path().join("journeys/all.yaml");
+    let written = std::fs::read_to_string(&file).unwrap();
+    let journeys = |host: &mut Host| host.tool("list_journeys", json!({}))["result"]["journeys"].as_array().unwrap().len();
+    std::fs::write(&file, "name: [").unwrap();
+    program.prints("not taken");
+    assert_eq!(journeys(&mut host), 2);
+    let more = "---\nname: Track\ntrigger: {goal: track an order, examples: [track it]}\njourney: [{done: It is on its way.}]\n";
+    std::fs::write(&file, written.replace("Shall I cancel", "Really cancel") + more).unwrap();
+    program.prints("taken anew");
+    assert_eq!(journeys(&mut host), 3);
+    // A journey under way stays as it began.
+    let later = host.tool("start_journey", json!({"journey": "cancel"}));
+    for (begun, asked) in [(begun, "Shall I cancel A1?"), (later, "Really cancel A1?")] {
+        let told = host.tool("fill", acts(&begun, json!({"values": {"order_id": "A1"}})));
+        assert_eq!(told["result"]["message"], asked, "{told}");
+    }
+    program.signal("-TERM");
+    program.prints("stopped");
+    assert!(program.ended());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -77,6 +77,11 @@ impl Program {
         assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
     }
 
+    /// Whether it ends well; waits until it ends.
+    pub fn ended(&mut self) -> bool {
+        self.child.wait().unwrap().success()
+    }
+
     /// Bytes that it was large at any time.
     pub fn largest(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
@@ -139,7 +144,7 @@ async fn a_workspace_is_taken_anew_while_it_runs_and_a_signal_ends_it() {
     assert_eq!(says().await, "Good day.");
     program.signal("-TERM");
     program.prints("stopped");
-    assert!(program.child.wait().unwrap().success());
+    assert!(program.ended());
 }
 
 #[test]
