@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
+use super::answer::Status;
 use super::case::{Bench, Case, reflect};
 use super::effect::{CallEffect, CallResult, Effect, EffectId, Request};
 use super::event::{Asking, Class, Discovered, EventBody, Executed, Executing, who};
@@ -420,7 +421,7 @@ impl Turn<'_> {
                 match (then, self.provider(provider)) {
                     _ if *waits && !stands => Go::Wait,
                     // Somebody took the conversation over after the yes: it is asked for anew when they have handed it back.
-                    (Some(_), _) if *waits && self.state.taken => Go::Wait,
+                    (Some(_), _) if *waits && self.state.status == Status::Escalated => Go::Wait,
                     (Some(wanted), _) if *waits && wanted.yes.is_none() && offer::is_asked(self) => {
                         offer::put(self);
                         Go::Wait

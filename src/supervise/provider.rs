@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::decide::{Decision, Reason, Rule, Verdict};
 use super::permit::Permit;
+use crate::model::action::Effects;
 use crate::model::{Action, Offered, Provider};
 use crate::policy::{Gates, Policies, Scene};
 
@@ -85,6 +86,10 @@ pub fn locked(
 ) -> Option<Reason> {
     if let Some(reason) = barred(provider, asker) {
         return Some(reason);
+    }
+    if asker.from == From::Direct && asker.actor != "operator" && (action.safety.requires_confirmation || action.effects == Effects::Write)
+    {
+        return Some(deny(Rule::Confirmation, "no_grant", "it needs an operator, or a user's yes in a journey"));
     }
     let (policies, scene) = policies?;
     let ruling = policies.decide(action, &scene, &Gates { step: "", verified: None, confirmed: true, now });

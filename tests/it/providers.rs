@@ -9,18 +9,20 @@ mod tools;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value as Json, json};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
 use waypost::check;
 use waypost::driver::{Clock, Entropy, Runtime, Turn};
 use waypost::engine::input::Open;
 use waypost::engine::{Actor, CallEffect, CallResult, Command as Commanded, ExecutionStatus, Keys, Principal};
 use waypost::outbound::{HttpPerformer, Secrets};
-use waypost::store::{MemoryStore, Sought, Store as _};
+use waypost::store::{ConversationKey, MemoryStore, Sought, Store as _};
 use waypost::value::Name;
 
 use crate::api::served::{Answered, As, Plan, Served, files};
@@ -263,6 +265,9 @@ async fn a_host_runs_reads_and_no_write_that_nobody_wants() {
     let served = served(&[("pay", &server.url(), "auth_type: none, reads: [look]")], &[]).await;
     let id = conversation(&served, case()).await;
     let host = As::key("key_host");
+    let listed = served.get(&host, &path(&id)).await;
+    let locked: Vec<&Json> = listed.body["items"].as_array().unwrap().iter().map(|i| &i["locked"]["code"]).collect();
+    assert_eq!(locked, [&Json::Null, &json!("no_grant")], "{listed:?}");
     for (who, action, body, came) in [
         (&host, "pay.look", json!({}), (200, "")),
         (&host, "pay.pay", json!({}), (409, "no_grant")),
@@ -320,7 +325,7 @@ async fn a_bad_provider_is_left_out_and_recorded_and_keeps_nobody_up() {
     let map = Server::start(|_| in_json("{\"hello\": 1}")).await;
     let failing = Server::start(|_| answer("500 Internal Server Error", &[], b"")).await;
     let half = Server::start(|_| in_json(r#"[{"id": "ok", "label": "Ok"}, {"label": "no id"}, 7, {"id": "ok"}, {"id": "a/b"}, {"id": "s", "input_schema": {"type": 7}}]"#)).await;
-    let quick = "auth_type: none, timeout_ms: 300";
+    let quick = "auth_type: none, timeout_ms: 1000";
     let servers =
         [("good", &good), ("slow", &slow), ("huge", &huge), ("text", &text), ("map", &map), ("failing", &failing), ("half", &half)];
     let urls: Vec<(&str, String)> = servers.iter().map(|(n, s)| (*n, s.url())).collect();
@@ -331,7 +336,7 @@ async fn a_bad_provider_is_left_out_and_recorded_and_keeps_nobody_up() {
     let began = Clock::System.now();
     let offered = served.get(&op(), &path(&id)).await;
     let took = Clock::System.now().duration_since(began);
-    assert!(took.as_millis() < 2_000, "{took:?}");
+    assert!(took.as_secs() < 6, "{took:?}");
     assert_eq!(ids(&offered), ["good.retry", "good.refund", "good.gone", "half.ok"]);
     let left_out: Vec<Json> = offered.body["left_out"].as_array().unwrap().iter().map(|l| json!([l["provider"], l["code"]])).collect();
     let expected = [
@@ -371,23 +376,29 @@ async fn a_provider_that_keeps_failing_is_left_alone() {
 
 #[tokio::test]
 async fn a_provider_that_was_left_alone_is_tried_again_once_and_used_if_it_answers() {
-    let well = Arc::new(AtomicBool::new(false));
-    let now = well.clone();
-    let server =
-        Server::start(
-            move |_| {
-                if now.load(Ordering::Relaxed) { in_json(&list().to_string()) } else { answer("503 Service Unavailable", &[], b"") }
-            },
-        )
-        .await;
-    let config = "auth_type: none, ttl: 0";
+    const WELL: usize = 1;
+    const HANGS: usize = 2;
+    let how = Arc::new(AtomicUsize::new(0));
+    let now = how.clone();
+    let server = Server::start(move |_| match now.load(Ordering::Relaxed) {
+        WELL => in_json(&list().to_string()),
+        HANGS => Do::Hang,
+        _ => answer("503 Service Unavailable", &[], b""),
+    })
+    .await;
+    let config = "auth_type: none, ttl: 0, timeout_ms: 1000";
     let loaded = check::load(files(&[("integrations/pay.yaml", &provider("pay", &server.url(), config))])).loaded().unwrap();
     let clock = Clock::manual("2026-11-22T09:00:00Z".parse().unwrap());
     let http = HttpPerformer::new(loaded.workspace(), &Secrets::given([("NONE", "none")]), clock.as_fn());
     let runtime = Runtime::with(loaded, MemoryStore::new(), http, clock, Entropy::seeded(1), Keys::derive(b"k")).unwrap();
-    let user = Arc::new(json!({}));
-    let open = Open { conversation: "c-1".into(), tenant: "acme".into(), agent: "default".into(), user_id: "u-1".into(), user };
-    let key = runtime.open(open).await.unwrap();
+    let open = |id: &str| {
+        let user = Arc::new(json!({}));
+        Open { conversation: id.into(), tenant: "acme".into(), agent: "default".into(), user_id: "u-1".into(), user }
+    };
+    let discover = async |key: &ConversationKey| {
+        runtime.turn(key, Actor::Operator, Principal::default(), None, Turn::Command(Commanded::Discover)).await.unwrap();
+    };
+    let key = runtime.open(open("c-1")).await.unwrap();
     let mut came = Vec::new();
     for (wait, is_well) in [
         (0, false),
@@ -405,8 +416,8 @@ async fn a_provider_that_was_left_alone_is_tried_again_once_and_used_if_it_answe
         (0, true),
     ] {
         runtime.advance(std::time::Duration::from_secs(wait)).await.unwrap();
-        well.store(is_well, Ordering::Relaxed);
-        runtime.turn(&key, Actor::Operator, Principal::default(), None, Turn::Command(Commanded::Discover)).await.unwrap();
+        how.store(usize::from(is_well), Ordering::Relaxed);
+        discover(&key).await;
         let state = runtime.state(&key).await.unwrap();
         let (offers, left_out) = runtime.offers_of(&state, Actor::Operator, &Principal::default()).await.unwrap();
         came.push((server.seen().len(), offers.len(), left_out.first().map(|l| l.code.to_string())));
@@ -417,6 +428,16 @@ async fn a_provider_that_was_left_alone_is_tried_again_once_and_used_if_it_answe
     let first = [failing(1), failing(2), failing(3), failing(4), failing(5), alone(5), alone(5)];
     assert_eq!(came[..7], first);
     assert_eq!(came[7..], [failing(6), alone(6), good(7), again, failing(9), good(10)]);
+
+    how.store(0, Ordering::Relaxed);
+    for _ in 0..5 {
+        discover(&key).await;
+    }
+    runtime.advance(std::time::Duration::from_secs(31)).await.unwrap();
+    how.store(HANGS, Ordering::Relaxed);
+    let other = runtime.open(open("c-2")).await.unwrap();
+    tokio::join!(discover(&key), discover(&other));
+    assert_eq!(server.seen().len(), 16, "one tries it");
 }
 
 /// A provider whose executions end in that way, one after the other.
@@ -642,20 +663,44 @@ async fn the_program_asks_a_provider_from_a_workspace_and_through_a_server() {
     assert_eq!((status, words.as_str().unwrap().contains("404")), (2, true), "{words}");
 }
 
+/// A service that answers nobody, and how many are let into it at a time, at most.
+#[expect(clippy::disallowed_methods, reason = "a test starts its server")]
+async fn crowded() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (there, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let told = most.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (there, most) = (there.clone(), most.clone());
+            tokio::spawn(async move {
+                most.fetch_max(there.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                let mut bytes = [0; 1024];
+                while stream.read(&mut bytes).await.is_ok_and(|n| n > 0) {}
+                there.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+    });
+    (url, told)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_provider_is_asked_so_much_at_a_time_and_no_longer_than_it_may_take() {
-    let slow = Server::start(|_| Do::Hang).await;
-    let served = served(&[("slow", &slow.url(), "auth_type: none, timeout_ms: 400")], &[]).await;
+    let (url, most) = crowded().await;
+    let served = served(&[("slow", &url, "auth_type: none, timeout_ms: 400")], &[]).await;
     let mut conversations = Vec::new();
-    for n in 0..24 {
+    for n in 0..32 {
         conversations.push(conversation(&served, json!({"id": format!("C-{n}")})).await);
     }
     let began = Clock::System.now();
     let asked = conversations.iter().map(|id| async { served.get(&op(), &path(id)).await.body["left_out"][0]["code"].clone() });
     let codes = futures_util::future::join_all(asked).await;
     let took = Clock::System.now().duration_since(began);
-    assert!(took.as_millis() < 2_000, "{took:?}");
-    assert!(slow.seen().len() <= 16 && codes.iter().any(|c| *c == "busy"), "{} {codes:?}", slow.seen().len());
+    assert!(took.as_secs() < 6, "{took:?}");
+    assert!(codes.iter().all(|c| ["busy", "timeout", "circuit_open"].contains(&c.as_str().unwrap())), "{codes:?}");
+    // Eight; one that has given up may be noticed a little later.
+    let most = most.load(Ordering::Relaxed);
+    assert!((1..=16).contains(&most), "{most}");
 }
 
 /// A process that dies while an execution is under way: the next one says that nobody knows what came of it, and tries it as the same one.

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 use waypost::engine::{Actor, CallResult, Command, ExecutionStatus, InputBody, Phase, Principal, attempts};
+use waypost::model::Offered;
+use waypost::supervise::provider::{Asker, From, Proposal, Yes, decide_execution};
 use waypost::value::Name;
 
-use super::harness::{Talk, answered, machine};
+use super::harness::{Talk, answered, loaded, machine};
 
 const PAY: &str = "
 name: Pay
@@ -69,6 +71,7 @@ fn a_yes_does_not_outlive_a_take_over() {
         } else {
             talk.land(list());
             assert_eq!(talk.answer.phase, Phase::Escalated, "{}", talk.trace());
+            assert!(talk.answer.messages.is_empty(), "whoever has it speaks: {}", talk.trace());
             talk.command(Actor::Operator, Command::HandBack);
         }
         assert_eq!((paths(&talk).len(), talk.answer.phase), (2, Phase::Confirm), "{late} {}", talk.trace());
@@ -110,5 +113,52 @@ fn what_a_provider_does_to_a_case_is_done_to_no_other() {
         let found = attempt.effects[0].code.as_deref();
         assert_eq!((attempt.status, found), (ExecutionStatus::Executed, code), "{}", talk.trace());
         assert_eq!(talk.state.case().unwrap().comments.len(), comments);
+    }
+}
+
+/// The decision alone: a run that asks by itself never comes to it without a yes.
+#[test]
+fn a_permit_takes_the_yes_of_whoever_may_give_it() {
+    let pay = PAY.replace("ttl: 0", "reads: [look]");
+    let loaded = loaded(&[("integrations/pay.yaml", &pay)]);
+    let integration = loaded.workspace().integrations.get(&Name::new("pay")).unwrap().clone();
+    let config = integration.provider.clone().unwrap();
+    let (question, own) = (Yes::Question("q-1".into()), Yes::Operator);
+    for (action, asks, from, actor, yes, came) in [
+        ("fix", false, From::Choice, "user", None, Some("no_grant")),
+        ("fix", false, From::Choice, "user", Some(&own), Some("no_grant")),
+        ("fix", false, From::Choice, "user", Some(&question), None),
+        ("look", false, From::Choice, "agent", None, None),
+        ("look", true, From::Choice, "agent", None, Some("no_grant")),
+        ("look", false, From::Choice, "admin", None, Some("actor")),
+        ("look", false, From::Choice, "system", None, Some("actor")),
+        ("fix", false, From::Direct, "operator", None, None),
+        ("fix", true, From::Direct, "operator", None, Some("no_grant")),
+        ("fix", true, From::Direct, "operator", Some(&question), Some("no_grant")),
+        ("fix", true, From::Direct, "operator", Some(&own), None),
+        ("fix", false, From::Direct, "runtime", Some(&own), Some("no_grant")),
+        ("look", false, From::Direct, "runtime", None, None),
+        ("look", false, From::Direct, "user", None, Some("actor")),
+        ("look", false, From::Direct, "agent", None, Some("actor")),
+        ("look", false, From::Direct, "admin", None, Some("actor")),
+        ("look", false, From::Direct, "system", None, Some("actor")),
+    ] {
+        let (offered, _) = Offered::list(&json!([{"id": action, "requires_confirmation": asks}])).unwrap();
+        let now = "2026-01-05T09:00:00Z".parse().unwrap();
+        let proposal = Proposal {
+            provider: &config,
+            offered: Ok((&offered[0], &offered[0].action(&integration))),
+            asker: Asker { actor, roles: &[], from },
+            yes,
+            other: false,
+            fault: None,
+            policies: None,
+            busy: false,
+            in_doubt: false,
+            until: now,
+        };
+        let (verdict, permit) = decide_execution(&proposal, now);
+        let code = verdict.reasons.iter().find_map(|r| r.code.as_deref());
+        assert_eq!((code, permit.is_some()), (came, came.is_none()), "{action} {asks} {from:?} {actor} {yes:?}");
     }
 }
