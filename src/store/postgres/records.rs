@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use deadpool_postgres::{GenericClient, Object, Transaction};
+use deadpool_postgres::{GenericClient, Object};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -297,26 +297,14 @@ fn small(n: i64) -> u32 {
 async fn register(mut client: Object, new: &NewDefinition) -> Result<Registered, Failure> {
     let transaction = client.transaction().await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&REGISTERING]).await?;
-    let registered = match known(&transaction, new).await? {
-        Some(known) => known,
-        None => Registered::New(uint(insert(&transaction, new).await?)),
-    };
-    transaction.commit().await?;
-    Ok(registered)
-}
-
-/// What has the id and the version of a definition already.
-async fn known(transaction: &Transaction<'_>, new: &NewDefinition) -> Result<Option<Registered>, Failure> {
     let sql = "SELECT seq, tenant, body FROM waypost.definitions WHERE tenant IN ($1, '') AND defines = $2 AND id = $3 AND version = $4
          ORDER BY tenant DESC LIMIT 1";
     let values: [&(dyn ToSql + Sync); 4] = [&&*new.tenant, &new.defines.code(), &&*new.id, &&*new.version];
-    let Some(row) = transaction.query_opt(sql, &values).await? else { return Ok(None) };
-    let (seq, tenant, body): (i64, &str, &str) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    let same = *tenant == *new.tenant && *body == *new.body;
-    Ok(Some(if same { Registered::Same(uint(seq)) } else { Registered::Taken }))
-}
-
-async fn insert(transaction: &Transaction<'_>, new: &NewDefinition) -> Result<i64, Failure> {
+    if let Some(row) = transaction.query_opt(sql, &values).await? {
+        let (seq, tenant, body): (i64, &str, &str) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let same = *tenant == *new.tenant && *body == *new.body;
+        return Ok(if same { Registered::Same(uint(seq)) } else { Registered::Taken });
+    }
     let sql = "INSERT INTO waypost.definitions (tenant, defines, namespace, id, version, at, bound, body)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING seq";
     let bound = text(&new.bound)?;
@@ -326,25 +314,35 @@ async fn insert(transaction: &Transaction<'_>, new: &NewDefinition) -> Result<i6
     let keys: Vec<&str> = new.bound.iter().map(|k| &**k).collect();
     let sql = "INSERT INTO waypost.bindings SELECT $1, $2, key, $4 FROM unnest($3::text[]) key ON CONFLICT DO NOTHING";
     transaction.execute(sql, &[&&*new.tenant, &new.defines.code(), &keys, &seq]).await?;
-    Ok(seq)
+    transaction.commit().await?;
+    Ok(Registered::New(uint(seq)))
 }
 
 async fn define_files(mut client: Object, files: &[NewDefinition]) -> Result<Defined, Failure> {
     let transaction = client.transaction().await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&REGISTERING]).await?;
-    let mut seqs = Vec::with_capacity(files.len());
-    for (at, new) in files.iter().enumerate() {
-        seqs.push(match known(&transaction, new).await? {
-            // Nothing of the transaction stays.
-            Some(Registered::Taken) => return Ok(Defined::Taken(at)),
-            Some(Registered::New(seq) | Registered::Same(seq)) => int(seq),
-            None => insert(&transaction, new).await?,
-        });
+    let defines: Vec<i64> = files.iter().map(|new| new.defines.code()).collect();
+    let texts = |of: fn(&NewDefinition) -> &str| files.iter().map(of).collect::<Vec<&str>>();
+    let (ids, versions, bodies) = (texts(|new| &new.id), texts(|new| &new.version), texts(|new| &new.body));
+    let sql =
+        "SELECT min(f.n) FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY f (defines, id, version, body, n)
+         JOIN waypost.definitions d USING (defines, id, version) WHERE d.tenant = '' AND d.body <> f.body";
+    if let Some(first) = transaction.query_one(sql, &[&defines, &ids, &versions, &bodies]).await?.try_get::<_, Option<i64>>(0)? {
+        return Ok(Defined::Taken(usize::try_from(first.saturating_sub(1)).unwrap_or(0)));
     }
+    let at: Vec<i64> = files.iter().map(|new| nanos(new.at)).collect();
+    let bound = files.iter().map(|new| text(&new.bound)).collect::<Result<Vec<_>, _>>()?;
+    let sql = "INSERT INTO waypost.definitions (tenant, defines, namespace, id, version, at, bound, body)
+         SELECT '', f.defines, f.namespace, f.id, f.version, f.at, f.bound, f.body
+         FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[])
+         WITH ORDINALITY f (defines, namespace, id, version, at, bound, body, n) ORDER BY f.n ON CONFLICT DO NOTHING";
+    let values: [&(dyn ToSql + Sync); 7] = [&defines, &texts(|new| &new.namespace), &ids, &versions, &at, &bound, &bodies];
+    transaction.execute(sql, &values).await?;
     transaction.execute("DELETE FROM waypost.bindings WHERE tenant = ''", &[]).await?;
     let sql = "INSERT INTO waypost.bindings SELECT DISTINCT d.tenant, d.defines, b.key, d.seq
-         FROM waypost.definitions d, json_array_elements_text(d.bound::json) b (key) WHERE d.tenant = '' AND d.seq = ANY ($1)";
-    transaction.execute(sql, &[&seqs]).await?;
+         FROM unnest($1::bigint[], $2::text[], $3::text[]) f (defines, id, version)
+         JOIN waypost.definitions d USING (defines, id, version), json_array_elements_text(d.bound::json) b (key) WHERE d.tenant = ''";
+    transaction.execute(sql, &[&defines, &ids, &versions]).await?;
     transaction.commit().await?;
     Ok(Defined::Whole)
 }

@@ -51,10 +51,14 @@ async fn next(dir: &Path, store: &str, clock: &Clock) -> Served {
     Plan { store, clock: clock.clone(), ..Plan::of(files::read_dir(dir).unwrap()) }.serve().await
 }
 
+fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 async fn evaluate(at: &str, later: bool) -> Json {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let body = json!({"version": "1", "entity": "order-7", "async": later});
-    let answer = client.post(format!("http://{at}/api/v1/conditions/always/evaluate")).json(&body).send().await.unwrap();
+    let answer = client().post(format!("http://{at}/api/v1/conditions/always/evaluate")).json(&body).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 200);
     answer.json().await.unwrap()
 }
@@ -181,7 +185,7 @@ async fn a_secret_stands_in_no_record_no_error_and_no_log() {
     let decided = evaluate(&at, false).await.to_string();
     assert!(server.seen().iter().any(|s| s.head.contains(PLANTED)), "it was sent");
     assert_eq!(decided.matches("\"failed\"").count(), actions.len(), "{decided}");
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = client();
     let mut written = vec![("the decision".to_owned(), decided)];
     for path in ["api/v1/decisions", "api/v1/deliveries", "api/v1/deliveries?dead=true", "api/v1/actions", "api/v1/conditions", "metrics"] {
         let text = client.get(format!("http://{at}/{path}")).send().await.unwrap().text().await.unwrap();
