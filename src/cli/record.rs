@@ -118,11 +118,6 @@ pub(super) async fn events(store: &AnyStore, key: &ConversationKey) -> Result<(V
     Ok((events, whole))
 }
 
-/// The head of a recording of these events.
-pub(super) fn header(key: &ConversationKey, events: &[Event], whole: bool) -> Header {
-    Header::of(key.id.clone(), key.tenant.clone(), events, whole)
-}
-
 async fn export(args: &Export, terminal: &mut Terminal) -> Outcome {
     let (store, _) = open(args.store.as_deref(), &args.workspace).await?;
     if let Some(dir) = &args.out {
@@ -142,7 +137,7 @@ async fn export(args: &Export, terminal: &mut Terminal) -> Outcome {
             if events.is_empty() {
                 continue;
             }
-            let mut header = header(key, &events, whole);
+            let mut header = Header::of(key.id.clone(), key.tenant.clone(), &events, whole);
             if args.bundle {
                 header.bundle = bundle(&store, &events).await.map_err(|e| cannot(&e))?;
             }

@@ -74,10 +74,11 @@ impl Reader<'_> {
         let journey = node.get("journey").and_then(|n| self.startable(n));
         let context = node.get("context").map_or(Json::Null, |n| self.context(n));
         let now = node.get("now").and_then(|n| self.time(n));
+        let strict = node.get("strict").and_then(Node::bool).unwrap_or(false);
         let stubs = node.get("stubs").map(|n| self.stubs(n));
         let talk = self.required(node, "talk").map(|n| self.list(n).iter().filter_map(|e| self.talk(e)).collect());
         let span = node.entry("name").map_or(node.span, |e| e.value.span);
-        Some(Script { name: name?, span, journey, context, now, stubs, talk: talk? })
+        Some(Script { name: name?, span, journey, context, now, strict, stubs, talk: talk? })
     }
 
     fn journey(&mut self, node: &Node<'_>) -> Option<(Name, Span)> {

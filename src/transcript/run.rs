@@ -146,6 +146,8 @@ struct Talk {
     stubs: Stubs,
     key: ConversationKey,
     strict: bool,
+    /// Whether stubs that nothing calls are failures.
+    unused: bool,
     state: State,
     variables: BTreeMap<Name, Value>,
     /// The last answer, and since the last expectations: where calls begin, and what was denied.
@@ -192,7 +194,8 @@ impl Talk {
             runtime,
             stubs,
             key,
-            strict: runner.options.strict,
+            strict: runner.options.strict || script.strict,
+            unused: runner.options.strict,
             state: State::default(),
             variables: BTreeMap::new(),
             answer: Answer::default(),
@@ -221,7 +224,7 @@ impl Talk {
             self.seen.push(After { answer: self.answer.clone(), calls: self.stubs.calls_since(calls), denied });
             calls = self.stubs.calls();
         }
-        if self.strict {
+        if self.unused {
             for span in self.stubs.unused() {
                 self.failures.push(Failure::new(span, "nothing called this stub"));
             }

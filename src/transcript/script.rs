@@ -27,6 +27,8 @@ pub struct Script {
     pub context: Json,
     /// Where the clock stands.
     pub now: Option<Timestamp>,
+    /// Whether calls that `calls` does not list are failures, whatever the options say.
+    pub strict: bool,
     /// How the services answer; `None`: nothing is written of them.
     pub stubs: Option<StubLists>,
     /// What happens, in order.

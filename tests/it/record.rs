@@ -13,7 +13,7 @@ use waypost::driver::files::read_dir;
 use waypost::engine::{Event, EventBody};
 use waypost::source::SourceMap;
 use waypost::transcript::record::{Header, Machines, Recording, Writer, convert, parse};
-use waypost::transcript::{self, Options, Runner};
+use waypost::transcript::{self, Failure, Options, Runner};
 
 /// A workspace and what its transcripts come to.
 pub struct Recorded {
@@ -32,24 +32,33 @@ pub fn bytes(events: &[Event]) -> Vec<u8> {
 
 /// The transcripts below a directory of a workspace, each recorded.
 pub async fn recorded(root: &str) -> Recorded {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(root);
-    let loaded = load(read_dir(&root).unwrap()).loaded().unwrap();
-    let runner = Runner::new(loaded.clone(), Options::default());
+    let loaded = load(read_dir(&Path::new(env!("CARGO_MANIFEST_DIR")).join(root)).unwrap()).loaded().unwrap();
     let mut recordings = Vec::new();
+    for (name, failures, events) in had(&loaded, root).await {
+        assert!(failures.is_empty(), "{name}: {failures:?}");
+        recordings.push((name, bytes(&events)));
+    }
+    assert!(recordings.len() > 20, "{} recordings", recordings.len());
+    Recorded { loaded, recordings }
+}
+
+/// What the transcripts below a directory come to on a version of their workspace.
+async fn had(loaded: &Loaded, root: &str) -> Vec<(String, Vec<Failure>, Vec<Event>)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(root);
+    let runner = Runner::new(loaded.clone(), Options::default());
+    let mut all = Vec::new();
     let mut files: Vec<_> = std::fs::read_dir(root.join(&*loaded.settings.tests)).unwrap().map(|e| e.unwrap().path()).collect();
     files.sort();
     for path in files.into_iter().filter(|p| p.extension().is_some_and(|e| e == "yaml")) {
         let text: Arc<str> = std::fs::read_to_string(&path).unwrap().into();
         let file = SourceMap::default().add("t", text.clone());
-        for document in transcript::read(file, &text, Some(&loaded)) {
+        for document in transcript::read(file, &text, None) {
             let script = document.script.unwrap();
             let (failures, events) = runner.record(&script).await.unwrap();
-            assert!(failures.is_empty(), "{}: {failures:?}", script.name);
-            recordings.push((format!("{}: {}", path.file_stem().unwrap().to_string_lossy(), script.name), bytes(&events)));
+            all.push((format!("{}: {}", path.file_stem().unwrap().to_string_lossy(), script.name), failures, events));
         }
     }
-    assert!(recordings.len() > 20, "{} recordings", recordings.len());
-    Recorded { loaded, recordings }
+    all
 }
 
 /// Whether the recording plays again to the same events on its own version; if not, why.
@@ -116,21 +125,7 @@ async fn every_recording_makes_a_test_that_passes() {
 
 /// What the same transcripts come to on another version of their workspace.
 pub async fn recorded_on(loaded: &Loaded, root: &str) -> Vec<(String, Vec<Event>)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(root);
-    let runner = Runner::new(loaded.clone(), Options::default());
-    let mut all = Vec::new();
-    let mut files: Vec<_> = std::fs::read_dir(root.join(&*loaded.settings.tests)).unwrap().map(|e| e.unwrap().path()).collect();
-    files.sort();
-    for path in files.into_iter().filter(|p| p.extension().is_some_and(|e| e == "yaml")) {
-        let text: Arc<str> = std::fs::read_to_string(&path).unwrap().into();
-        let file = SourceMap::default().add("t", text.clone());
-        for document in transcript::read(file, &text, None) {
-            let script = document.script.unwrap();
-            let (_, events) = runner.record(&script).await.unwrap();
-            all.push((format!("{}: {}", path.file_stem().unwrap().to_string_lossy(), script.name), events));
-        }
-    }
-    all
+    had(loaded, root).await.into_iter().map(|(name, _, events)| (name, events)).collect()
 }
 
 /// What two recordings differ in, the versions of journeys and what keys of an installation made apart.

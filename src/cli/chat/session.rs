@@ -13,7 +13,6 @@ use crate::check::Loaded;
 use crate::cli::Failure;
 use crate::cli::storage::Storage;
 use crate::cli::terminal::{BOLD, CARE, DIM, GOOD, NAME, Terminal};
-use crate::cli::workspace;
 use crate::driver::{Clock, DriverError, Entropy, Runtime, Turn, TurnResult};
 use crate::engine::input::Open;
 use crate::engine::{Actor, Answer, Command, Event, EventBody, Phase, Principal, Status, TraceLine, trace};
@@ -168,7 +167,10 @@ impl Session {
             bundle: bundle.then(|| workspace.texts()).into_iter().collect(),
             partial: false,
         };
-        let file = File::create(path).map_err(|e| workspace::unreadable(path, &e))?;
+        let file = File::create(path).map_err(|e| {
+            let why = Failure::new(format!("cannot write `{}`: {e}", path.display()));
+            why.help("name a file in a directory that is there and may be written to")
+        })?;
         self.record = Some((Writer::begin(BufWriter::new(file), &header)?, 0));
         self.keep()
     }

@@ -46,7 +46,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "URL")]
     store: Option<String>,
     /// Only this tenant's conversations, of a store
-    #[arg(long, value_name = "TENANT")]
+    #[arg(long, value_name = "TENANT", conflicts_with = "recordings")]
     tenant: Option<String>,
     /// How to show it
     #[arg(long, value_enum, default_value_t = Format::Pretty)]
@@ -83,7 +83,7 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
     };
     let mut source = Source::open(args, &executor)?;
     let mut versions = Versions::new(args, source.store())?;
-    let mut report = Report::new(args.format, against.is_some(), source.len(), terminal);
+    let mut report = Report::new(args.format, against.is_some(), source.len());
     report.begin(terminal)?;
     loop {
         let batch = source.next(TOGETHER, BYTES, &executor)?;

@@ -36,8 +36,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(format: Format, against: bool, len: Option<u64>, terminal: &Terminal) -> Self {
-        let _ = terminal;
+    pub(super) fn new(format: Format, against: bool, len: Option<u64>) -> Self {
         // Drawn on standard error, and only where that is a terminal.
         let bar = ProgressBar::with_draw_target(len, ProgressDrawTarget::stderr());
         let form = if len.is_some() { "{bar:30} {pos}/{len} recordings {eta}" } else { "{spinner} {pos} recordings" };

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Args;
-use crate::cli::record::{cannot, events, header, open};
+use crate::cli::record::{cannot, events, open};
 use crate::cli::{Failure, workspace};
 use crate::store::{AnyStore, ConversationKey, Store as _};
-use crate::transcript::record::{Chunks, Recording, redacted};
+use crate::transcript::record::{Chunks, Header, Recording, redacted};
 
 /// Names of a directory that are sorted at a time: all of a small one, and never more than this is held.
 const NAMES: usize = 4_096;
@@ -176,7 +176,7 @@ impl From {
                 continue;
             }
             let (events, whole) = events(store, &key).await.map_err(|e| cannot(&e))?;
-            let header = header(&key, &events, whole);
+            let header = Header::of(key.id.clone(), key.tenant.clone(), &events, whole);
             let events = events.iter().map(redacted).collect();
             let name = format!("{}/{}", key.tenant, key.id).into();
             batch.push((name, Bytes::Events(Box::new(Recording::new(header, events)))));

@@ -10,6 +10,7 @@ pub static TRANSCRIPT: Object = Object {
         may("journey", Shape::Word, "The journey; the first message is routed if left out."),
         may("context", Shape::Map(&Shape::Any), "What the host says of the user."),
         may("now", Shape::Word, "Where the clock stands."),
+        may("strict", Shape::Bool, "`true`: a call that `calls` does not list fails it."),
         may(
             "stubs",
             Shape::Map(&Shape::Either(&[Shape::Object(&STUB), Shape::List(&Shape::Object(&STUB))])),

@@ -31,6 +31,7 @@ pub async fn write(runner: &Runner, journey: &Journey, context: &Json, name: &st
         journey: Some((journey.slug.name.clone(), Span::NOWHERE)),
         context: context.clone(),
         now: None,
+        strict: false,
         stubs: Some(shortened(&path.stubs)),
         talk: std::iter::once(EntryKind::Expect(Vec::new()))
             .chain(path.moves.iter().map(entry))

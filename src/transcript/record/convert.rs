@@ -60,6 +60,7 @@ pub fn convert(name: &str, events: &[Event], workspace: Option<&Workspace>, answ
         stubs: BTreeMap::new(),
         talk: Vec::new(),
         before: 0,
+        decided: None,
         notes: Vec::new(),
         since: Since::default(),
         state: State::default(),
@@ -78,7 +79,7 @@ pub fn convert(name: &str, events: &[Event], workspace: Option<&Workspace>, answ
 /// What happened since the last expectation.
 #[derive(Default)]
 struct Since {
-    said: Vec<Json>,
+    said: Vec<Arc<str>>,
     calls: Vec<Json>,
     outcome: Option<Arc<str>>,
     refused: Option<Arc<str>>,
@@ -100,6 +101,8 @@ struct Making<'w> {
     talk: Vec<(&'static str, Json)>,
     /// How long the talk was before the input at hand.
     before: usize,
+    /// The call that was decided on last.
+    decided: Option<Json>,
     notes: Vec<String>,
     since: Since,
     state: State,
@@ -237,16 +240,18 @@ impl Making<'_> {
 
     fn happened(&mut self, event: &Event) {
         match &event.body {
-            EventBody::Said { text, redacted } => self.since.said.push(Json::from(&**redacted.as_ref().unwrap_or(text))),
+            EventBody::Said { text, redacted } => self.since.said.push(redacted.as_ref().unwrap_or(text).clone()),
             EventBody::Question(question) => {
                 let text = question.redacted.as_ref().unwrap_or(&question.text);
-                self.since.said.push(Json::from(&**text));
+                self.since.said.push(text.clone());
             }
             EventBody::Decided(decided) => {
                 if let Some(inputs) = decided.inputs.as_ref().filter(|_| decided.request.is_some()) {
-                    self.since.calls.push(call(&decided.action.to_string(), &shown(inputs)));
+                    self.decided = Some(call(&decided.action.to_string(), &shown(inputs)));
                 }
             }
+            // Each attempt is a call.
+            EventBody::ActionStarted { .. } | EventBody::Replayed(_) => self.since.calls.extend(self.decided.clone()),
             EventBody::ActionFinished(finished) => {
                 let answer = match &finished.result {
                     CallResult::Answered(answer) => {
@@ -284,10 +289,12 @@ impl Making<'_> {
             return;
         }
         let mut expected = Map::new();
-        let whole = |s: &Json| !s.as_str().is_some_and(|t| t.contains(REDACTED));
-        let said: Vec<Json> = since.said.into_iter().filter(whole).collect();
-        if !said.is_empty() {
-            expected.insert("says".into(), Json::from(said));
+        // All that is said, word for word; where something may not be shown, what may.
+        let (whole, hidden): (Vec<Arc<str>>, Vec<_>) = since.said.into_iter().partition(|text| !text.contains(REDACTED));
+        if hidden.is_empty() && !whole.is_empty() {
+            expected.insert("says".into(), json!({ "is": whole.join("\n") }));
+        } else if !whole.is_empty() {
+            expected.insert("says".into(), json!(whole));
         }
         if let Some(code) = since.refused {
             expected.insert("refused".into(), json!(code));
@@ -317,6 +324,9 @@ impl Making<'_> {
         }
         if let Some(context) = &self.context {
             let _ = writeln!(text, "context: {context}");
+        }
+        if self.answers {
+            text.push_str("strict: true\n");
         }
         if self.answers && !self.stubs.is_empty() {
             text.push_str("stubs:\n");

@@ -55,12 +55,23 @@ fn a_chat_is_recorded_replayed_and_made_a_test() {
     let (status, test, err) = waypost(&["record", "convert", file, "--workspace", &shop, "--name", "a parcel"], "");
     assert_eq!(status, 0, "{err}");
     std::fs::write(Path::new(&shop).join("tests/recorded.yaml"), &test).unwrap();
-    let (status, out, _) = waypost(&["test", &shop, "--filter", "a parcel"], "");
+    let named = ["test", &shop, "--filter", "a parcel", "--format", "json"];
+    let (status, out, _) = waypost(&named, "");
     assert_eq!(status, 0, "{out}\n{test}");
 
-    // Another version: the test fails, and the trial says where.
+    // What is new fails it as what is another does: something that is said, a call.
     let journey = Path::new(&shop).join("journeys/track-parcel.yaml");
     let text = std::fs::read_to_string(&journey).unwrap();
+    let call = "  - action: parcels.get-parcel -> parcel\n";
+    let before = "  - action: parcels.get-parcel\n    name: before\n    outcomes: {found: continue, not_found: continue}\n";
+    for more in ["  - say: One moment.\n", before] {
+        assert!(text.contains(call), "{text}");
+        std::fs::write(&journey, text.replacen(call, &format!("{more}{call}"), 1)).unwrap();
+        let (status, out, err) = waypost(&named, "");
+        assert_eq!(status, 1, "{more}: {out}{err}\n{test}");
+    }
+
+    // Another version: the test fails, and the trial says where.
     std::fs::write(&journey, text.replace("is on its way", "is moving")).unwrap();
     assert_eq!(waypost(&["test", &shop, "--filter", "a parcel"], "").0, 1);
     let (status, out, err) = waypost(&["replay", file, "--against", &shop, "--format", "json"], "");
@@ -122,6 +133,9 @@ fn what_is_no_recording_is_told_of() {
         (vec!["replay", dir.path().join("nothing").to_str().unwrap()], "there is no"),
         (vec!["record", "convert", empty.to_str().unwrap()], "is empty"),
         (vec!["replay", "--store", "sqlite:/nowhere/at-all.db"], "there is no store"),
+        (vec!["replay", empty.to_str().unwrap(), "--tenant", "t"], "--tenant"),
+        (vec!["replay", empty.to_str().unwrap(), "--tenant", "t", "--store", "sqlite:s.db"], "--tenant"),
+        (vec!["chat", RETAIL, "--record", "/nowhere/at-all/c.jsonl"], "cannot write `/nowhere/at-all/c.jsonl`"),
     ] {
         let (status, out, err) = waypost(&args, "");
         assert_eq!(status, 2, "{args:?}: {out}{err}");
