@@ -18,6 +18,9 @@ use crate::value::{Json, Name, Value};
 /// Before a word that a message was taken for.
 const WORD: &str = "word:";
 
+/// Before the digest of a template by which hidden values were said.
+const SAID: &str = "said";
+
 /// What became of hidden values when a turn was played again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Hidden {
@@ -27,6 +30,8 @@ pub struct Hidden {
     pub blind: bool,
     /// Whether a value was computed from a hidden one.
     pub computed: bool,
+    /// Whether hidden values are said by another template than then.
+    pub reworded: bool,
 }
 
 /// What a turn decided on hidden values; where it is played again, what it had decided then.
@@ -39,6 +44,8 @@ pub(super) struct Recall {
     /// What messages were held against, told of only if one of them is hidden.
     heard: RefCell<Option<Judged>>,
     hides_heard: Cell<bool>,
+    said: RefCell<Vec<Judged>>,
+    reworded: Cell<bool>,
     taken: Cell<u32>,
     blind: Cell<bool>,
     computed: Cell<bool>,
@@ -57,13 +64,14 @@ impl Recall {
 
     /// What became of hidden values.
     pub fn hidden(&self) -> Hidden {
-        Hidden { taken: self.taken.get(), blind: self.blind.get(), computed: self.computed.get() }
+        let reworded = self.reworded.get();
+        Hidden { taken: self.taken.get(), blind: self.blind.get(), computed: self.computed.get(), reworded }
     }
 
     /// What was decided in it. `sensitive`: whether the message that began it may not be shown.
     pub fn judged(&self, sensitive: bool) -> Vec<Judged> {
         let heard = self.heard.borrow().clone().filter(|_| sensitive || self.hides_heard.get());
-        self.judged.borrow().iter().cloned().chain(heard).collect()
+        self.judged.borrow().iter().cloned().chain(heard).chain(self.said.borrow().iter().cloned()).collect()
     }
 
     /// Something is decided on a hidden value, and the recording does not tell how it was decided.
@@ -157,6 +165,15 @@ impl Recall {
             None => self.guess(),
         }
         *self.heard.borrow_mut() = heard;
+    }
+
+    /// Hidden values are said by that template: in what words, the recording does not hold.
+    pub fn say(&self, by: Option<&str>) {
+        let Some(by) = by else { return };
+        let on = known_by(SAID, &[by]);
+        let noted = if self.plays() { self.noted(&on) } else { Some(Judged { on: on.as_str().into(), answer: Some(true) }) };
+        self.reworded.set(self.reworded.get() || noted.is_none());
+        self.said.borrow_mut().extend(noted);
     }
 
     /// The value that a field got in the turn.
@@ -289,6 +306,14 @@ impl Turn<'_> {
     /// Notes what hidden values went through. Never give it a value: what is noted is a digest that anybody may try to guess.
     pub fn judge_written(&self, kind: &str, parts: &[&str]) {
         self.recall.judge_by(&known_by(kind, parts), self.recall.plays());
+    }
+}
+
+impl Judged {
+    /// Whether it notes only in which words something was said.
+    #[must_use]
+    pub fn is_of_words(&self) -> bool {
+        self.on.strip_prefix(SAID).is_some_and(|digest| digest.starts_with(':'))
     }
 }
 

@@ -63,11 +63,13 @@ pub(super) struct Saying {
     pub redacted: Option<Arc<str>>,
     /// What was not set and is shown as nothing.
     pub unset: Vec<Arc<str>>,
+    /// The template by which sensitive values are said.
+    pub by: Option<Arc<str>>,
 }
 
 impl Saying {
     pub fn plain(text: impl Into<Arc<str>>) -> Self {
-        Self { text: text.into(), redacted: None, unset: Vec::new() }
+        Self { text: text.into(), redacted: None, unset: Vec::new(), by: None }
     }
 
     /// As that actor may see it.
@@ -87,7 +89,7 @@ impl Saying {
 impl From<Rendered> for Saying {
     fn from(rendered: Rendered) -> Self {
         let redacted = rendered.tainted.then(|| rendered.shown().into());
-        Self { text: rendered.text.into(), redacted, unset: rendered.undefined }
+        Self { text: rendered.text.into(), redacted, unset: rendered.undefined, by: rendered.written }
     }
 }
 
@@ -393,6 +395,7 @@ impl<'m> Turn<'m> {
     pub fn say_as(&mut self, saying: Saying) {
         self.note_unset(&saying.unset);
         if !saying.text.trim().is_empty() {
+            self.recall.say(saying.by.as_deref());
             self.said.push(saying.clone());
             self.emit(EventBody::Said { text: saying.text, redacted: saying.redacted });
         }

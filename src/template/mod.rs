@@ -73,6 +73,8 @@ pub struct Rendered {
     pub sensitive: Vec<Arc<str>>,
     /// The text with `[redacted]` for them; `None` where there are none.
     pub redacted: Option<String>,
+    /// The template, where there are any: what it makes of them is told by nothing else that may be shown.
+    pub written: Option<Arc<str>>,
 }
 
 impl Rendered {
@@ -191,6 +193,7 @@ impl Template {
         rendered.undefined = missed.into_iter().map(|(path, _)| path).collect();
         if !frame.is_clean() {
             this.redact(&frame, &mut rendered)?;
+            rendered.written = rendered.tainted.then(|| this.text.value.clone());
         }
         Ok(rendered)
     }

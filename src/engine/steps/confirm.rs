@@ -51,6 +51,7 @@ fn ask(turn: &mut Turn<'_>, step: &Step, confirm: &Confirm) -> Result<(), String
         turn: turn.state.turn,
         channel: turn.given_to(),
     };
+    turn.recall.say(saying.by.as_deref());
     turn.said.push(saying);
     turn.emit(EventBody::Question(Box::new(question)));
     Ok(())
@@ -66,7 +67,7 @@ fn text(
 ) -> Result<(Saying, Vec<Source>), String> {
     let mut shown = Vec::new();
     let (mut full, mut hidden, mut tainted) = (String::new(), String::new(), false);
-    let mut unset = Vec::new();
+    let (mut unset, mut by) = (Vec::new(), None);
     if let Some(message) = &confirm.message {
         let rendered = message.render(view, Undefined::Nothing).map_err(|e| e.message)?;
         tainted = rendered.tainted;
@@ -75,7 +76,7 @@ fn text(
             push(&mut shown, source);
         }
         full = rendered.text;
-        unset = rendered.undefined;
+        (unset, by) = (rendered.undefined, rendered.written);
     }
     for field in &confirm.fields {
         let variable = variables.set.get(&field.name);
@@ -103,7 +104,7 @@ fn text(
             out.push_str("\nIs that right?");
         }
     }
-    Ok((Saying { text: full.into(), redacted: tainted.then(|| hidden.into()), unset }, shown))
+    Ok((Saying { text: full.into(), redacted: tainted.then(|| hidden.into()), unset, by }, shown))
 }
 
 /// A value as a person reads it: a list by its elements, which cannot be taken for several.

@@ -156,7 +156,10 @@ impl Alike {
     fn align(&mut self, old: &EventBody, new: &mut EventBody) {
         match (old, new) {
             (EventBody::Turn(old), EventBody::Turn(new)) => {
-                let judged = std::mem::take(&mut new.brought.judged);
+                // Which words something hidden was said in, is told apart.
+                let mut judged = std::mem::take(&mut new.brought.judged);
+                judged.retain(|j| !j.is_of_words());
+                judged.extend(old.brought.judged.iter().filter(|j| j.is_of_words()).cloned());
                 new.brought = old.brought.clone();
                 new.brought.judged = judged;
                 // The sender's, and what became of it: what it says is compared where it matters.

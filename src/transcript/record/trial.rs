@@ -147,7 +147,12 @@ pub fn try_on(machine: &Machine, recording: &Recording) -> Result<Tried, Unplaya
             return Ok(tried);
         }
         match compared {
-            Compared::Same => state = progress.state,
+            Compared::Same => {
+                if was.reworded {
+                    tried.find(Class::TextDiffers, at(Found { field: "hidden".into(), old: Json::Null, new: Json::Null }));
+                }
+                state = progress.state;
+            }
             Compared::Text(found) if !unknown => {
                 tried.find(Class::TextDiffers, at(*found));
                 state = progress.state;

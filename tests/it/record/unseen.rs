@@ -68,6 +68,9 @@ journey:
   - if: $variables.flag
     then:
       - say: flag is true
+  - say: \"It is {{ variables.pin }}.\"
+  - confirm: {fields: [], message: \"Is {{ variables.pin }} right?\"}
+    name: sure
   - run: kid
     name: kid
     with: {alt-pin: \"{{ variables.pin }}5\"}
@@ -129,6 +132,7 @@ talk:
   - user: check my pin
   - wait: 2h
   - user: '1234'
+  - user: 'yes'
   - user: One
 ",
     ),
@@ -139,6 +143,7 @@ name: by a command
 stubs: {svc.put-it: [{body: {}}]}
 talk:
   - agent: {start: {journey: main, variables: {pin: '1234'}}}
+  - user: 'yes'
   - wait: 2h
   - user: Two
 ",
@@ -196,6 +201,8 @@ async fn what_the_recording_does_not_hold_is_never_called_the_same() {
         ("what the one it is handed to takes", D, "[0-9]{5}", "[1-9]{5}", &both),
         ("what a field takes", D, "[0-9]{4}", "[1-9]{4}", &both),
         ("an input of an action", MAIN, "pin }}9", "pin }}7", &both),
+        ("a hidden value that is said in other words", MAIN, "It is {{ variables.pin }}", "It is {{ variables.pin | upper }}", &both),
+        ("a hidden value that is asked about in other words", MAIN, "Is {{ variables.pin }}", "Is {{ variables.pin | upper }}", &both),
         ("a result", "journeys/kid.yaml", "alt_pin }}1", "alt_pin }}2", &both),
         ("a header that is sent", SVC, "a{{ inputs.pin }}", "b{{ inputs.pin }}", &both),
         ("where it is sent", SVC, "endpoint: \"/put\"", "endpoint: \"/set\"", &both),
