@@ -10,7 +10,7 @@ const WRITTEN_OUT: u32 = 2_000;
 const DEPTH: u32 = 64;
 /// What a pattern counts for.
 const PATTERN: u32 = 100;
-/// Bytes of a pattern from outside, as it is compiled, at most: a Unicode class such as `\w` takes some tens of thousands.
+/// Bytes of a pattern from outside, as it is compiled, at most: a Unicode class such as `\pL` takes some tens of thousands.
 const COMPILED: usize = 256 * 1024;
 
 /// A schema, ready to be held against inputs.
