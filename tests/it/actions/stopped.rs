@@ -145,6 +145,7 @@ async fn a_process_that_is_told_to_stop_finishes_what_it_is_at() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_stands_in_no_record_no_error_and_no_log() {
     const PLANTED: &str = "planted-5d1e77";
+    const SIGNS: &str = "cGxhbnRlZC01ZDFlNzctYW5kLW1vcmUtb2YtaXQ=";
     let server = Server::start(|seen| {
         let said = format!("{}\n{}", seen.head, seen.body);
         if seen.path().starts_with("/pager") {
@@ -158,7 +159,7 @@ async fn a_secret_stands_in_no_record_no_error_and_no_log() {
         "secrets: [TOKEN]\negress: {{allow_hosts: ['{}', '127.0.0.1:9']}}\nchannels:\n\
          \u{20} desk: {{type: slack, url: '{url}/services/${{TOKEN}}'}}\n\
          \u{20} pager: {{type: pagerduty, url: '{url}/pager', routing_key: '${{TOKEN}}'}}\n\
-         \u{20} hook: {{type: webhook, url: '{url}/hook/${{TOKEN}}', secret: 'whsec_${{TOKEN}}'}}\n",
+         \u{20} hook: {{type: webhook, url: '{url}/hook/${{TOKEN}}', secret: '${{SIGNS}}'}}\n",
         server.address,
         url = server.url(),
     );
@@ -179,11 +180,16 @@ async fn a_secret_stands_in_no_record_no_error_and_no_log() {
     ];
     let dir = workspace(&settings, &actions.each_ref().map(|(id, text)| (*id, &**text)));
     let store = dir.path().join("store.db");
-    let program =
-        Program::start_with(dir.path(), &["--store", &format!("sqlite:{}", store.display()), "--log", "trace"], &[("TOKEN", PLANTED)]);
+    let program = Program::start_with(
+        dir.path(),
+        &["--store", &format!("sqlite:{}", store.display()), "--log", "trace"],
+        &[("TOKEN", PLANTED), ("SIGNS", &format!("whsec_{SIGNS}"))],
+    );
     let at = program.at.clone();
     let decided = evaluate(&at, false).await.to_string();
-    assert!(server.seen().iter().any(|s| s.head.contains(PLANTED)), "it was sent");
+    let sent: BTreeSet<String> = server.seen().iter().filter_map(|s| s.path().split('/').nth(1).map(str::to_owned)).collect();
+    assert_eq!(sent, ["hook", "in", "pager", "services"].map(str::to_owned).into(), "all of them were sent");
+    assert!(server.seen().iter().any(|s| s.header("webhook-signature").is_some()));
     assert_eq!(decided.matches("\"failed\"").count(), actions.len(), "{decided}");
     let client = client();
     let mut written = vec![("the decision".to_owned(), decided)];
@@ -201,6 +207,6 @@ async fn a_secret_stands_in_no_record_no_error_and_no_log() {
         }
     }
     for (place, text) in written {
-        assert!(!text.contains(PLANTED), "{place}: {text}");
+        assert!(!text.contains(PLANTED) && !text.contains(SIGNS), "{place}: {text}");
     }
 }
