@@ -6,6 +6,10 @@
 
 pub mod generate;
 
+/// Floor and ours allocate as the program does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

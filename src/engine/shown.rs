@@ -38,7 +38,12 @@ pub(super) fn by(message: &Template, text: &str, state: &State, at: Timestamp) -
         };
         let value = rest.iter().try_fold(&whole, |json, key| json.get(&**key)).unwrap_or(&Json::Null);
         let mut places = Vec::new();
-        parts(value, &mut rest.to_vec(), &differs, &mut probes, &mut places);
+        if message.holds(read) && (value.is_string() || value.is_boolean() || value.is_i64()) {
+            // It need not be tried: another of its kind is another text.
+            places.push(rest.to_vec());
+        } else {
+            parts(value, &mut rest.to_vec(), &differs, &mut probes, &mut places);
+        }
         for place in places {
             let keys = std::iter::once(key.clone()).chain(place).collect();
             for source in sources([&Read { keys, ..read.clone() }], &run.variables) {

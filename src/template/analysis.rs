@@ -64,6 +64,8 @@ pub(super) struct Analysis {
     pub sites: Vec<Site>,
     /// Every emitting tag, in order.
     pub emits: Vec<Emit>,
+    /// Paths whose value stands in every text as it is.
+    pub bare: Vec<Known>,
     /// Mistakes.
     pub faults: Vec<Fault>,
 }
@@ -325,6 +327,10 @@ impl<'t> Walk<'t> {
     fn emit(&mut self, expr: &Expr<'t>) {
         let start = expr.span().start_offset as usize;
         let flow = self.expr(expr, false);
+        if let (Some(path), 0, false) = (&flow.path, self.branched, self.masked) {
+            let known = shown_by(path);
+            self.found.bare.extend(known.into_iter().filter(|(_, keys)| keys.len() == path.path.len()));
+        }
         let sources = if self.masked { Vec::new() } else { flow.sources };
         let shows = if self.branched == 0 { flow.shows } else { Vec::new() };
         self.found.emits.push(Emit { start, sources, shows });

@@ -17,7 +17,7 @@ use jiff::tz::TimeZone;
 use minijinja::value::Value as Jinja;
 use minijinja::{Environment, Error, ErrorKind};
 
-use self::analysis::{Analysis, Emit, Site, Slot};
+use self::analysis::{Analysis, Emit, Known, Site, Slot};
 use self::context::{Context, FRAME, Frame, Miss, Shown};
 use self::scan::{Tag, TagKind};
 use crate::expr::{Fault, Read, Root, Scope};
@@ -45,6 +45,7 @@ struct Compiled {
     sites: Vec<Site>,
     slots: Arc<[Slot]>,
     emits: Vec<Emit>,
+    bare: Vec<Known>,
     /// Compiled at the first render.
     plain: OnceLock<Option<Environment<'static>>>,
     /// The same with every emitting tag wrapped, compiled when the first sensitive value comes.
@@ -129,6 +130,7 @@ impl Template {
             slots: analysis.slots(),
             sites: analysis.sites,
             emits: analysis.emits,
+            bare: analysis.bare,
             text,
             zone,
             plain: OnceLock::new(),
@@ -158,6 +160,12 @@ impl Template {
     /// The paths that every render certainly shows, masked or not: with another value there it is another text.
     pub fn shows(&self) -> impl Iterator<Item = &(Root, Vec<Arc<str>>)> {
         self.0.emits.iter().flat_map(|e| &e.shows)
+    }
+
+    /// Whether the value of a read stands in every text as it is, neither masked nor made into something else.
+    #[must_use]
+    pub fn holds(&self, read: &Read) -> bool {
+        self.0.bare.iter().any(|(root, keys)| *root == read.root && *keys == read.keys)
     }
 
     /// What reaches the text unmasked: where the tag stands that lets it through, a root, and the path after it.
