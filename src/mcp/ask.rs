@@ -13,9 +13,8 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use serde::{Deserialize, Serialize};
 
-use crate::driver::{Sent, Turn};
 use crate::engine::answer::Question;
-use crate::engine::{Actor, Command, EventBody, Phase, Principal};
+use crate::engine::{EventBody, Phase};
 use crate::service::{Caller, Role, Service, ServiceError, Told};
 use crate::store::ConversationKey;
 
@@ -125,17 +124,14 @@ impl<'a> Asking<'a> {
     /// The user's answer: a yes only where the form was accepted and says so.
     async fn take(&self, conversation: &Arc<str>, question: &Question, answer: ElicitResult) -> Result<Put, ServiceError> {
         let says = answer.content.as_ref().and_then(|c| c.get(YES)).and_then(serde_json::Value::as_bool);
-        let id = Some(question.id.clone());
-        let command = match (answer.action, says) {
-            (ElicitationAction::Accept, Some(true)) => Command::Confirm { question: id },
-            (ElicitationAction::Accept, Some(false)) | (ElicitationAction::Decline, _) => Command::Reject { question: id },
+        let yes = match (answer.action, says) {
+            (ElicitationAction::Accept, Some(yes)) => yes,
+            (ElicitationAction::Decline, _) => false,
             _ => return Ok(Put::Open),
         };
         let key = ConversationKey::new(self.caller.tenant.clone(), conversation.clone());
-        let principal = Principal { id: format!("mcp:{}", self.client).into(), ..Principal::default() };
-        // The same answer twice is one answer.
-        let sent = Sent { id: Some(format!("mcp:{}:{}", command.name(), self.name(question)).into()), ..Sent::default() };
-        let result = self.service.runtime().turn_as(&key, Actor::User, principal, sent, Turn::Command(command)).await?;
+        let by = ("mcp", format!("mcp:{}", self.client).into());
+        let result = self.service.answered(&key, question, yes, by, &self.name(question)).await?;
         let agent = self.service.workspace().settings.agent_slug.clone();
         let mut told = self.service.present(self.caller, &agent, conversation).await?;
         if !result.repeated {

@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 use super::Service;
 use super::error::ServiceError;
 use super::token::Unbelieved;
-use crate::driver::{DriverError, Sent, Turn};
+use crate::driver::{DriverError, Sent, Turn, TurnResult};
 use crate::engine::answer::Question;
 use crate::engine::{Actor, Command, Principal, State};
 use crate::store::ConversationKey;
@@ -111,19 +111,31 @@ impl Service {
         }
     }
 
-    /// The user's own answer.
+    /// The user's own answer, given on the page.
     async fn take(&self, key: &ConversationKey, question: &Question, yes: bool, code: &str) -> Result<Page, ServiceError> {
-        let named = Some(question.id.clone());
-        let command = if yes { Command::Confirm { question: named } } else { Command::Reject { question: named } };
-        // The same answer twice is one answer.
-        let sent = Sent { id: Some(format!("page:{}:{code}", command.name()).into()), ..Sent::default() };
-        let principal = Principal { id: "page".into(), ..Principal::default() };
-        let result = self.runtime().turn_as(key, Actor::User, principal, sent, Turn::Command(command)).await?;
+        let result = self.answered(key, question, yes, ("page", "page".into()), code).await?;
         if result.answer.refused.is_some() {
             return Ok(Page::Gone);
         }
         let next = self.question_link(key).await?;
         Ok(Page::Taken(result.answer.messages, next))
+    }
+
+    /// Takes the user's own answer to a question that was put to them by a surface of ours, under the name of who put it. The same answer
+    /// to the same `asked` twice is one answer.
+    pub(crate) async fn answered(
+        &self,
+        key: &ConversationKey,
+        question: &Question,
+        yes: bool,
+        (surface, by): (&str, Arc<str>),
+        asked: &str,
+    ) -> Result<TurnResult, ServiceError> {
+        let named = Some(question.id.clone());
+        let command = if yes { Command::Confirm { question: named } } else { Command::Reject { question: named } };
+        let sent = Sent { id: Some(format!("{surface}:{}:{asked}", command.name()).into()), ..Sent::default() };
+        let principal = Principal { id: by, ..Principal::default() };
+        Ok(self.runtime().turn_as(key, Actor::User, principal, sent, Turn::Command(command)).await?)
     }
 
     /// The question that stands in a conversation, if one does.

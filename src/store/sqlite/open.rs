@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
 
 use super::super::StoreError;
@@ -37,14 +38,19 @@ pub(super) fn writing(path: &Path, busy: Duration) -> Result<Connection, StoreEr
 pub(super) fn reading(path: &Path, busy: Duration) -> Result<Connection, StoreError> {
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
-    connection.busy_timeout(busy).map_err(failed)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    kept(&connection, busy).map_err(failed)?;
     Ok(connection)
 }
 
-fn prepare(connection: &Connection, busy: Duration) -> rusqlite::Result<()> {
+/// What holds for every connection. A statement that is kept stays as it was prepared, whatever values it is given then.
+fn kept(connection: &Connection, busy: Duration) -> rusqlite::Result<()> {
     connection.busy_timeout(busy)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
+}
+
+fn prepare(connection: &Connection, busy: Duration) -> rusqlite::Result<()> {
+    kept(connection, busy)?;
     connection.execute_batch(
         "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;
          PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;",
