@@ -108,7 +108,7 @@ impl Perform for Client {
 }
 
 /// What a conversation came to.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 struct Outcome {
     stands: String,
     variables: BTreeMap<String, Json>,
@@ -116,7 +116,26 @@ struct Outcome {
     said: Vec<String>,
     done: Vec<String>,
     in_doubt: bool,
+    /// The most tries that an action had, and whether a rate was used up.
+    tries: u32,
+    rated: bool,
 }
+
+impl Outcome {
+    fn is_same(&self, other: &Self) -> bool {
+        let all = |o: &Self| (o.stands.clone(), o.variables.clone(), o.identity.clone(), o.said.clone(), o.done.clone(), o.in_doubt);
+        all(self) == all(other)
+    }
+
+    /// Whether it went to a person because a try, or one of a rate, that nobody knows the end of was one too many.
+    fn ran_out(&self, whole: &Self) -> bool {
+        let tries = whole.tries >= TRIES && self.tries >= TRIES;
+        self.stands.starts_with("Escalated") && (tries || (whole.rated && self.rated))
+    }
+}
+
+/// Tries of a read, the first and its retries.
+const TRIES: u32 = 3;
 
 type Living = (Arc<Life>, Runtime<Mortal, Client>);
 
@@ -271,6 +290,14 @@ impl<'w> World<'w> {
             said,
             done: self.backend.0.seen.lock().unwrap().done.clone(),
             in_doubt: events.iter().any(|(_, e)| matches!(&e.body, EventBody::Failed { kind: ErrorKind::InDoubt, .. })),
+            tries: events
+                .iter()
+                .filter_map(|(_, e)| if let EventBody::ActionStarted { attempt, .. } = &e.body { Some(*attempt) } else { None })
+                .max()
+                .unwrap_or(0),
+            rated: events
+                .iter()
+                .any(|(_, e)| matches!(&e.body, EventBody::Decided(d) if d.verdict.code().is_some_and(|c| &**c == "rate_limited"))),
         }
     }
 }
@@ -282,6 +309,8 @@ enum Came {
     Same,
     /// To a write of which it is said that nobody knows.
     InDoubt,
+    /// To a person sooner: the request that was under way counts against tries and rates, whether it was sent or not.
+    RanOut,
 }
 
 /// Compares; `Err` says what is wrong.
@@ -292,11 +321,14 @@ fn judge(whole: &Outcome, crashed: &Outcome) -> Result<Came, String> {
             return Err(format!("done too often: {what}"));
         }
     }
-    if crashed == whole {
+    if crashed.is_same(whole) {
         return Ok(Came::Same);
     }
     if crashed.in_doubt {
         return Ok(Came::InDoubt);
+    }
+    if crashed.ran_out(whole) {
+        return Ok(Came::RanOut);
     }
     Err(format!("it came to something else:\n  whole   {whole:?}\n  crashed {crashed:?}"))
 }
@@ -366,14 +398,16 @@ async fn matrix(knows_keys: bool, step: usize) -> String {
     }
     let mut drawn = format!("{:<40}", "journey");
     for column in &columns {
-        let _ = write!(drawn, "{column:>22}");
+        let _ = write!(drawn, "{column:>32}");
     }
     for (file, row) in &rows {
         let _ = write!(drawn, "\n{file:<40}");
         for column in &columns {
             let came = row.get(column).cloned().unwrap_or_default();
-            let cell = format!("{} same, {} in doubt", came.get(&Came::Same).unwrap_or(&0), came.get(&Came::InDoubt).unwrap_or(&0));
-            let _ = write!(drawn, "{cell:>22}");
+            let of = |what| came.get(&what).copied().unwrap_or(0);
+            let ran_out = Some(of(Came::RanOut)).filter(|n| *n > 0).map_or_else(String::new, |n| format!(", {n} sooner"));
+            let cell = format!("{} same, {} in doubt{ran_out}", of(Came::Same), of(Came::InDoubt));
+            let _ = write!(drawn, "{cell:>32}");
         }
     }
     assert!(wrong.is_empty(), "{drawn}\n{} of {runs} went wrong:\n{}", wrong.len(), wrong.join("\n"));
