@@ -290,9 +290,10 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             // Nobody had this id before: there is nothing to load.
             *lock(&turning.seen) = Some((None, 0, AuditHead::default()));
             let result = self.answered(turning, turn.clone().into(), held).await?;
-            if result.state.opened().is_some() {
-                let is_kept = result.answer.refused.is_none() || matches!(turn, Turn::Message(_));
-                return Ok((is_kept.then_some(key), result));
+            // Where even its first commit takes longer than a turn may, it will be there, as far as anybody knows.
+            if result.state.opened().is_some() || result.answer.phase == Phase::Working {
+                let is_refused = result.events.is_empty() && result.answer.refused.is_some();
+                return Ok(((!is_refused).then_some(key), result));
             }
         }
         // Somebody was faster, with the same name.
@@ -624,7 +625,6 @@ impl<S: Store, P: Perform> Inner<S, P> {
             InputBody::Open(open) => Some(open),
             _ => turning.opening.as_ref(),
         };
-        let owner = opening.map(|open| Owner { agent: open.agent.clone(), user: open.user_id.clone() });
         self.save_texts().await?;
         for _ in 0..CONFLICTS {
             // What the turn has just seen stands, unless somebody here committed since; of anybody else the commit tells.
@@ -633,7 +633,8 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 Some(seen) => seen,
                 None => self.load(&turning.key).await?,
             };
-            let is_new = state.is_none();
+            let opening = opening.filter(|_| state.is_none());
+            let owner = opening.map(|open| Owner { agent: open.agent.clone(), user: open.user_id.clone() });
             let state = match state {
                 Some(state) => state,
                 None if opening.is_some() => State::default(),
@@ -642,7 +643,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
             let machine = self.machine(&state).await?;
             let (now, entropy) = (self.clock.now(), self.draw()?);
             // A turn that begins a conversation finds it open.
-            let begun = match turning.opening.as_ref().filter(|_| is_new) {
+            let begun = match opening.filter(|_| !matches!(body, InputBody::Open(_))) {
                 Some(open) => Some(machine.handle(&state, opened(open, now, self.draw()?))),
                 None => None,
             };
@@ -670,7 +671,11 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 *told = progress.effects.is_empty() && !working;
                 let result = turning.with(&progress.answer, &progress.events, &after);
                 let is_refused = progress.answer.refused.is_some() && matches!(body, InputBody::Command(_));
-                if (begun.is_some() && is_refused) || (progress.events.is_empty() && progress.claims.is_empty()) {
+                if let (Some(begun), true) = (&begun, is_refused) {
+                    *lock(&turning.standing) = TurnResult { answer: result.answer, state: begun.state.clone(), ..TurnResult::default() };
+                    return Ok(Stepped { effects: Vec::new(), wake_at: None, working: false });
+                }
+                if progress.events.is_empty() && progress.claims.is_empty() {
                     *lock(&turning.standing) = result;
                     return Ok(Stepped { effects: progress.effects, wake_at: progress.wake_at, working });
                 }

@@ -334,6 +334,11 @@ impl Turn<'_> {
                 | Command::Discover
                 | Command::Execute { .. }
         );
+        if let Command::Said(said) = &command
+            && self.is_late(said)
+        {
+            return self.too_late(said.message_id.clone());
+        }
         if self.state.status == Status::Escalated && !for_operators {
             return self.refuse("escalated", "a person has this conversation");
         }
@@ -405,19 +410,36 @@ impl Turn<'_> {
 
     /// One message of the user's, forwarded by a host; with the question that it was shown, it can be the answer to it.
     fn said(&mut self, said: Said) {
-        let used = self.refusal(&Claim::Message { id: said.message_id.clone() }).is_some();
-        if used || said.message_id.is_empty() || self.state.ids.contains(&said.message_id) {
+        if self.is_used(&said.message_id) {
             return self.refuse("used", "a message is taken once, under an id of its own");
-        }
-        let stands = self.state.top().filter(|r| r.stand.waits).and_then(|r| r.stand.question.as_ref()).map(|q| q.id.clone());
-        if said.question.is_some() && said.question != stands {
-            return self.refuse("stale", "that question does not stand any more");
         }
         self.forwarded = Some(said.message_id);
         self.begin("said", Some(said.text.clone()));
         let channel = self.channel();
         self.hear(&Heard { text: said.text, turn: self.state.turn, actor: self.actor, channel, answers: said.question });
         self.drain();
+    }
+
+    fn is_used(&self, message: &Arc<str>) -> bool {
+        let elsewhere = self.refusal(&Claim::Message { id: message.clone() }).is_some();
+        elsewhere || message.is_empty() || self.state.ids.contains(message)
+    }
+
+    /// Whether a message is said to answer a question that does not stand.
+    fn is_late(&self, said: &Said) -> bool {
+        let waits = !self.state.is_busy() && self.state.status != Status::Escalated;
+        let run = self.state.top().filter(|r| waits && r.stand.waits);
+        said.question.is_some() && said.question != run.and_then(|r| r.stand.question.as_ref()).map(|q| q.id.clone())
+    }
+
+    /// It was said before any question that comes from here on: it answers none of them, whatever a host says later.
+    fn too_late(&mut self, message: Arc<str>) {
+        if self.is_used(&message) {
+            return self.refuse("used", "a message is taken once, under an id of its own");
+        }
+        self.forwarded = Some(message);
+        self.begin("said", None);
+        self.refuse("stale", "that question does not stand any more");
     }
 
     /// A later claim of the caller's: whatever was computed from the one before is stale, and a yes that showed it has ended.

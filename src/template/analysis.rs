@@ -64,7 +64,7 @@ pub(super) struct Analysis {
     pub sites: Vec<Site>,
     /// Every emitting tag, in order.
     pub emits: Vec<Emit>,
-    /// Paths whose value stands in every text as it is.
+    /// Paths whose value is written as it is in every text.
     pub bare: Vec<Known>,
     /// Mistakes.
     pub faults: Vec<Fault>,
@@ -181,6 +181,14 @@ const TELLING: [&str; 20] = [
     "replace",
 ];
 
+/// Whether a filter, and all that it is applied to, gives another text for every other one.
+fn tells(filter: &Expr<'_>) -> bool {
+    match filter {
+        Expr::Filter(f) => TELLING.contains(&f.name) && f.expr.as_ref().is_none_or(tells),
+        _ => false,
+    }
+}
+
 /// A root with keys after it.
 struct Path {
     root: Root,
@@ -287,7 +295,12 @@ impl<'t> Walk<'t> {
 
     fn statement(&mut self, statement: &Stmt<'t>) {
         match statement {
-            Stmt::Template(t) => t.children.iter().for_each(|s| self.statement(s)),
+            Stmt::Template(t) => {
+                for child in &t.children {
+                    self.bare(child);
+                    self.statement(child);
+                }
+            }
             Stmt::EmitExpr(e) => self.emit(&e.expr),
             Stmt::EmitRaw(_) => {}
             Stmt::ForLoop(f) => self.for_loop(f),
@@ -309,7 +322,11 @@ impl<'t> Walk<'t> {
                     masked |= filter.name == "mask";
                 }
                 let before = std::mem::replace(&mut self.masked, masked);
-                self.block(&b.body);
+                if tells(&b.filter) {
+                    self.block(&b.body);
+                } else {
+                    self.perhaps(&b.body);
+                }
                 self.masked = before;
             }
             Stmt::AutoEscape(a) => self.fault(
@@ -324,13 +341,18 @@ impl<'t> Walk<'t> {
         }
     }
 
+    /// Notes a value that is written as it is in every text: a path by itself, in no block, by no name that it was given.
+    fn bare(&mut self, statement: &Stmt<'t>) {
+        if let Stmt::EmitExpr(emit) = statement
+            && let Some(path) = self.path(&emit.expr).filter(|p| p.beyond == 0)
+        {
+            self.found.bare.push((path.root, path.keys));
+        }
+    }
+
     fn emit(&mut self, expr: &Expr<'t>) {
         let start = expr.span().start_offset as usize;
         let flow = self.expr(expr, false);
-        if let (Some(path), 0, false) = (&flow.path, self.branched, self.masked) {
-            let known = shown_by(path);
-            self.found.bare.extend(known.into_iter().filter(|(_, keys)| keys.len() == path.path.len()));
-        }
         let sources = if self.masked { Vec::new() } else { flow.sources };
         let shows = if self.branched == 0 { flow.shows } else { Vec::new() };
         self.found.emits.push(Emit { start, sources, shows });
@@ -338,6 +360,7 @@ impl<'t> Walk<'t> {
 
     fn for_loop(&mut self, f: &ForLoop<'t>) {
         let iter = self.expr(&f.iter, false);
+        let (from, listed) = (self.found.emits.len(), iter.shows.clone());
         self.scopes.push(BTreeMap::new());
         if let Some(scope) = self.scopes.last_mut() {
             scope.insert("loop", Flow::default());
@@ -352,6 +375,10 @@ impl<'t> Walk<'t> {
         self.guarded(known, |w| f.body.iter().for_each(|s| w.statement(s)));
         self.branched -= filtered;
         self.scopes.pop();
+        // Of a list with nothing in it, nothing beside it is said.
+        for emit in self.found.emits.iter_mut().skip(from) {
+            emit.shows.retain(|shown| listed.contains(shown));
+        }
         self.perhaps(&f.else_body);
     }
 

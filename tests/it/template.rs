@@ -204,6 +204,10 @@ fn what_every_render_shows_is_known() {
         ("{% set c = variables.card %}{{ c }}", "variables.card"),
         ("{% for i in variables.items %}{{ i }}{% endfor %}", "variables.items"),
         ("{% for i in variables.items %}{{ i.name }}{% endfor %}", ""),
+        ("{% for i in variables.items %}{{ i }}{{ variables.card }}{% endfor %}", "variables.items"),
+        ("{% filter upper %}{{ variables.card }}{% endfilter %}", "variables.card"),
+        ("{% filter length %}{{ variables.card }}{% endfilter %}", ""),
+        ("{% filter upper | length %}{{ variables.card }}{% endfilter %}", ""),
         ("{{ variables.items[0] }} {{ variables.items | length }} {{ variables.items | first }}", ""),
         ("{% if variables.card %}{{ variables.card }}{% endif %}", ""),
         ("{{ variables.card if user.id }}", ""),
@@ -215,6 +219,27 @@ fn what_every_render_shows_is_known() {
         ("{% for i in variables.items %}{{ i }}{% else %}{{ variables.card }}{% endfor %}", "variables.items"),
     ] {
         assert_eq!(shown(source), expected, "{source}");
+    }
+}
+
+/// What a question shows without being tried rests on this: a value that is missing from some text must not be among them.
+#[test]
+fn only_a_path_by_itself_stands_in_every_text_as_it_is() {
+    for (source, expected) in [
+        ("Card {{ variables.card }} of {{ user.id }}, {{ variables.order.id }}", "card id order.id"),
+        ("{{ variables.card | upper }} {{ 'No. ' ~ variables.card }} {{ variables.tags[0] }}", ""),
+        ("{% set c = variables.card %}{{ c }}", ""),
+        ("{% if user.id %}{% set c = variables.card %}{% endif %}{{ c }}", ""),
+        ("{% if user.id %}{{ variables.card }}{% else %}{{ variables.card }}{% endif %}", ""),
+        ("{% for i in user.none %}{{ variables.card }}{% endfor %}", ""),
+        ("{% filter length %}{{ variables.card }}{% endfilter %}", ""),
+        ("{% set c %}{{ variables.card }}{% endset %}", ""),
+        ("{% with c = user.id %}{{ variables.card }}{% endwith %}", ""),
+    ] {
+        let (template, faults) = parse(source);
+        assert_eq!(faults, vec![], "{source}");
+        let held: Vec<String> = template.reads().iter().filter(|r| template.holds(r)).map(|r| r.keys.join(".")).collect();
+        assert_eq!(held.join(" "), expected, "{source}");
     }
 }
 

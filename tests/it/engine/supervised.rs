@@ -112,8 +112,8 @@ fn a_host_forwards_a_yes_with_the_question_that_it_answers() {
     let newer = again.question.unwrap().id;
     assert_ne!(newer, question);
     assert_eq!(code(&host(&mut talk, "yes", "m-3", Some(question))), Some("stale"));
-    // A message that was used before is none.
-    for old in ["m-1", "m-2", ""] {
+    // A message that was used before is none, nor is one that was said to another question.
+    for old in ["m-1", "m-2", "m-3", ""] {
         assert_eq!(code(&host(&mut talk, "yes", old, Some(newer.clone()))), Some("used"));
     }
     let yes = host(&mut talk, "yes, please", "m-4", Some(newer));

@@ -37,8 +37,8 @@ pub enum Shown {
     Message,
     /// With what the caller says of the user.
     Tagged,
-    /// The last only in a branch that is never taken.
-    Hidden,
+    /// The last only in what is left out: a branch, a loop, a name that is not given, a filter.
+    Hidden(u8),
     /// Of the last only how long it is.
     Counted,
 }
@@ -376,10 +376,15 @@ impl Writer {
                     (_, None) => json!({"message": "Shall I?"}),
                     (Shown::Fields, _) => json!({"fields": shown}),
                     (Shown::Message, _) => json!({"message": shown.iter().map(|n| show(n)).collect::<String>() + "?"}),
-                    (Shown::Hidden | Shown::Counted, Some((last, rest))) => {
+                    (Shown::Hidden(_) | Shown::Counted, Some((last, rest))) => {
                         shown = rest.iter().filter(|n| *n != last).map(|n| (*n).clone()).collect();
                         let last = match how {
                             Shown::Counted => format!(" {{{{ variables.{} | length }}}}", path(last)),
+                            Shown::Hidden(1) => format!("{{% for i in user.never %}}{}{{% endfor %}}", show(last)),
+                            Shown::Hidden(2) => {
+                                format!("{{% if user.never %}}{{% set c = variables.{} %}}{{% endif %}} {{{{ c }}}}", path(last))
+                            }
+                            Shown::Hidden(3) => format!("{{% filter length %}}{}{{% endfilter %}}", show(last)),
                             _ => format!("{{% if user.never %}}{}{{% endif %}}", show(last)),
                         };
                         json!({"message": shown.iter().map(|n| show(n)).collect::<String>() + &last + "?"})

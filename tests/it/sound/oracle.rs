@@ -263,9 +263,16 @@ impl<'f> Oracle<'f> {
                 self.judge(call, *attempt, put)?;
             }
         }
-        if answer.refused.is_none() {
-            self.ids.extend(put.id.map(str::to_owned));
-            self.help(put, top);
+        match (&answer.refused, put.body) {
+            (None, _) => {
+                self.ids.extend(put.id.map(str::to_owned));
+                self.help(put, top);
+            }
+            // A message that answers nothing may be sent again where it could not be taken.
+            (Some(why), InputBody::Command(Command::Said(said))) if said.question.is_none() && &*why.code != "used" => {
+                self.forwarded.remove(&*said.message_id);
+            }
+            _ => {}
         }
         let said = answer.messages.iter().map(|m| &**m).chain(answer.question.iter().map(|q| &*q.text));
         if let Some(mark) = said.flat_map(marks).find(|m| self.hidden.contains(m)) {

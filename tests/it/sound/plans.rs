@@ -121,7 +121,7 @@ fn fields() -> impl Strategy<Value = Vec<usize>> + Clone {
 
 fn confirm(no: impl Strategy<Value = Option<Block>>) -> impl Strategy<Value = Stmt> {
     let shows = prop_oneof![3 => Just(None), 2 => prop::collection::vec(0..8_usize, 1..3).prop_map(Some)];
-    let how = prop_oneof![3 => Just(Shown::Fields), 3 => Just(Shown::Message), 1 => Just(Shown::Hidden), 1 => Just(Shown::Counted), 1 => Just(Shown::Tagged)];
+    let how = prop_oneof![3 => Just(Shown::Fields), 3 => Just(Shown::Message), 2 => (0..4_u8).prop_map(Shown::Hidden), 1 => Just(Shown::Counted), 1 => Just(Shown::Tagged)];
     let only = prop::option::weighted(0.15, 0..FREE);
     let change = prop::option::weighted(0.2, prop_oneof![3 => Just(Change::First), 1 => Just(Change::On)]);
     (shows, how, only, change, no).prop_map(|(shows, how, only, change, no)| Stmt::Confirm { shows, how, only, change, no })
