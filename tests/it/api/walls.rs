@@ -98,10 +98,12 @@ async fn a_question_s_id_is_for_the_user_and_the_host() {
     let to_app = served.turn(&app, begin).await;
     let (id, question) = (to_app.conversation(), to_app.body["response"]["question"]["id"].clone());
     assert!(question.is_string(), "a host shows what the model that it runs must not answer: {to_app:?}");
-    let said = |question: &Json| json!({"conversation_id": id, "said": {"text": "yes", "message_id": "m-1", "question": question}});
-    assert_eq!(served.turn(&app, said(&json!("q-none"))).await.code(), "stale");
-    assert_eq!(served.turn(&app, said(&question)).await.says(), "Hi.");
-    assert_eq!(served.turn(&app, said(&question)).await.code(), "used");
+    let said = |message: &str, question: &Json| json!({"conversation_id": id, "said": {"text": "yes", "message_id": message, "question": question}});
+    assert_eq!(served.turn(&app, said("m-1", &json!("q-none"))).await.code(), "stale");
+    // What was said to another question is said to none after it.
+    assert_eq!(served.turn(&app, said("m-1", &question)).await.code(), "used");
+    assert_eq!(served.turn(&app, said("m-2", &question)).await.says(), "Hi.");
+    assert_eq!(served.turn(&app, said("m-2", &question)).await.code(), "used");
 }
 
 #[tokio::test]
