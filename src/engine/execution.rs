@@ -25,6 +25,9 @@ pub struct Wanted {
     /// A keyed digest of the offer whose question that answered: of another one it is no yes. `None`: no question showed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown: Option<Arc<str>>,
+    /// The case that it is wanted for: it is done to no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<Arc<str>>,
     /// From where it is asked for.
     pub from: From,
     /// By whom.

@@ -399,7 +399,8 @@ impl Turn<'_> {
             Command::Execute { provider, action, inputs, confirmed } => {
                 let yes = confirmed.then_some(Yes::Operator);
                 let (actor, principal) = (self.actor, self.principal.clone());
-                let go = self.execute(Wanted { provider, action, inputs, yes, shown: None, from: From::Direct, actor, principal });
+                let case = self.case_id();
+                let go = self.execute(Wanted { provider, action, inputs, yes, shown: None, case, from: From::Direct, actor, principal });
                 self.walk(go);
             }
             Command::Approve { hold, note } => self.decide_hold(&hold, note, true),

@@ -9,6 +9,7 @@ use super::call::Trouble;
 use super::event::{Draft, Event, EventBody, Held, HoldEnd, HoldEnded, Purpose, who};
 use super::input::{Actor, Principal};
 use super::state::Hold;
+use super::steps::offer;
 use super::turn::{Go, Turn, later};
 use crate::model::Next;
 use crate::model::action::{ApprovalRule, ErrorKind};
@@ -173,7 +174,7 @@ impl Turn<'_> {
             };
         }
         let acts = here.step().is_some_and(|s| matches!(s.kind, StepKind::Action(_) | StepKind::Verify(_)));
-        if acts || run.stand.entered == 0 {
+        if acts || run.stand.entered == 0 || offer::is_unput(self) {
             // What it stood at was withdrawn, or put to somebody else.
             return Go::via(Next::Step(here.id), "again");
         }

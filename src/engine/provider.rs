@@ -75,6 +75,7 @@ impl Machine {
             if state.errands.values().any(|e| matches!(&**e, Errand::Discover { provider, .. } if *provider == slug.name)) {
                 let why = "it is still asked what it offers".into();
                 left_out.push(LeftOut { provider: slug.clone(), code: "working".into(), why });
+                continue;
             }
             let Some(offers) = state.offers.get(&slug.name) else { continue };
             if let Some((code, why)) = &offers.failed {
@@ -161,15 +162,14 @@ impl Turn<'_> {
         offers.actions.iter().filter(open).cloned().collect()
     }
 
-    /// Whether the user is asked before it runs: always, but for what the company lists as reads and its provider does not ask for.
+    /// Whether the user is asked before it runs.
     pub fn asks_first(&self, offered: &Offered) -> bool {
         let at = self.here().and_then(super::walk::Here::step).map(|s| &s.kind);
         let provider = match at {
             Some(StepKind::Choice(Choice { from: Some(ChoiceFrom::Provider(name)), .. })) => self.provider(name),
             _ => None,
         };
-        let reads = provider.and_then(|i| i.provider.as_ref().map(|p| p.is_read(&offered.id))).unwrap_or(false);
-        offered.requires_confirmation || !reads
+        provider.and_then(|i| i.provider.as_ref().map(|p| p.asks_first(offered))).unwrap_or(true)
     }
 
     /// What providers are told of the case in hand.
@@ -188,8 +188,13 @@ impl Turn<'_> {
         })
     }
 
+    /// The case at hand.
+    pub fn case_id(&self) -> Option<Arc<str>> {
+        self.state.case.as_ref().map(|c| c.id.clone())
+    }
+
     fn digest_of(&self, context: &Json) -> Arc<str> {
-        let full = self.machine.keys.digest(&[b"context", context.to_string().as_bytes()]);
+        let full = self.machine.keys.digest(&[b"context", sorted(context).as_bytes()]);
         full.get(..32).unwrap_or(&full).into()
     }
 
@@ -263,6 +268,10 @@ impl Turn<'_> {
         let Some(integration) = self.provider(&wanted.provider) else {
             return self.not_run(&wanted, "unknown_provider", &format!("there is no provider `{}`", wanted.provider));
         };
+        // The same may be under way already, and wait for what its provider offers.
+        if self.state.errands.values().any(|e| e.is_for(&wanted)) {
+            return self.not_run(&wanted, "busy", "the same is under way");
+        }
         let context = self.case_in_hand();
         if self.is_fresh(&integration, &self.digest_of(&context)) {
             return self.attempt(&integration, &wanted);
@@ -291,7 +300,7 @@ impl Turn<'_> {
         let action = offered.map(|o| o.action(integration));
         let until = later(self.at, config.timeout_ms.saturating_add(MARGIN_MS));
         let id = format!("{}.{}", integration.slug, offered.map_or(&*wanted.action, |o| &o.id));
-        let digest = self.execution_digest(&id, &wanted.inputs);
+        let digest = self.execution_digest(&id, wanted);
         let before = self.state.writes.get(&digest).cloned().unwrap_or_default();
         let proposal = Proposal {
             provider: &config,
@@ -301,6 +310,7 @@ impl Turn<'_> {
             },
             asker: Asker { actor: actor_name(wanted.actor), roles: &wanted.principal.roles, from: wanted.from },
             yes: wanted.yes.as_ref(),
+            elsewhere: wanted.case != self.case_id(),
             other: offered.is_some_and(|o| wanted.shown.as_ref().is_some_and(|shown| *shown != self.as_shown(o))),
             fault: offered.and_then(|o| o.fault(&wanted.inputs)),
             policies: self.policies().map(|p| (p, scene(&self.state, wanted.actor, &wanted.principal, &wanted.inputs))),
@@ -321,6 +331,9 @@ impl Turn<'_> {
         let executing = Executing { attempt, provider: integration.slug.name.clone(), digest, until, waits, verdict };
         self.emit(EventBody::Executing(Box::new(executing)));
         if let (Some(permit), Some(offered), Some(action)) = (permit, offered, action) {
+            if waits && action.effects == Effects::Write {
+                self.end_grants_below();
+            }
             let body =
                 json!({"action_id": offered.id, "context": self.case_in_hand(), "inputs": *wanted.inputs, "execution_id": execution});
             self.send_errand(effect, permit, action, "/execute", &body, until);
@@ -330,11 +343,11 @@ impl Turn<'_> {
         self.not_run(wanted, code.as_deref().unwrap_or("denied"), &why)
     }
 
-    /// By which an offer is known for the one that somebody said yes to.
+    /// By which an offer is known for the one that somebody said yes to: by all that its provider says it does, and takes.
     pub fn as_shown(&self, offered: &Offered) -> Arc<str> {
         let description = offered.description.as_deref().unwrap_or_default();
-        let asks = [offered.requires_confirmation.into()];
-        let parts: [&[u8]; 5] = [b"offered", offered.id.as_bytes(), offered.label.as_bytes(), description.as_bytes(), &asks];
+        let schema = offered.input_schema.as_deref().map(sorted).unwrap_or_default();
+        let parts: [&[u8]; 5] = [b"offered", offered.id.as_bytes(), offered.label.as_bytes(), description.as_bytes(), schema.as_bytes()];
         let full = self.machine.keys.digest(&parts);
         full.get(..32).unwrap_or(&full).into()
     }
@@ -359,7 +372,7 @@ impl Turn<'_> {
             action,
             label,
             inputs: wanted.inputs.clone(),
-            case: self.state.case.as_ref().map(|c| c.id.clone()),
+            case: self.case_id(),
             by: who(wanted.actor, &wanted.principal.id),
             from: wanted.from,
             status,
@@ -378,7 +391,7 @@ impl Turn<'_> {
     pub fn declined(&mut self, wanted: &Wanted, label: &Arc<str>) {
         let slug = self.provider(&wanted.provider).map_or_else(|| Slug::new(wanted.provider.as_str()), |i| i.slug.clone());
         let id = format!("{slug}.{}", wanted.action);
-        let digest = self.execution_digest(&id, &wanted.inputs);
+        let digest = self.execution_digest(&id, wanted);
         let execution = self.execution_id(&id, &digest, self.state.writes.get(&digest).map_or(0, |w| w.n));
         let no = Reason { rule: Rule::Confirmation, code: Some("declined".into()), text: "the answer to the question was no".into() };
         let attempt = self.attempted(wanted, (id.into(), label.clone()), execution, ExecutionStatus::Declined, Some(&no));
@@ -387,9 +400,12 @@ impl Turn<'_> {
         self.emit(EventBody::Executing(Box::new(executing)));
     }
 
-    /// By which the same is known again, without telling what it was asked with.
-    fn execution_digest(&self, action: &str, inputs: &Json) -> Arc<str> {
-        let full = self.machine.keys.digest(&[b"execution", action.as_bytes(), inputs.to_string().as_bytes()]);
+    /// By which the same is known again, without telling what it was asked with: for another case it is something else.
+    fn execution_digest(&self, action: &str, wanted: &Wanted) -> Arc<str> {
+        let case = wanted.case.as_deref().unwrap_or_default();
+        let inputs = sorted(&wanted.inputs);
+        let parts: [&[u8]; 4] = [b"execution", action.as_bytes(), case.as_bytes(), inputs.as_bytes()];
+        let full = self.machine.keys.digest(&parts);
         full.get(..32).unwrap_or(&full).into()
     }
 
@@ -426,9 +442,11 @@ impl Turn<'_> {
                         offer::put(self);
                         Go::Wait
                     }
+                    // What it is about has changed since it was asked: what was offered then is not offered now.
+                    (Some(wanted), Some(_)) if **context != *self.digest_of(&self.case_in_hand()) => self.execute(wanted.clone()),
                     (Some(wanted), Some(integration)) => self.attempt(&integration, wanted),
                     (Some(wanted), None) => self.not_run(wanted, "unknown_provider", "the workspace has this provider no more"),
-                    (None, _) if *waits => offer::learnt(self),
+                    (None, _) if *waits && self.state.status != Status::Escalated => offer::learnt(self),
                     (None, _) => Go::Wait,
                 }
             }
@@ -478,6 +496,7 @@ impl Turn<'_> {
             }
         }
         let mut class = classify(result, doubted, false);
+        let reads = self.is_read(provider, &attempt);
         attempt.status = match (class, said) {
             (Class::Applied, Some((done, body))) => self.answered(provider, &mut attempt, done, body),
             (Class::Applied, None) => {
@@ -490,6 +509,10 @@ impl Turn<'_> {
             (Class::InDoubt, _) => ExecutionStatus::InDoubt,
             (Class::NotSent | Class::Refused, _) => ExecutionStatus::Failed,
         };
+        if reads && attempt.status == ExecutionStatus::InDoubt {
+            // Looking does nothing that could be in doubt.
+            (attempt.status, class) = (ExecutionStatus::Failed, Class::Refused);
+        }
         if let (ExecutionStatus::Failed | ExecutionStatus::InDoubt, None, Some(status)) = (attempt.status, &attempt.code, attempt.http) {
             attempt.code = Some("http_status".into());
             attempt.reason = Some(format!("it answered with the status {status}").into());
@@ -497,6 +520,11 @@ impl Turn<'_> {
         let executed = Executed { attempt: attempt.clone(), provider: provider.clone(), digest: digest.clone(), class };
         self.emit(EventBody::Executed(Box::new(executed)));
         attempt
+    }
+
+    fn is_read(&self, provider: &Name, attempt: &Attempt) -> bool {
+        let config = self.provider(provider).and_then(|i| i.provider.clone());
+        attempt.action.split_once('.').is_some_and(|(_, id)| config.is_some_and(|c| c.is_read(id)))
     }
 
     fn answered(&self, provider: &Name, attempt: &mut Attempt, done: bool, body: &Json) -> ExecutionStatus {
@@ -535,7 +563,23 @@ impl Errand {
         matches!(self, Self::Discover { provider, context, .. } if provider == name && **context == *digest)
     }
 
+    /// Whether it is to be run once its provider has said what it offers.
+    fn is_for(&self, wanted: &Wanted) -> bool {
+        let same = |w: &Wanted| {
+            (&w.provider, &w.inputs, &w.case) == (&wanted.provider, &wanted.inputs, &wanted.case)
+                && Name::new(&w.action) == Name::new(&wanted.action)
+        };
+        matches!(self, Self::Discover { then: Some(then), .. } if same(then))
+    }
+
     fn is_of(&self, of: &str) -> bool {
         matches!(self, Self::Execute { digest, .. } if **digest == *of)
     }
+}
+
+/// As text, with the keys in order.
+fn sorted(json: &Json) -> String {
+    let mut json = json.clone();
+    json.sort_all_objects();
+    json.to_string()
 }

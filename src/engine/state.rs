@@ -270,10 +270,12 @@ impl Errand {
     }
 
     pub(super) fn action(&self) -> ActionId {
-        let of = |provider: &Name, action: &str| ActionId { integration: Slug::new(provider.as_str()), action: Slug::new(action) };
+        let of = |provider: &str, action: &str| ActionId { integration: Slug::new(provider), action: Slug::new(action) };
         match self {
-            Self::Discover { provider, .. } => of(provider, DISCOVER),
-            Self::Execute { provider, attempt, .. } => of(provider, attempt.action.split_once('.').map_or("", |(_, action)| action)),
+            Self::Discover { provider, .. } => of(provider.as_str(), DISCOVER),
+            Self::Execute { attempt, .. } => {
+                attempt.action.split_once('.').map_or_else(|| of("", ""), |(provider, action)| of(provider, action))
+            }
         }
     }
 }

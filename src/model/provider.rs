@@ -22,6 +22,8 @@ const LABEL: usize = 200;
 const TEXT: usize = 1_000;
 /// A schema from outside, at most: bytes of its JSON.
 const SCHEMA: usize = 16 * 1024;
+/// How deep conditions are taken out of one.
+const DEPTH: usize = 64;
 
 /// What is configured of a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +53,13 @@ impl Provider {
     #[must_use]
     pub fn is_read(&self, action: &str) -> bool {
         self.reads.iter().any(|r| **r == *action)
+    }
+
+    /// Whether a journey asks the user before it runs that action: always, but for what the company lists as a read and its provider
+    /// does not ask for.
+    #[must_use]
+    pub fn asks_first(&self, offered: &Offered) -> bool {
+        offered.requires_confirmation || !self.is_read(&offered.id)
     }
 }
 
@@ -196,8 +205,7 @@ impl Offered {
     #[must_use]
     pub fn fault_of(&self, name: &str, value: &Json) -> Option<String> {
         let mut schema = (**self.input_schema.as_ref()?).clone();
-        // What holds of it only under others' values is seen once those are there.
-        schema.as_object_mut()?.remove("if");
+        unconditional(&mut schema, DEPTH);
         match InputSchema::foreign(&schema) {
             Ok(schema) => schema.fault_at(name, value),
             Err(_) => Some("its schema cannot be read".into()),
@@ -282,8 +290,34 @@ fn whole_schema(schema: &Json) -> Option<Json> {
         }
         serde_json::json!({"type": "object", "properties": properties, "required": required})
     };
-    let fits = whole.to_string().len() <= SCHEMA && InputSchema::foreign(&whole).is_ok();
+    // Names are shown, too.
+    let names = whole.get("properties").and_then(Json::as_object).into_iter().flatten().all(|(name, _)| *plain(name, LABEL) == **name);
+    let fits = names && whole.to_string().len() <= SCHEMA && InputSchema::foreign(&whole).is_ok();
     fits.then_some(whole)
+}
+
+/// Takes out of a schema what holds of a value only under others: that is seen once those are there.
+fn unconditional(schema: &mut Json, deep: usize) {
+    let Some(deeper) = deep.checked_sub(1) else { return };
+    match schema {
+        Json::Array(items) => items.iter_mut().for_each(|item| unconditional(item, deeper)),
+        Json::Object(map) => {
+            for key in ["if", "then", "else"] {
+                map.remove(key);
+            }
+            for (key, inner) in map.iter_mut() {
+                // Below these stand names, not words of the language.
+                match (key.as_str(), inner) {
+                    ("properties" | "$defs" | "definitions" | "dependentSchemas", Json::Object(named)) => {
+                        named.values_mut().for_each(|inner| unconditional(inner, deeper));
+                    }
+                    ("const" | "enum" | "default" | "examples", _) => {}
+                    (_, inner) => unconditional(inner, deeper),
+                }
+            }
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+    }
 }
 
 fn kind_of(schema: &Json) -> FieldType {

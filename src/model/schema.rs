@@ -104,8 +104,8 @@ fn is_small(root: &Json, node: &Json, left: &mut u32, deep: u32) -> bool {
             let patterns = u32::from(map.get("pattern").is_some_and(Json::is_string));
             let elsewhere = |(key, value): (&String, &Json)| match key.as_str() {
                 "$dynamicRef" | "$recursiveRef" => value.is_string(),
-                // Below another id, references are to something else.
-                "$id" => value.is_string() && !std::ptr::eq(node, root),
+                // Below another id, references are to something else; nor does another version of the language read on as it began.
+                "$id" | "$schema" => value.is_string() && !std::ptr::eq(node, root),
                 "id" => older && value.is_string() && !std::ptr::eq(node, root),
                 "patternProperties" => true,
                 _ => false,

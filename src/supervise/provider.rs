@@ -55,6 +55,8 @@ pub struct Proposal<'a> {
     pub asker: Asker<'a>,
     /// The yes that it has.
     pub yes: Option<&'a Yes>,
+    /// Whether the case at hand is another than the one that it is wanted for.
+    pub elsewhere: bool,
     /// Whether it is offered otherwise now than when that was said.
     pub other: bool,
     /// What of its inputs does not fit.
@@ -117,6 +119,9 @@ fn rules(proposal: &Proposal<'_>, now: Timestamp, passed: &mut Vec<Reason>) -> O
         Ok(offered) => *offered,
         Err(why) => return Some(deny(Rule::Place, "not_discovered", why)),
     };
+    if proposal.elsewhere {
+        return Some(deny(Rule::Place, "other_case", "another case is at hand now than the one that it was asked for"));
+    }
     if let Some(why) = &offered.disabled_reason {
         return Some(deny(Rule::Place, "disabled", &format!("it cannot be run now: {why}")));
     }
@@ -127,8 +132,8 @@ fn rules(proposal: &Proposal<'_>, now: Timestamp, passed: &mut Vec<Reason>) -> O
         return Some(deny(Rule::Place, "invalid_input", fault));
     }
     let asks = match asker.from {
-        From::Choice => offered.requires_confirmation || !provider.is_read(&offered.id),
-        From::Direct => offered.requires_confirmation || (asker.actor != "operator" && !provider.is_read(&offered.id)),
+        From::Choice => provider.asks_first(offered),
+        From::Direct => offered.requires_confirmation || (asker.actor != "operator" && provider.asks_first(offered)),
     };
     let said = match (proposal.yes, asker.from) {
         (Some(Yes::Question(_)), From::Choice) => true,

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use serde_json::Map;
 
 use super::{Answered, confirm};
-use crate::engine::answer::{AnswerOption, FieldError};
+use crate::engine::answer::{AnswerOption, FieldError, Status};
 use crate::engine::event::{EventBody, Picked};
 use crate::engine::execution::{ExecutionStatus, Wanted};
 use crate::engine::hear::{Heard, Wish};
 use crate::engine::inputs::coerce;
+use crate::engine::state::Stand;
 use crate::engine::turn::{Go, Saying, Turn};
 use crate::model::action::InputField;
-use crate::model::provider::Offered;
+use crate::model::provider::{Offered, plain};
 use crate::model::step::{Choice, ChoiceFrom, StepKind};
 use crate::supervise::Question;
 use crate::supervise::provider::{From, Yes};
@@ -47,6 +48,12 @@ pub(in crate::engine) fn learnt(turn: &mut Turn<'_>) -> Go {
         Some((choice, provider)) => offer(turn, &choice, &provider),
         None => Go::Wait,
     }
+}
+
+/// Whether the run stands at such a choice, and nothing was put there yet.
+pub(in crate::engine) fn is_unput(turn: &Turn<'_>) -> bool {
+    let unput = |stand: &Stand| stand.picked.is_none() && stand.options.is_empty() && stand.errand.is_none();
+    at(turn).is_some() && turn.state.top().is_some_and(|r| unput(&r.stand))
 }
 
 /// Puts what is offered to whoever speaks; what cannot be run now is told of, and cannot be picked.
@@ -111,7 +118,8 @@ pub(in crate::engine) fn asked(picked: &Picked) -> Vec<Saying> {
 fn question(turn: &mut Turn<'_>, picked: &Picked) {
     let mut text = picked.offered.label.to_string();
     for (name, value) in &picked.inputs {
-        let _ = write!(text, "\n{name}: {}", display(value));
+        // A line of a value must not read as another input.
+        let _ = write!(text, "\n{name}: {}", plain(&display(value), usize::MAX));
     }
     text.push_str("\nShall I do that?");
     let question = Question {
@@ -237,7 +245,8 @@ fn wanted(turn: &Turn<'_>, picked: &Picked, yes: Option<Yes>) -> Option<Wanted> 
     let inputs = Arc::new(Json::Object(picked.inputs.clone()));
     let (actor, principal) = (turn.actor, turn.principal.clone());
     let shown = Some(turn.as_shown(&picked.offered));
-    Some(Wanted { provider, action: picked.offered.id.clone(), inputs, yes, shown, from: From::Choice, actor, principal })
+    let case = turn.case_id();
+    Some(Wanted { provider, action: picked.offered.id.clone(), inputs, yes, shown, case, from: From::Choice, actor, principal })
 }
 
 fn run(turn: &mut Turn<'_>, picked: &Picked, yes: Option<Yes>) -> Go {
@@ -253,7 +262,8 @@ pub(in crate::engine) fn ended(turn: &mut Turn<'_>, status: ExecutionStatus, mes
     if status == ExecutionStatus::InDoubt {
         return Go::Fall("nobody knows whether it was done".into());
     }
-    if let Some(message) = message {
+    // Whoever took the conversation over speaks for himself.
+    if let Some(message) = message.filter(|_| turn.state.status != Status::Escalated) {
         turn.say(message);
     }
     let outcome = match status {

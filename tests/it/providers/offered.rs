@@ -42,6 +42,12 @@ fn a_schema_that_would_cost_much_is_left_out_at_once() {
         ("another base", of(json!({"$ref": "#/$defs/a"}), json!({"$defs": {"a": {"$id": "https://a.example/", "type": "string"}}}))),
         ("many patterns", of(json!({"anyOf": patterns}), json!({}))),
         ("a pattern that is large", of(json!({"pattern": "[a-z0-9]{20000}"}), json!({}))),
+        (
+            "another version of the language",
+            of(json!({"allOf": [{"$schema": "http://json-schema.org/draft-04/schema#", "type": "string"}]}), json!({})),
+        ),
+        ("a name of two lines", json!({"type": "object", "properties": {"x\namount": {"type": "string"}}})),
+        ("a name that is written from right to left", json!({"type": "object", "properties": {"x\u{202e}y": {"type": "string"}}})),
         ("patterns of names", of(json!({"patternProperties": {"^a": {}}}), json!({}))),
         ("a deep one", of(deep, json!({}))),
         ("a long one", of(json!({"description": "x".repeat(20_000)}), json!({}))),
@@ -71,7 +77,10 @@ fn one_input_is_held_against_all_that_its_schema_says_of_it() {
         "properties": {"amount": {"$ref": "#/$defs/money"}, "why": {"type": "string"}, "to": {}},
         "required": ["amount", "why"],
         "minProperties": 2,
-        "allOf": [{"properties": {"why": {"maxLength": 3}}}],
+        "allOf": [
+            {"properties": {"why": {"maxLength": 3}}},
+            {"if": {"required": ["to"]}, "then": {"required": ["amount"]}, "else": {"properties": {"why": false}}},
+        ],
         "if": {"properties": {"why": {"const": "tip"}}},
         "then": {"properties": {"amount": {"maximum": 5}}},
         "$defs": {"money": {"type": "number", "maximum": 100}},
@@ -85,6 +94,7 @@ fn one_input_is_held_against_all_that_its_schema_says_of_it() {
         ("why", json!("tip"), true),
         ("to", json!("anybody"), true),
     ] {
+        // What holds under other values is looked at once they are there.
         assert_eq!(offered.fault_of(name, &value).is_none(), fits, "{name} {value} {:?}", offered.fault_of(name, &value));
     }
     assert!(offered.fault(&json!({"amount": 7, "why": "tip"})).is_some());

@@ -79,7 +79,7 @@ async fn a_call_of_a_tool_that_did_not_begin_or_only_looks_is_made_again() {
     for (action, config, way, first) in [
         ("desk.pay", "reads: []", (|m| tools::error(m, -32602)) as fn(&Json) -> Do, "failed"),
         ("desk.pay", "reads: []", ends_badly, "failed"),
-        ("desk.look", "reads: [look]", |m| tools::error(m, -32603), "in_doubt"),
+        ("desk.look", "reads: [look]", |m| tools::error(m, -32603), "failed"),
     ] {
         let server = desk(vec![way, well]).await;
         let served = served(&[("desk", &server.url(), &format!("auth_type: none, protocol: mcp, {config}"))], &[]).await;
