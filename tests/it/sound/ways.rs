@@ -192,8 +192,9 @@ fn ends(ways: &mut Ways) {
         [GO, Move::Hand, GO, GO, GO],
     );
     way.plan.rules.proves = true;
-    let (set_f1, shows_x) = (|| set("f1"), some(&[2]));
-    let way = vec![set_f1(), f0(), shows_x, Collect(vec![1]), calls("peek", Value::Named("x")), set_f1(), choice()];
+    // Whoever is asked for it the second time corrects what was asked for before, and is asked the first time then.
+    let (set_f1, f1, shows_x) = (|| set("f1"), || Collect(vec![1]), some(&[2]));
+    let way = vec![set_f1(), f0(), shows_x, f1(), calls("peek", Value::Named("x")), Unset("f1"), f1()];
     ways.inside("given at a collect of what a step sets", "WP0502", way, [GO, GO, GO, give(0), GO, Move::Hand, GO]);
     let asked = either(vec![Collect(vec![3])], Vec::new());
     ways.inside("given though asked on another way", "WP0502", vec![asked, all(), choice(), x()], [OTHER, GO, Move::Hand, GO]);
@@ -218,8 +219,9 @@ fn corrections(ways: &mut Ways) {
     let m0 = |from| Set("m0", Value::Perhaps(from));
     let way = vec![f0(), m0("f0"), f1(), once(vec![f0(), choice(), Done]), reads("m0")];
     ways.add("an older value, corrected twice", "WP0506", way, [GO, GO, give(0), Move::Context, give(1)]).vip = true;
-    let way = vec![m0("f2"), f1(), once(vec![choice(), Done]), reads("m0"), Collect(vec![2])];
-    ways.add("an older value, given, then corrected", "WP0506", way, [GO, give(2), Move::Context, give(1)]).vip = true;
+    let asked = either(vec![Collect(vec![2])], Vec::new());
+    let way = vec![asked, m0("f2"), f1(), once(vec![choice(), Done]), reads("m0")];
+    ways.add("an older value, given, then corrected", "WP0506", way, [OTHER, GO, give(2), Move::Context, give(1)]).vip = true;
     let renewed = either(vec![calls("pay", Value::Perhaps("m0")), Done], vec![Set("m0", Value::Constant), all(), choice()]);
     let way = vec![Set("m0", Value::Constant), all(), f1(), renewed];
     ways.add("unset by a correction", "WP0502", way, [GO, GO, OTHER, GO, give(1), GO]);
