@@ -32,7 +32,7 @@ pub(super) struct Args {
     /// Those that were given up
     #[arg(long, conflicts_with = "retry")]
     dead: bool,
-    /// Send this one once more, with all its tries before it
+    /// Send this one once more, with all its tries before it: in a workspace at once, and no other
     #[arg(long, value_name = "ID")]
     retry: Option<String>,
     #[command(flatten)]
@@ -73,11 +73,8 @@ async fn here(args: &Args, loaded: crate::check::Loaded) -> Result<Vec<Json>, Fa
     let (service, caller) = args.place.service(&args.workspace, loaded).await?;
     let failed = |e: crate::service::ServiceError| Failure::new(e.to_string());
     if let Some(id) = &args.retry {
-        let again = service.send_again(&caller, id).await.map_err(failed)?;
-        service.deliver_due().await.map_err(failed)?;
-        // One that was taken is gone.
-        let left = service.delivery(&caller, id).await.ok();
-        return Ok(vec![left.map_or_else(|| json!({"delivery_id": again.id.to_string(), "status": "delivered"}), shown)]);
+        let left = service.send_now(&caller, id).await.map_err(failed)?;
+        return Ok(vec![left.map_or_else(|| json!({"delivery_id": id, "status": "delivered"}), shown)]);
     }
     let (mut found, mut after) = (Vec::new(), None);
     loop {

@@ -38,7 +38,7 @@ pub struct Condition {
 pub enum Series {
     /// With the primitive.
     Primitive(PrimitiveId),
-    /// Recorded at each evaluation: of the same expression in the same condition, whatever its version.
+    /// Recorded at each evaluation: of the same expression in the same condition of a namespace, whatever its version.
     Recorded(Arc<str>),
 }
 
@@ -168,7 +168,8 @@ impl Condition {
         match input {
             Input::Primitive(primitive) => Series::Primitive(primitive.clone()),
             Input::Expression(program) => {
-                let text = format!("{}\n{}", self.definition.condition_id, program.print());
+                let ConditionDefinition { namespace, condition_id, .. } = &self.definition;
+                let text = format!("{namespace}\n{condition_id}\n{}", program.print());
                 let digest = Sha256::digest(text.as_bytes());
                 let hex = digest.iter().take(16).fold(String::with_capacity(32), |mut out, b| {
                     let _ = write!(out, "{b:02x}");

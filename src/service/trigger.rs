@@ -477,6 +477,18 @@ impl Service {
 
     /// Sends a delivery that was given up once more, with all its tries before it.
     pub async fn send_again(&self, caller: &Caller, id: &str) -> Result<Delivery, ServiceError> {
+        self.revived(caller, id, self.runtime().clock().now()).await
+    }
+
+    /// The same, and tries it here and now, and no other. `None`: it is done with.
+    pub async fn send_now(&self, caller: &Caller, id: &str) -> Result<Option<Delivery>, ServiceError> {
+        let revived = self.revived(caller, id, lease(self.runtime().clock().now(), 0)).await?;
+        self.take_up(&revived).await;
+        Ok(self.runtime().store().delivery(&caller.tenant, revived.id).await?)
+    }
+
+    /// A delivery that was given up is given up no more: whoever comes may take it up from then on.
+    async fn revived(&self, caller: &Caller, id: &str, due: Timestamp) -> Result<Delivery, ServiceError> {
         caller.writes("to send a delivery again")?;
         let found = self.delivery(caller, id).await?;
         if !found.dead {
@@ -484,7 +496,7 @@ impl Service {
         }
         let now = self.runtime().clock().now();
         let error = found.error.clone().unwrap_or_else(|| "".into());
-        let after = After::Again { due: now, tries: 0, error };
+        let after = After::Again { due, tries: 0, error };
         let record = Record { delivered: vec![(found.id, after)], ..Record::new(caller.tenant.clone(), now) };
         self.runtime().store().record(record).await?;
         self.delivery(caller, id).await

@@ -551,6 +551,43 @@ fn a_dry_run_leaves_the_files_as_drafts() {
     assert!(ran.out.starts_with("true small 1"), "{}{}", ran.out, ran.err);
 }
 
+#[test]
+fn what_is_sent_again_takes_no_other_with_it() {
+    let (dir, path) = workspace();
+    let root = std::path::Path::new(&path);
+    let settings = std::fs::read_to_string(root.join("waypost.yaml")).expect("the settings");
+    assert!(!settings.contains("\negress:"), "{settings}");
+    std::fs::write(root.join("waypost.yaml"), format!("{settings}\negress: {{allow_hosts: ['127.0.0.1:9']}}\n")).expect("a file");
+    std::fs::create_dir_all(root.join("actions")).expect("a directory");
+    std::fs::create_dir_all(root.join("conditions")).expect("a directory");
+    let always = "condition_id: always\nversion: 1\nnamespace: org\nstrategy: {type: expression, params: {expression: 'true'}}\n";
+    std::fs::write(root.join("conditions/always.yaml"), always).expect("a file");
+    for (id, retries) in [("waits", 9), ("gone", 0)] {
+        let text = format!(
+            "action_id: {id}\nversion: 1\nnamespace: org\nconfig: {{type: webhook, endpoint: 'http://127.0.0.1:9/in'}}\n\
+             trigger: {{fire_on: any, condition_id: always, condition_version: 1}}\ndelivery: {{retries: {retries}, backoff_ms: 0}}\n"
+        );
+        std::fs::write(root.join(format!("actions/{id}.yaml")), text).expect("a file");
+    }
+    let store = format!("sqlite:{}", dir.path().join("sent.db").display());
+    let go = |args: &[&str]| waypost(&[args, &["--store", &store]].concat());
+    for id in ["waits", "gone"] {
+        let ran = go(&["trigger", id, &path, "--version", "1", "--entity", "c-1"]);
+        assert_eq!(ran.status, 1, "{}{}", ran.out, ran.err);
+    }
+    let one = |args: &[&str]| -> Value {
+        let ran = go(&[&["deliveries", &path], args].concat());
+        assert_eq!(ran.status, 0, "{}", ran.err);
+        serde_json::from_str(&ran.out).expect("one line of JSON")
+    };
+    let dead = one(&["--dead"]);
+    assert_eq!((&dead["action_id"], &dead["tries"]), (&"gone".into(), &1.into()));
+    let again = one(&["--retry", dead["delivery_id"].as_str().expect("an id")]);
+    assert_eq!((&again["action_id"], &again["status"], &again["tries"]), (&"gone".into(), &"dead".into(), &1.into()), "{again}");
+    let other = one(&[]);
+    assert_eq!((&other["action_id"], &other["tries"]), (&"waits".into(), &1.into()), "{other}");
+}
+
 fn decide_there(server: &str) -> Ran {
     waypost(&["decide", "handed-to-care", "--version", "1", "--entity", "c-1", "--dry-run", "--server", server])
 }

@@ -2,6 +2,7 @@
 
 mod agree;
 pub mod cluster;
+mod erased;
 mod faults;
 mod records;
 

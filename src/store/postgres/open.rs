@@ -9,7 +9,8 @@ use super::super::StoreError;
 use super::{Failure, client, tls};
 
 /// Every version of the tables, as what to do to come from the one before.
-const MIGRATIONS: &[&str] = &[include_str!("1.sql"), include_str!("2.sql"), include_str!("3.sql"), include_str!("4.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("1.sql"), include_str!("2.sql"), include_str!("3.sql"), include_str!("4.sql"), include_str!("5.sql")];
 /// Connections, if the URL does not say how many (`pool=`).
 const CONNECTIONS: usize = 16;
 /// How long a server may take to accept one.

@@ -399,7 +399,7 @@ async fn write(client: &impl GenericClient, record: &Record) -> Result<Recorded,
     }
     for (decision, n, result) in &record.results {
         // A decision that was erased meanwhile stays so.
-        let sql = "INSERT INTO waypost.results SELECT tenant, id, $3, $4 FROM waypost.decisions WHERE tenant = $1 AND id = $2
+        let sql = "INSERT INTO waypost.results SELECT tenant, id, $3, $4 FROM waypost.decisions WHERE tenant = $1 AND id = $2 FOR KEY SHARE
              ON CONFLICT (tenant, decision, n) DO UPDATE SET body = excluded.body";
         let statement = client.prepare_cached(sql).await?;
         client.execute(&statement, &[tenant, &&**decision, &i64::from(*n), &text(result)?]).await?;

@@ -15,13 +15,11 @@ const SOME: i64 = 64;
 /// Everything of a conversation but its own row and its audit.
 const OF_A_CONVERSATION: [&str; 7] = ["events", "snapshots", "messages", "holds", "keys", "pins", "executions"];
 
-/// Erases some of the conversations of a user.
+/// Erases some of the conversations of a user. Those in which decisions on them were acted upon are the user's from then on.
 pub(super) fn some(connection: &Connection, tenant: &str, user: &str, digest: &DigestText) -> Result<Erased, StoreError> {
     let mut erased = Erased::default();
     let sql = "SELECT row FROM conversations WHERE tenant = ?1 AND user_id = ?2 AND life < ?3 LIMIT ?4";
-    let mut left = numbers(connection, sql, params![tenant, user, ERASED, SOME]).map_err(failed)?;
-    // INVARIANT: each is erased once, so this ends.
-    while let Some(conversation) = left.pop() {
+    for conversation in numbers(connection, sql, params![tenant, user, ERASED, SOME]).map_err(failed)? {
         let id: String = connection
             .prepare_cached("SELECT id FROM conversations WHERE row = ?1")
             .and_then(|mut s| s.query_row([conversation], |r| r.get(0)))
@@ -30,8 +28,8 @@ pub(super) fn some(connection: &Connection, tenant: &str, user: &str, digest: &D
         erased.audit += one(connection, (conversation, tenant, &id), digest).map_err(failed)?;
         erased.conversations += 1;
         for run in runs {
-            let sql = "SELECT row FROM conversations WHERE tenant = ?1 AND id = ?2 AND life < ?3";
-            left.extend(numbers(connection, sql, params![tenant, run, ERASED]).map_err(failed)?);
+            let sql = "UPDATE conversations SET user_id = ?4 WHERE tenant = ?1 AND id = ?2 AND life < ?3";
+            connection.prepare_cached(sql).and_then(|mut s| s.execute(params![tenant, run, ERASED, user])).map_err(failed)?;
         }
     }
     Ok(erased)

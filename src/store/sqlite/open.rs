@@ -10,7 +10,8 @@ use super::super::StoreError;
 use super::{CANNOT_OPEN, failed};
 
 /// Every version of the tables, as what to do to come from the one before.
-const MIGRATIONS: &[&str] = &[include_str!("1.sql"), include_str!("2.sql"), include_str!("3.sql"), include_str!("4.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("1.sql"), include_str!("2.sql"), include_str!("3.sql"), include_str!("4.sql"), include_str!("5.sql")];
 /// Statements that a connection keeps prepared.
 const STATEMENTS: usize = 64;
 /// Tries to switch a new file to its write-ahead log while others do the same.

@@ -180,6 +180,32 @@ async fn a_key_reads_writes_and_builds_on_nothing_outside_its_namespaces() {
 }
 
 #[tokio::test]
+async fn a_recorded_history_is_a_namespaces_own() {
+    let served = served().await;
+    let body = |namespace: &str, version: &str| {
+        json!({
+            "condition_id": "jump", "version": version, "namespace": namespace, "input": "data.amount",
+            "strategy": {"type": "change", "params": {"direction": "any", "value": 0.5, "window": "1h"}},
+        })
+    };
+    let evaluate = async |who: &As, version: &str, minute: u32, amount: u32| {
+        let body = json!({
+            "version": version, "entity": "c-1", "timestamp": format!("2026-01-05T09:{minute:02}:00Z"), "data": {"amount": amount},
+        });
+        served.post(who, "/conditions/jump/evaluate", &body).await.body
+    };
+    let team = As::key("team-key-0000000000");
+    for (who, namespace, version) in [(&chief(), "org", "1"), (&chief(), "org", "2"), (&team, "team", "9")] {
+        assert_eq!(served.post(who, "/conditions", &body(namespace, version)).await.status, 200);
+    }
+    evaluate(&chief(), "1", 0, 100).await;
+    let theirs = evaluate(&team, "9", 1, 100_000).await;
+    assert_eq!((&theirs["reason"], &theirs["inputs"]["history"]), (&json!("insufficient_history"), &json!(0)), "nothing is read: {theirs}");
+    let ours = evaluate(&chief(), "2", 2, 100).await;
+    assert_eq!((&ours["value"], &ours["inputs"]["history"]), (&json!(false), &json!(1)), "nothing is put there: {ours}");
+}
+
+#[tokio::test]
 async fn an_elevated_key_lifts_only_what_both_keys_see() {
     let settings = format!(
         "{KEYS}    - {{name: desk, key: desk-key-0000000000, role: runtime, tenants: [acme], scopes: ['namespace:desk', context]}}

@@ -14,7 +14,7 @@ use waypost::store::{Commit, Owner};
 
 use super::{at, commit, done, key};
 
-fn new(id: &str, version: &str) -> NewDefinition {
+pub fn new(id: &str, version: &str) -> NewDefinition {
     NewDefinition {
         tenant: "acme".into(),
         defines: Defines::Condition,
@@ -27,7 +27,7 @@ fn new(id: &str, version: &str) -> NewDefinition {
     }
 }
 
-fn decision(id: &str, entity: &str) -> Decision {
+pub fn decision(id: &str, entity: &str) -> Decision {
     Decision {
         decision_id: id.into(),
         condition_id: "big".into(),
@@ -313,8 +313,20 @@ pub async fn what_was_decided_on_an_erased_users_events_is_gone<S: Records>(stor
         by: None,
     };
     deliver(store, Record { decisions: vec![first, second], primitives: vec![write("c"), write("other"), write(&run)], ..record() }).await;
-    store.erase_user("acme", "u-1", Arc::new(|text| text.into())).await.unwrap();
-    for id in [&*run, &*last] {
+    // More of them than are erased in one go.
+    let mut crowd = Vec::new();
+    for n in 0..150 {
+        let acted = ActionResult::new(format!("ring-{n}").into(), "1".into(), ActionStatus::Triggered);
+        let made = Decision { actions: vec![acted], ..of(&format!("many-{n}")) };
+        let id = run_id("acme", &made, &format!("ring-{n}"), "1");
+        let owner = Owner { agent: "shop".into(), user: "system".into() };
+        done(store, Commit { owner: Some(owner), ..commit(&id, 0, &["a"]) }).await;
+        crowd.push(id);
+        deliver(store, Record { decisions: vec![made], ..record() }).await;
+    }
+    let erased = store.erase_user("acme", "u-1", Arc::new(|text| text.into())).await.unwrap();
+    assert_eq!(erased.conversations, 153);
+    for id in crowd.iter().chain([&run, &last]) {
         assert!(store.load(&key(id), 0).await.is_err(), "{id}");
     }
     assert!(store.load(&key("decided-1-other"), 0).await.is_ok());

@@ -1,0 +1,2 @@
+-- What is known of an entity is erased with it.
+CREATE INDEX primitives_by_owner ON primitives (tenant, entity);
