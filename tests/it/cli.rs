@@ -470,7 +470,7 @@ fn a_store_is_looked_after() {
     assert!(stat.status == 0 && stat.out.contains("conversations  1, 1 of which may go on"), "{}{}", stat.out, stat.err);
     let stat = waypost(&["store", "stat", "--store", &store, "--format", "json"]);
     let stat: Value = serde_json::from_str(&stat.out).expect("JSON");
-    assert_eq!((&stat["kind"], &stat["schema"], &stat["conversations"]), (&"sqlite".into(), &4.into(), &1.into()));
+    assert_eq!((&stat["kind"], &stat["schema"], &stat["conversations"]), (&"sqlite".into(), &5.into(), &1.into()));
 
     let copied = waypost(&["store", "backup", &copy, "--store", &store]);
     assert_eq!(copied.status, 0, "{}", copied.err);
