@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::terminal::{BAD, BOLD, CARE, DIM, Terminal};
@@ -118,18 +119,22 @@ async fn serving(
     let limits = api::Limits::of(&service.workspace().settings.limits);
     let router = api::router(service.clone(), limits, mcp::http(service.clone(), stop.clone()), stop.clone());
     let server = api::serve(listener, router, limits, stop.clone());
-    let (timers, conditions) = (service.runtime().run_timers(), service.run_conditions());
-    let deliveries = service.run_deliveries();
+    let mut beside = JoinSet::new();
+    let (timers, conditions, deliveries) = (service.clone(), service.clone(), service.clone());
+    beside.spawn(async move { timers.runtime().run_timers().await });
+    beside.spawn(async move { conditions.run_conditions().await });
+    beside.spawn(async move { deliveries.run_deliveries().await });
     let mut traces = service.traces().map_err(|e| Failure::new(e.to_string()))?;
     let mut told = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let mut asked = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
-    tokio::pin!(server, timers, conditions, deliveries);
+    tokio::pin!(server);
     loop {
         tokio::select! {
             () = &mut server => break,
-            () = &mut timers => break,
-            () = &mut conditions => break,
-            () = &mut deliveries => break,
+            Some(ended) = beside.join_next() => {
+                tracing::error!(?ended, "what works beside the requests has broken off");
+                stop.cancel();
+            }
             _ = told.recv(), if !stop.is_cancelled() => stop.cancel(),
             _ = tokio::signal::ctrl_c(), if !stop.is_cancelled() => stop.cancel(),
             () = sending(traces.as_mut()) => {}
@@ -137,6 +142,7 @@ async fn serving(
             Some(()) = asked.recv() => reload(service, root, terminal).await?,
         }
     }
+    drop(beside);
     service.rest(limits.grace).await;
     if let Some(mut traces) = traces
         && tokio::time::timeout(LAST, traces.finish()).await.is_err()

@@ -690,7 +690,6 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 let (audit, audit_head) = self.audit.append(&turning.key, &head, now, &events)?;
                 let happened = happened(&state, &events).into_iter();
                 let owed: Vec<NewOwed> = happened.map(|h| owed(machine.workspace(), h)).collect();
-                let owes = !owed.is_empty();
                 let executions = attempts(&events);
                 let holds = after.opened().map(|open| holds(&open.agent, &events)).unwrap_or_default();
                 let commit = Commit {
@@ -723,7 +722,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 let committed = self.store.commit(commit).await;
                 self.telemetry.stored("commit", until(now, self.clock.now()));
                 match committed? {
-                    Committed::Done { .. } => {
+                    Committed::Done { owes, .. } => {
                         self.states.put(&turning.key, after);
                         if wake_at.is_some_and(|at| at.as_millisecond() <= self.looks_at.load(Ordering::SeqCst)) {
                             self.timer_set.notify_one();

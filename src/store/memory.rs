@@ -300,7 +300,7 @@ impl Inner {
                 }
             }
         }
-        self.records.owe(&key.tenant, &key.id, now, owed);
+        let owes = self.records.owe(&key.tenant, &key.id, now, owed);
         for row in executions {
             let executed = Executed { key: key.clone(), row };
             self.executions.insert((key.tenant.clone(), executed.row.id.clone()), executed);
@@ -314,7 +314,7 @@ impl Inner {
         if opened {
             self.opened(key);
         }
-        Ok(Committed::Done { version })
+        Ok(Committed::Done { version, owes })
     }
 
     /// The last lines of a conversation lie open: those of the one that was opened first are made small.

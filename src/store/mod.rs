@@ -281,6 +281,8 @@ pub enum Committed {
     Done {
         /// The version after it.
         version: u64,
+        /// Whether conditions are owed some of its events, or may be.
+        owes: bool,
     },
     /// Somebody else committed first.
     Conflict {

@@ -146,7 +146,7 @@ async fn events<S: Store>(store: &S, id: &str, after: u64, limit: usize) -> Vec<
 
 async fn done<S: Store>(store: &S, commit: Commit) -> u64 {
     match store.commit(commit).await.unwrap() {
-        Committed::Done { version } => version,
+        Committed::Done { version, .. } => version,
         other => panic!("{other:?}"),
     }
 }

@@ -58,8 +58,9 @@ owed AS (
     INSERT INTO waypost.owed (tenant, conversation, event, at, data, depth, lease)
     SELECT $1, $2, o.event, $5, o.data, o.depth, $28::bigint FROM head, unnest($25::text[], $26::text[], $27::bigint[]) o (event, data, depth)
     WHERE EXISTS (SELECT 1 FROM waypost.bindings b WHERE b.tenant IN ($1, '') AND b.defines = 0 AND b.key = o.event)
+    RETURNING 1
 )
-SELECT row FROM head";
+SELECT row, EXISTS (SELECT 1 FROM owed) FROM head";
 
 /// Commits, or says why not and changes nothing.
 pub(super) async fn commit(client: &mut Object, seals: &Seals, rows: &Rows) -> Result<Committed, Failure> {
@@ -69,8 +70,8 @@ pub(super) async fn commit(client: &mut Object, seals: &Seals, rows: &Rows) -> R
     let messages = rows.claims.iter().filter(|c| matches!(c, Claim::Message { .. })).count();
     let simple = messages == rows.claims.len() && messages <= 1 && rows.holds.is_empty() && rows.executions.is_empty() && !rows.finished;
     if simple && (messages == 0 || rows.reply.is_none() || rows.claims_reply()) {
-        if write(client, rows).await?.is_some() {
-            return Ok(Committed::Done { version: rows.version });
+        if let Some((_, owes)) = write(client, rows).await? {
+            return Ok(Committed::Done { version: rows.version, owes });
         }
         return why_not(client, rows).await;
     }
@@ -85,14 +86,14 @@ pub(super) async fn commit(client: &mut Object, seals: &Seals, rows: &Rows) -> R
     if !refused.is_empty() {
         return Ok(Committed::ClaimRefused { refused });
     }
-    let Some(conversation) = write(&transaction, rows).await? else { return why_not(&transaction, rows).await };
+    let Some((conversation, owes)) = write(&transaction, rows).await? else { return why_not(&transaction, rows).await };
     claims::take(&transaction, seals, rows, conversation).await?;
     others(&transaction, rows, conversation).await?;
     if rows.finished {
         shrink(&transaction, seals, rows, conversation).await?;
     }
     transaction.commit().await?;
-    Ok(Committed::Done { version: rows.version })
+    Ok(Committed::Done { version: rows.version, owes })
 }
 
 /// After a connection was lost: done, if the rows are there, and else not.
@@ -103,7 +104,7 @@ pub(super) async fn was_done(client: &Object, rows: &Rows) -> Result<Committed, 
          WHERE c.tenant = $1 AND c.id = $2";
     let found = client.query_opt(sql, &[&&*rows.key.tenant, &&*rows.key.id, &int(rows.version)]).await?;
     match found.map(|row| row.try_get::<_, Vec<u8>>(0)).transpose()? {
-        Some(packed) if packed == batch.packed => Ok(Committed::Done { version: rows.version }),
+        Some(packed) if packed == batch.packed => Ok(Committed::Done { version: rows.version, owes: !rows.owed.is_empty() }),
         _ => Err(lost().into()),
     }
 }
@@ -146,7 +147,7 @@ async fn begins_with_nobody(client: &Object, rows: &Rows) -> Result<Committed, F
 }
 
 /// The one statement; gives the conversation's number if it wrote.
-async fn write(client: &impl GenericClient, rows: &Rows) -> Result<Option<i64>, Failure> {
+async fn write(client: &impl GenericClient, rows: &Rows) -> Result<Option<(i64, bool)>, Failure> {
     let owner = rows.owner.as_ref().filter(|_| rows.expected == 0);
     let (agent, user) = (owner.map(|o| &*o.agent), owner.map(|o| &*o.user));
     let audit = &rows.audit_head;
@@ -200,7 +201,8 @@ async fn write(client: &impl GenericClient, rows: &Rows) -> Result<Option<i64>, 
         &i64::MIN,
     ];
     let statement = client.prepare_cached(&format!("{}{ROWS}", if owner.is_some() { BEGINS } else { GOES_ON })).await?;
-    Ok(client.query_opt(&statement, &values).await?.map(|row| row.try_get(0)).transpose()?)
+    let read = |row: tokio_postgres::Row| Ok::<_, tokio_postgres::Error>((row.try_get(0)?, row.try_get(1)?));
+    Ok(client.query_opt(&statement, &values).await?.map(read).transpose()?)
 }
 
 /// What hardly any commit has.

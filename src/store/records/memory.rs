@@ -201,8 +201,9 @@ impl Kept {
         all.take(limit).map(|(row, (_, d))| (*row, d.clone())).collect()
     }
 
-    /// Keeps what a commit owes to conditions, if any is bound to it.
-    pub(in super::super) fn owe(&mut self, tenant: &Text, conversation: &Text, at: Timestamp, owed: Vec<NewOwed>) {
+    /// Keeps what a commit owes to conditions, if any is bound to it, and says whether one is.
+    pub(in super::super) fn owe(&mut self, tenant: &Text, conversation: &Text, at: Timestamp, owed: Vec<NewOwed>) -> bool {
+        let mut owes = false;
         for NewOwed { event, data, depth } in owed {
             if self.bound(tenant, Defines::Condition, event).is_empty() {
                 continue;
@@ -210,7 +211,9 @@ impl Kept {
             let id = self.next();
             let owed = Owed { id, tenant: tenant.clone(), conversation: conversation.clone(), event: event.into(), at, data, depth };
             self.owed.insert(id, (Timestamp::MIN, owed));
+            owes = true;
         }
+        owes
     }
 
     pub(in super::super) fn claim_owed(&mut self, now: Timestamp, lease: Timestamp, limit: usize) -> Vec<Owed> {

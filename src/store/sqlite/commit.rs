@@ -70,13 +70,15 @@ pub(super) fn commit(connection: &Connection, seals: &Seals, rows: &Rows) -> Res
             run(connection, "INSERT INTO pins VALUES (?1, ?2)", params![conversation, hash.0])?;
         }
     }
+    let mut owes = false;
     for owed in &rows.owed {
         let sql = "INSERT INTO owed (tenant, conversation, event, at, data, depth, lease) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
              WHERE EXISTS (SELECT 1 FROM bindings WHERE tenant IN (?1, '') AND defines = 0 AND key = ?3)";
         let (key, at) = (&rows.key, nanos(rows.now));
-        run(connection, sql, params![key.tenant, key.id, owed.event, at, owed.data, owed.depth, i64::MIN])?;
+        let values = params![key.tenant, key.id, owed.event, at, owed.data, owed.depth, i64::MIN];
+        owes |= connection.prepare_cached(sql).and_then(|mut s| s.execute(values)).map_err(failed)? > 0;
     }
-    Ok(Committed::Done { version: rows.version })
+    Ok(Committed::Done { version: rows.version, owes })
 }
 
 fn before(connection: &Connection, rows: &Rows) -> Result<Option<Before>, StoreError> {

@@ -78,7 +78,7 @@ async fn a_full_disk_is_said_and_nothing_is_lost() {
     let error = loop {
         assert!(version < 1_000, "the disk is never full");
         match store.commit(large("c", version)).await {
-            Ok(Committed::Done { version: done }) => version = done,
+            Ok(Committed::Done { version: done, .. }) => version = done,
             other => break other.unwrap_err(),
         }
     };
