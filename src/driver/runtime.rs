@@ -182,11 +182,13 @@ impl<S: Store, P: Perform> Runtime<S, P> {
     }
 
     /// Takes another version of the workspace from the next input on. Runs under way stay on the journeys that they began with; policies,
-    /// limits and settings are the new ones for all.
-    pub async fn reload(&self, loaded: Loaded) -> Result<(), DriverError> {
+    /// limits and settings are the new ones for all. What else belongs to it is done when all but the change is: where that fails, nothing is
+    /// changed.
+    pub async fn reload<E: From<DriverError>>(&self, loaded: Loaded, last: impl Future<Output = Result<(), E>>) -> Result<(), E> {
         let now = self.0.clock.now();
         let mut saved = self.0.saved.lock().await;
         texts::save(&self.0.store, loaded.workspace(), now).await?;
+        last.await?;
         self.0.versions.replace(loaded);
         *saved = Some(now);
         Ok(())

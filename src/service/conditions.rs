@@ -8,7 +8,7 @@ use super::access::{Caller, NAMESPACE};
 use super::error::ServiceError;
 use super::look::{Asked, Page};
 use super::{PAGE_MAX, Service};
-use crate::registry::{ConditionDefinition, ENTITY_MAX, PrimitiveId, is_entity};
+use crate::registry::{ConditionDefinition, ENTITY_MAX, PrimitiveId, is_entity, is_name};
 use crate::source::did_you_mean;
 use crate::store::records::{Defines, Definition, Namespaces, NewDefinition, PrimitiveWrite, Record, Records, Registered};
 use crate::value::Json;
@@ -53,7 +53,7 @@ impl Caller {
     pub fn namespaces_of(&self, asked: Option<&str>) -> Namespaces {
         let seen = self.namespaces();
         match asked {
-            Some(one) => Namespaces(Some(if seen.has(one) { vec![one.into()] } else { Vec::new() })),
+            Some(one) => Namespaces(Some(if is_name(one) && seen.has(one) { vec![one.into()] } else { Vec::new() })),
             None => seen,
         }
     }
@@ -92,19 +92,22 @@ impl Service {
         caller.in_sight(&definition.namespace)?;
         for (path, primitive) in definition.primitives() {
             caller.in_sight(&primitive.namespace)?;
-            self.declared_primitive("condition", &path.join("."), &primitive.to_string())?;
+            let rejected = |why| ServiceError::Rejected("condition", format!("`{}`: {why}", path.join(".")));
+            self.declared_primitive(caller, &primitive.to_string()).map_err(rejected)?;
         }
         self.composed(caller, &definition).await?;
         self.registered(new_condition(&caller.tenant, &definition, self.runtime().clock().now())).await
     }
 
-    /// That a primitive is one of those that the workspace declares, if it declares any.
-    pub(super) fn declared_primitive(&self, what: &'static str, at: &str, primitive: &str) -> Result<(), ServiceError> {
+    /// That a primitive is one of those that the workspace declares, if it declares any; or why it is none. Only what is in sight is offered.
+    pub(super) fn declared_primitive(&self, caller: &Caller, primitive: &str) -> Result<(), String> {
         let settings = &self.workspace().settings;
         let Some(known) = settings.primitives.as_ref().filter(|known| !known.contains(primitive)) else { return Ok(()) };
-        let help = did_you_mean(primitive, known.iter().map(|k| &**k))
+        let seen = caller.namespaces();
+        let in_sight = known.iter().map(|k| &**k).filter(|k| PrimitiveId::parse(k).is_some_and(|p| seen.has(&p.namespace)));
+        let help = did_you_mean(primitive, in_sight)
             .map_or_else(|| "declare it under `primitives` in `waypost.yaml`".into(), |near| format!("write `{near}`"));
-        Err(ServiceError::Rejected(what, format!("`{at}`: there is no primitive `{primitive}` ({help})")))
+        Err(format!("there is no primitive `{primitive}` ({help})"))
     }
 
     /// Keeps a definition, unless its id and version are taken.
@@ -150,8 +153,7 @@ impl Service {
         version: Option<&str>,
         namespace: Option<&str>,
     ) -> Result<Definition, ServiceError> {
-        let seen = self.seen_definition(caller, defines, id, version).await?;
-        let seen = seen.filter(|d| namespace.is_none_or(|one| *d.namespace == *one));
+        let seen = self.defined(&caller.tenant, defines, id, version, &caller.namespaces_of(namespace)).await?;
         seen.ok_or_else(|| ServiceError::no_record(defines.as_str(), id, version))
     }
 
@@ -163,8 +165,13 @@ impl Service {
         id: &str,
         version: Option<&str>,
     ) -> Result<Option<Definition>, ServiceError> {
-        let found = self.defined(&caller.tenant, defines, id, version).await?;
-        Ok(found.filter(|d| caller.namespaces().has(&d.namespace)))
+        Ok(self.defined(&caller.tenant, defines, id, version, &caller.namespaces()).await?)
+    }
+
+    /// Whether a caller sees that version of an action, and so what came of it.
+    pub(super) async fn sees_action(&self, caller: &Caller, id: &str, version: &str) -> Result<bool, ServiceError> {
+        Ok(caller.namespaces() == Namespaces::default()
+            || self.seen_definition(caller, Defines::Action, id, Some(version)).await?.is_some())
     }
 
     /// The value that a primitive of an entity has now, or had.
@@ -199,6 +206,7 @@ impl Service {
             )
         })?;
         caller.in_sight(&id.namespace)?;
+        self.declared_primitive(caller, primitive).map_err(|why| ServiceError::Rejected("primitive", why))?;
         let now = self.runtime().clock().now();
         let write = PrimitiveWrite { primitive: id, entity: entity(of)?, at: at.unwrap_or(now), value, by: None };
         let record = Record { primitives: vec![write.clone()], ..Record::new(caller.tenant.clone(), now) };

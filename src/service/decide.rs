@@ -12,9 +12,9 @@ use super::look::{Asked, Page};
 use super::{PAGE_MAX, Service};
 use crate::registry::{
     ActionDefinition, ActionResult, ActionStatus, Condition, ConditionDefinition, DEPTH_MAX, Decision, Given, HISTORY_MAX, Judged, Known,
-    Operands, Sample, Series,
+    Operands, Sample, Series, is_name,
 };
-use crate::store::records::{DecisionsOf, Defines, Definition, Record, Records, bound_to};
+use crate::store::records::{DecisionsOf, Defines, Definition, Namespaces, Record, Records, bound_to};
 use crate::value::Json;
 
 /// How deep registered conditions may be made of each other.
@@ -121,7 +121,9 @@ impl Service {
         let decision = self.decision_of(&condition, &evaluation, &judged)?;
         let mut decided = self.decided(vec![(decision, judged)], &evaluation.tenant, None, asked.later).await?;
         // Only what settles an event can find it settled.
-        decided.pop().ok_or_else(|| ServiceError::Internal("the decision was not recorded".into()))
+        let mut decision = decided.pop().ok_or_else(|| ServiceError::Internal("the decision was not recorded".into()))?;
+        self.only_seen(caller, std::slice::from_mut(&mut decision)).await?;
+        Ok(decision)
     }
 
     /// A registered condition, with those that it is made of.
@@ -151,7 +153,7 @@ impl Service {
             if depth == 0 || making.left == 0 || operands.contains_key(&name) {
                 continue;
             }
-            match self.defined(tenant, Defines::Condition, id, Some(version)).await? {
+            match self.defined(tenant, Defines::Condition, id, Some(version), &Namespaces::default()).await? {
                 Some(inner) => drop(operands.insert(name, Box::pin(self.built(tenant, &inner, depth - 1, making)).await?)),
                 None => making.missing = true,
             }
@@ -251,9 +253,30 @@ impl Service {
     /// A tenant's decision.
     pub async fn decision(&self, caller: &Caller, id: &str) -> Result<Decision, ServiceError> {
         caller.looks_into("decisions")?;
-        let found = self.runtime().store().decision(&caller.tenant, id).await?;
+        let found = if is_name(id) { self.runtime().store().decision(&caller.tenant, id).await? } else { None };
         let seen = found.filter(|d| caller.namespaces().has(&d.namespace));
-        seen.ok_or_else(|| ServiceError::no_record("decision", id, None))
+        let mut decision = seen.ok_or_else(|| ServiceError::no_record("decision", id, None))?;
+        self.only_seen(caller, std::slice::from_mut(&mut decision)).await?;
+        Ok(decision)
+    }
+
+    /// Leaves what came of actions that a caller does not see out of decisions.
+    async fn only_seen(&self, caller: &Caller, decisions: &mut [Decision]) -> Result<(), ServiceError> {
+        let mut known: BTreeMap<(Arc<str>, Arc<str>), bool> = BTreeMap::new();
+        for decision in decisions {
+            for result in std::mem::take(&mut decision.actions) {
+                let name = (result.action_id.clone(), result.action_version.clone());
+                let seen = match known.get(&name) {
+                    Some(seen) => *seen,
+                    None => self.sees_action(caller, &name.0, &name.1).await?,
+                };
+                known.insert(name, seen);
+                if seen {
+                    decision.actions.push(result);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A tenant's decisions, newest first.
@@ -270,7 +293,9 @@ impl Service {
         let of = DecisionsOf { entity: of, condition_id, namespaces: caller.namespaces() };
         let found = self.runtime().store().decisions(&caller.tenant, &of, before, limit + 1).await?;
         let Page { items, next } = Page::cut(found, limit, |(row, _)| cursor(*row));
-        Ok(Page { items: items.into_iter().map(|(_, decision)| decision).collect(), next })
+        let mut items: Vec<Decision> = items.into_iter().map(|(_, decision)| decision).collect();
+        self.only_seen(caller, &mut items).await?;
+        Ok(Page { items, next })
     }
 
     /// A decision with everything that says why.

@@ -8,8 +8,9 @@ use super::error::ServiceError;
 use super::trigger::new_action;
 use crate::check::Loaded;
 use crate::driver::DriverError;
+use crate::registry::{is_name, is_version};
 use crate::store::StoreError;
-use crate::store::records::{Defined, Defines, Definition, NewDefinition, Records, SHARED};
+use crate::store::records::{Defined, Defines, Definition, Namespaces, NewDefinition, Records, SHARED};
 
 /// Why the definitions of files are not taken.
 #[derive(Debug, thiserror::Error)]
@@ -93,17 +94,21 @@ impl Service {
         Ok(written)
     }
 
-    /// A definition that a tenant sees, a draft too.
+    /// A definition of some namespaces that a tenant sees, a draft too. What names none is none.
     pub(super) async fn defined(
         &self,
         tenant: &str,
         defines: Defines,
         id: &str,
         version: Option<&str>,
+        of: &Namespaces,
     ) -> Result<Option<Definition>, StoreError> {
-        let found = self.runtime().store().definition(tenant, defines, id, version).await?;
+        if !is_name(id) || !version.is_none_or(is_version) {
+            return Ok(None);
+        }
+        let found = self.runtime().store().definition(tenant, defines, id, version, of).await?;
         let Some(Drafts(drafts)) = self.0.drafts.get() else { return Ok(found) };
-        let meant = |d: &Definition| *d.id == *id && version.is_none_or(|v| *d.version == *v);
+        let meant = |d: &Definition| *d.id == *id && version.is_none_or(|v| *d.version == *v) && of.has(&d.namespace);
         let draft = || drafts.iter().find(|(what, _, d)| *what == defines && meant(d)).map(|(_, _, d)| d.clone());
         Ok(found.filter(|d| &*d.tenant != SHARED).or_else(draft))
     }

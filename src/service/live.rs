@@ -76,8 +76,7 @@ impl Service {
         if live.access.is_open() && !self.is_open() {
             return Err(ReloadError::Opened);
         }
-        self.define(&loaded).await?;
-        self.0.runtime.reload(loaded.clone()).await?;
+        self.0.runtime.reload(loaded.clone(), async { self.define(&loaded).await.map_err(ReloadError::from) }).await?;
         self.0.calls.replace(&loaded, &self.0.secrets);
         self.0.current.set(live);
         Ok(true)

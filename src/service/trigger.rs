@@ -27,14 +27,12 @@ use crate::value::{Json, Name};
 
 /// Actions of one decision that are done at once, at most.
 const AT_ONCE: usize = 8;
-/// How long a try is its process's own: longer than it may take. After that whoever comes takes it up.
-const LEASE: SignedDuration = SignedDuration::from_secs(90);
-/// How much longer where it waits its turn: longer than those before it may take.
-const ROUND: SignedDuration = SignedDuration::from_secs(30);
+/// How long a sending may take, with what is around it; a journey may take as long as a turn.
+const SENDING: SignedDuration = SignedDuration::from_secs(30);
+/// How much longer than it may take a try is its process's own. After that whoever comes takes it up.
+const MARGIN: SignedDuration = SignedDuration::from_secs(60);
 /// How often deliveries of other processes, and those that wait, are looked for.
 const POLL: Duration = Duration::from_secs(1);
-/// Deliveries that are taken up at once.
-const BATCH: usize = 32;
 /// The user of conversations that decisions begin.
 const NOBODY: &str = "system";
 
@@ -98,7 +96,8 @@ impl Service {
         caller.in_sight(&definition.namespace)?;
         if let Config::Register { primitive, .. } = &config {
             PrimitiveId::parse(primitive).map_or(Ok(()), |p| caller.in_sight(&p.namespace))?;
-            self.declared_primitive("action", "config.primitive_id", primitive)?;
+            self.declared_primitive(caller, primitive)
+                .map_err(|why| ServiceError::Rejected("action", format!("`config.primitive_id`: {why}")))?;
         }
         let (id, version) = (&definition.trigger.condition_id, &definition.trigger.condition_version);
         // Whoever sees all may bind what is registered later; others only what they see.
@@ -164,7 +163,7 @@ impl Service {
                             n,
                             action_id: action.action_id.clone(),
                             action_version: action.version.clone(),
-                            due: lease(record.now, jobs.len()),
+                            due: self.lease(record.now, jobs.len()),
                         });
                         jobs.push((at, *job));
                     }
@@ -309,6 +308,11 @@ impl Service {
 
     async fn attempted(&self, tenant: &Arc<str>, decision: &Decision, job: &Job) -> Tried {
         let result = |status| ActionResult::new(job.action.action_id.clone(), job.action.version.clone(), status);
+        // While it waited its turn, whom it was decided on may have been erased.
+        if matches!(self.runtime().store().decision(tenant, &decision.decision_id).await, Ok(None)) {
+            let gone = result(ActionStatus::Failed).failed("gone", "the decision is not there any more");
+            return Tried { result: gone, again: None };
+        }
         match &job.deed {
             Deed::Send(letter) => match self.0.calls.post().send(letter).await {
                 Ok(()) => {
@@ -378,13 +382,10 @@ impl Service {
     /// Takes up deliveries that are due: those that wait for another try, and those whose process is gone. Says how many.
     pub async fn deliver_due(&self) -> Result<usize, ServiceError> {
         let now = self.runtime().clock().now();
-        let due = self.runtime().store().claim_deliveries(now, lease(now, BATCH), BATCH).await?;
+        let due = self.runtime().store().claim_deliveries(now, self.lease(now, 0), AT_ONCE).await?;
         let found = due.len();
         let mut under_way = JoinSet::new();
         for delivery in due {
-            while under_way.len() >= AT_ONCE {
-                under_way.join_next().await;
-            }
             let this = self.clone();
             under_way.spawn(async move { this.take_up(&delivery).await });
         }
@@ -433,7 +434,9 @@ impl Service {
         let store = self.runtime().store();
         let Some(decision) = store.decision(&delivery.tenant, &delivery.decision).await? else { return Ok(None) };
         let (id, version) = (&delivery.action_id, Some(&*delivery.action_version));
-        let Some(definition) = store.definition(&delivery.tenant, Defines::Action, id, version).await? else { return Ok(None) };
+        let Some(definition) = store.definition(&delivery.tenant, Defines::Action, id, version, &Namespaces::default()).await? else {
+            return Ok(None);
+        };
         Ok(Some((decision, read(&definition)?)))
     }
 
@@ -442,7 +445,7 @@ impl Service {
         loop {
             let this = self.clone();
             match self.whole(async move { this.deliver_due().await }).await {
-                Ok(found) if found == BATCH => continue,
+                Ok(found) if found == AT_ONCE => continue,
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "the deliveries cannot be read"),
             }
@@ -482,7 +485,7 @@ impl Service {
 
     /// The same, and tries it here and now, and no other. `None`: it is done with.
     pub async fn send_now(&self, caller: &Caller, id: &str) -> Result<Option<Delivery>, ServiceError> {
-        let revived = self.revived(caller, id, lease(self.runtime().clock().now(), 0)).await?;
+        let revived = self.revived(caller, id, self.lease(self.runtime().clock().now(), 0)).await?;
         self.take_up(&revived).await;
         Ok(self.runtime().store().delivery(&caller.tenant, revived.id).await?)
     }
@@ -503,15 +506,15 @@ impl Service {
     }
 
     async fn is_seen(&self, caller: &Caller, delivery: &Delivery) -> Result<bool, ServiceError> {
-        let decision = self.runtime().store().decision(&delivery.tenant, &delivery.decision).await?;
-        Ok(decision.is_none_or(|d| caller.namespaces().has(&d.namespace)))
+        self.sees_action(caller, &delivery.action_id, &delivery.action_version).await
     }
-}
 
-/// Until when a try is its process's own, where so many are begun before it.
-fn lease(now: Timestamp, before: usize) -> Timestamp {
-    let rounds = ROUND.saturating_mul(i32::try_from(before / AT_ONCE).unwrap_or(i32::MAX));
-    now.checked_add(LEASE.saturating_add(rounds)).unwrap_or(Timestamp::MAX)
+    /// Until when a try is its process's own, where so many are begun before it.
+    fn lease(&self, now: Timestamp, before: usize) -> Timestamp {
+        let turn = SignedDuration::from_millis(i64::try_from(self.workspace().settings.limits.turn_ms).unwrap_or(i64::MAX));
+        let rounds = i32::try_from(before / AT_ONCE).unwrap_or(i32::MAX).saturating_add(1);
+        now.checked_add(SENDING.max(turn).saturating_mul(rounds).saturating_add(MARGIN)).unwrap_or(Timestamp::MAX)
+    }
 }
 
 /// What is kept of an action that is registered.

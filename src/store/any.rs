@@ -147,8 +147,15 @@ impl Records for AnyStore {
         each!(self, store => store.define_files(files))
     }
 
-    async fn definition(&self, tenant: &str, defines: Defines, id: &str, version: Option<&str>) -> Result<Option<Definition>, StoreError> {
-        each!(self, store => store.definition(tenant, defines, id, version))
+    async fn definition(
+        &self,
+        tenant: &str,
+        defines: Defines,
+        id: &str,
+        version: Option<&str>,
+        of: &Namespaces,
+    ) -> Result<Option<Definition>, StoreError> {
+        each!(self, store => store.definition(tenant, defines, id, version, of))
     }
 
     async fn definitions(

@@ -3,6 +3,7 @@
 mod conditions;
 mod crowd;
 mod expected;
+mod namespaces;
 mod page;
 pub mod program;
 pub mod served;

@@ -108,6 +108,7 @@ contract!(
     a_version_is_registered_once,
     of_two_registrations_at_once_one_is_taken,
     what_files_define_every_tenant_sees,
+    the_newest_definition_is_that_of_the_namespaces_asked_for,
     lists_of_definitions_are_stable,
     two_read_while_a_third_registers,
     a_primitive_has_the_value_of_its_time,

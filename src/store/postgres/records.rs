@@ -9,7 +9,7 @@ use tokio_postgres::types::ToSql;
 
 use super::super::records::{
     After, DecisionsOf, Defined, Defines, Definition, Delivery, Namespaces, NewDefinition, Owed, PrimitiveWrite, Record, Recorded, Records,
-    Registered, decision_of, json, last_of_each, text,
+    Registered, decision_of, json, text,
 };
 use super::super::rows::{nanos, time};
 use super::super::{PostgresStore, StoreError};
@@ -28,14 +28,24 @@ impl Records for PostgresStore {
         within(async { Ok(define_files(self.client().await?, &files).await?) }).await
     }
 
-    async fn definition(&self, tenant: &str, defines: Defines, id: &str, version: Option<&str>) -> Result<Option<Definition>, StoreError> {
+    async fn definition(
+        &self,
+        tenant: &str,
+        defines: Defines,
+        id: &str,
+        version: Option<&str>,
+        of: &Namespaces,
+    ) -> Result<Option<Definition>, StoreError> {
+        let namespaces = list(of);
+        let namespaces = &namespaces;
         self.read(|client| async move {
             let sql = format!(
                 "SELECT {DEFINITION} FROM waypost.definitions d WHERE tenant IN ($1, '') AND defines = $2 AND id = $3
-                 AND ($4::text IS NULL OR version = $4) ORDER BY tenant DESC, seq DESC LIMIT 1"
+                 AND ($4::text IS NULL OR version = $4) AND ($5::text[] IS NULL OR namespace = ANY ($5))
+                 ORDER BY tenant DESC, seq DESC LIMIT 1"
             );
             let statement = client.prepare_cached(&sql).await?;
-            let found = client.query_opt(&statement, &[&tenant, &defines.code(), &id, &version]).await?;
+            let found = client.query_opt(&statement, &[&tenant, &defines.code(), &id, &version, namespaces]).await?;
             found.as_ref().map(definition).transpose()
         })
         .await
@@ -110,13 +120,16 @@ impl Records for PostgresStore {
             let mut samples = Vec::new();
             match series {
                 Series::Primitive(id) => {
-                    let sql = "SELECT at, value FROM waypost.primitives WHERE tenant = $1 AND namespace = $2 AND field = $3 AND entity = $4
-                         AND at BETWEEN $5 AND $6 ORDER BY at DESC, row DESC LIMIT $7";
+                    let sql =
+                        "SELECT at, value FROM waypost.primitives p WHERE tenant = $1 AND namespace = $2 AND field = $3 AND entity = $4
+                         AND at BETWEEN $5 AND $6 AND json_typeof(value::json) = 'number' AND NOT EXISTS
+                         (SELECT FROM waypost.primitives later WHERE (later.tenant, later.namespace, later.field, later.entity, later.at)
+                         = (p.tenant, p.namespace, p.field, p.entity, p.at) AND later.row > p.row) ORDER BY at DESC LIMIT $7";
                     let statement = client.prepare_cached(sql).await?;
                     let values: [&(dyn ToSql + Sync); 7] = [&tenant, &&*id.namespace, &&*id.field, &entity, &from, &to, &limit];
                     for row in client.query(&statement, &values).await? {
-                        let value: crate::value::Json = json(row.try_get(1)?)?;
-                        samples.push((time(row.try_get(0)?), value.as_f64()));
+                        let (at, value): (i64, crate::value::Json) = (row.try_get(0)?, json(row.try_get(1)?)?);
+                        samples.extend(value.as_f64().map(|value| (at, value)));
                     }
                 }
                 Series::Recorded(series) => {
@@ -125,11 +138,11 @@ impl Records for PostgresStore {
                     let statement = client.prepare_cached(sql).await?;
                     let values: [&(dyn ToSql + Sync); 6] = [&tenant, &&**series, &entity, &from, &to, &limit];
                     for row in client.query(&statement, &values).await? {
-                        samples.push((time(row.try_get(0)?), Some(row.try_get(1)?)));
+                        samples.push((row.try_get(0)?, row.try_get(1)?));
                     }
                 }
             }
-            Ok(last_of_each(samples))
+            Ok(samples.into_iter().rev().map(|(at, value)| Sample { at: time(at), value }).collect())
         })
         .await
     }

@@ -72,15 +72,23 @@ impl Kept {
         Defined::Whole
     }
 
-    pub(in super::super) fn definition(&self, tenant: &str, defines: Defines, id: &str, version: Option<&str>) -> Option<Definition> {
-        let of = |tenant: &str| {
+    pub(in super::super) fn definition(
+        &self,
+        tenant: &str,
+        defines: Defines,
+        id: &str,
+        version: Option<&str>,
+        of: &Namespaces,
+    ) -> Option<Definition> {
+        let seen = |seq: &u64| self.definitions.get(seq).map(|(_, _, d)| d).filter(|d| of.has(&d.namespace));
+        let found = |tenant: &str| {
             let name = |version: &str| (Text::from(tenant), defines, Text::from(id), Text::from(version));
             let same = |(t, d, i, _): &(Text, Defines, Text, Text)| &**t == tenant && *d == defines && &**i == id;
-            let newest = || self.names.range(name("")..).take_while(|(key, _)| same(key)).map(|(_, seq)| *seq).max();
-            let seq = version.map_or_else(newest, |version| self.names.get(&name(version)).copied());
-            seq.and_then(|seq| self.definitions.get(&seq)).map(|(_, _, d)| d.clone())
+            let newest =
+                || self.names.range(name("")..).take_while(|(key, _)| same(key)).filter_map(|(_, seq)| seen(seq)).max_by_key(|d| d.seq);
+            version.map_or_else(newest, |version| self.names.get(&name(version)).and_then(seen)).cloned()
         };
-        of(tenant).or_else(|| of(SHARED))
+        found(tenant).or_else(|| found(SHARED))
     }
 
     pub(in super::super) fn definitions(
@@ -279,8 +287,9 @@ impl Records for MemoryStore {
         defines: Defines,
         id: &str,
         version: Option<&str>,
+        of: &Namespaces,
     ) -> impl Future<Output = Result<Option<Definition>, StoreError>> + Send {
-        ready(Ok(self.records(|kept| kept.definition(tenant, defines, id, version))))
+        ready(Ok(self.records(|kept| kept.definition(tenant, defines, id, version, of))))
     }
 
     fn definitions(

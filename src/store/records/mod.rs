@@ -314,13 +314,15 @@ pub trait Records: Store {
     /// Registers what files define, all of it or nothing; of what files define exactly this is bound to anything from now on.
     fn define_files(&self, files: Vec<NewDefinition>) -> impl Future<Output = Result<Defined, StoreError>> + Send;
 
-    /// A definition that a tenant sees: of that version, or the one that was registered last. Its own goes before a file's.
+    /// A definition of those namespaces that a tenant sees: of that version, or the one that was registered last. Its own goes before a
+    /// file's.
     fn definition(
         &self,
         tenant: &str,
         defines: Defines,
         id: &str,
         version: Option<&str>,
+        of: &Namespaces,
     ) -> impl Future<Output = Result<Option<Definition>, StoreError>> + Send;
 
     /// The definitions that a tenant sees, newest first, below a number; and how many there are in all.
@@ -345,7 +347,8 @@ pub trait Records: Store {
         as_of: Timestamp,
     ) -> impl Future<Output = Result<Option<PrimitiveWrite>, StoreError>> + Send;
 
-    /// The numbers of an entity's history from one time to another, both included: the last `limit`, earliest first.
+    /// The numbers of an entity's history from one time to another, both included: the last `limit`, earliest first. Of values of one time
+    /// the last counts, and none where that is no number.
     fn history(
         &self,
         tenant: &str,
@@ -392,14 +395,6 @@ pub trait Records: Store {
 
     /// A tenant's delivery of that number.
     fn delivery(&self, tenant: &str, id: u64) -> impl Future<Output = Result<Option<Delivery>, StoreError>> + Send;
-}
-
-/// The numbers of a history that comes latest first, earliest first. Of values of one time the last counts.
-pub(super) fn last_of_each(mut latest_first: Vec<(Timestamp, Option<f64>)>) -> Vec<Sample> {
-    latest_first.dedup_by_key(|(at, _)| *at);
-    let mut samples: Vec<Sample> = latest_first.into_iter().filter_map(|(at, value)| Some(Sample { at, value: value? })).collect();
-    samples.reverse();
-    samples
 }
 
 /// A decision as it is kept: its body, with what its actions came to since.

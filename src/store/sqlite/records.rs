@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::records::{
     After, DecisionsOf, Defined, Defines, Definition, Delivery, Namespaces, NewDefinition, Owed, PrimitiveWrite, Record, Recorded, Records,
-    Registered, decision_of, json, last_of_each, text,
+    Registered, decision_of, json, text,
 };
 use super::super::rows::{nanos, time};
 use super::super::{SqliteStore, StoreError};
@@ -24,14 +24,22 @@ impl Records for SqliteStore {
         self.0.writer.run(move |connection| define_files(connection, &files)).await
     }
 
-    async fn definition(&self, tenant: &str, defines: Defines, id: &str, version: Option<&str>) -> Result<Option<Definition>, StoreError> {
+    async fn definition(
+        &self,
+        tenant: &str,
+        defines: Defines,
+        id: &str,
+        version: Option<&str>,
+        of: &Namespaces,
+    ) -> Result<Option<Definition>, StoreError> {
+        let of = of.0.as_ref().map(text).transpose()?;
         self.look(|connection, _| {
             let sql = format!(
                 "SELECT {DEFINITION} FROM definitions WHERE tenant IN (?1, '') AND defines = ?2 AND id = ?3 AND (?4 IS NULL OR version = ?4)
-                 ORDER BY tenant DESC, seq DESC LIMIT 1"
+                 AND (?5 IS NULL OR namespace IN (SELECT value FROM json_each(?5))) ORDER BY tenant DESC, seq DESC LIMIT 1"
             );
             let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
-            statement.query_row(params![tenant, defines.code(), id, version], definition).optional().map_err(failed)
+            statement.query_row(params![tenant, defines.code(), id, version, of], definition).optional().map_err(failed)
         })
     }
 
@@ -100,12 +108,14 @@ impl Records for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Sample>, StoreError> {
         self.look(|connection, _| {
-            let sample = |r: &Row<'_>| Ok((time(r.get(0)?), r.get::<_, Option<f64>>(1)?));
+            let sample = |r: &Row<'_>| Ok(Sample { at: time(r.get(0)?), value: r.get(1)? });
             let found: rusqlite::Result<Vec<_>> = match series {
                 Series::Primitive(id) => {
-                    let sql = "SELECT at, CASE WHEN json_type(value) IN ('integer', 'real') THEN CAST(value AS REAL) END FROM primitives
+                    let sql = "SELECT at, CAST(value AS REAL) FROM primitives p
                          WHERE tenant = ?1 AND namespace = ?2 AND field = ?3 AND entity = ?4 AND at BETWEEN ?5 AND ?6
-                         ORDER BY at DESC, row DESC LIMIT ?7";
+                         AND json_type(value) IN ('integer', 'real') AND NOT EXISTS (SELECT 1 FROM primitives later WHERE later.tenant = p.tenant
+                         AND later.namespace = p.namespace AND later.field = p.field AND later.entity = p.entity AND later.at = p.at
+                         AND later.row > p.row) ORDER BY at DESC LIMIT ?7";
                     let values = params![tenant, id.namespace, id.field, entity, nanos(from), nanos(to), most(limit)];
                     connection.prepare_cached(sql).and_then(|mut s| s.query_map(values, sample)?.collect())
                 }
@@ -116,7 +126,7 @@ impl Records for SqliteStore {
                     connection.prepare_cached(sql).and_then(|mut s| s.query_map(values, sample)?.collect())
                 }
             };
-            Ok(last_of_each(found.map_err(failed)?))
+            Ok(found.map_err(failed)?.into_iter().rev().collect())
         })
     }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 use waypost::driver::Clock;
-use waypost::registry::{ActionResult, ActionStatus};
-use waypost::store::Address;
-use waypost::store::records::{Defines, NewDefinition, NewDelivery, Record, Records, SHARED};
+use waypost::registry::{ActionResult, ActionStatus, run_id};
+use waypost::store::records::{DecisionsOf, Defines, NewDefinition, NewDelivery, Record, Records, SHARED};
+use waypost::store::{Address, ConversationKey, Store};
 
 use super::{action, decision};
 use crate::api::served::{As, Plan, Served, files};
@@ -50,7 +50,11 @@ fn host() -> As {
 }
 
 async fn served(hooks: &str) -> Served {
-    let settings = format!("{KEYS}egress: {{allow_hosts: ['{}']}}\n", hooks.trim_start_matches("http://"));
+    served_with(hooks, "").await
+}
+
+async fn served_with(hooks: &str, more: &str) -> Served {
+    let settings = format!("{KEYS}egress: {{allow_hosts: ['{}']}}\n{more}", hooks.trim_start_matches("http://"));
     let workspace = [("waypost.yaml", &*settings), ("journeys/call-back.yaml", CALL_BACK), ("datapoints/fields.yaml", FIELDS)];
     Plan::of(files(&workspace)).secret("TOKEN", PLANTED).serve().await
 }
@@ -290,22 +294,96 @@ async fn what_is_durable_is_tried_until_it_is_taken_or_given_up_and_sent_again()
 #[tokio::test]
 async fn who_waits_its_turn_is_left_alone_for_as_long() {
     let server = Server::start(|_| Do::Hang).await;
+    // A journey may take as long as a turn.
+    for (settings, round) in [("", 30), ("limits: {turn: 10m}\n", 600)] {
+        let served = served_with(&server.url(), settings).await;
+        condition(&served).await;
+        for n in 0..17 {
+            register(&served, &named(&format!("tell-{n}"), &hook(&server.url(), "/x"), "true")).await;
+        }
+        let before = Clock::System.now();
+        evaluate(&served, 7, json!({"async": true})).await;
+        let listed = served.get(&chief(), "/deliveries").await.body["items"].as_array().unwrap().clone();
+        let mut due: Vec<Timestamp> = listed.iter().map(|d| d["due"].as_str().unwrap().parse().unwrap()).collect();
+        due.sort();
+        assert!(due[0].duration_since(before).as_secs() >= round + 60, "{} {before}", due[0]);
+        let after: Vec<i64> = due.iter().map(|d| d.duration_since(due[0]).as_secs()).collect();
+        assert_eq!(after, [[0; 8], [round; 8]].concat().into_iter().chain([2 * round]).collect::<Vec<i64>>());
+    }
+}
+
+#[tokio::test]
+async fn no_more_is_taken_up_than_is_done_at_once() {
+    let server = Server::start(|_| answer("200 OK", &[], b"")).await;
     let served = served(&server.url()).await;
-    condition(&served).await;
-    for n in 0..17 {
+    let mut durable = named("durable", &hook(&server.url(), "/x"), "true");
+    durable["delivery"] = json!({"retries": 1, "backoff_ms": 1});
+    register(&served, &durable).await;
+    let now = "2026-01-05T09:00:00Z".parse().unwrap();
+    let mut made = decision(json!(true), "order-7");
+    let mut record = Record::new("acme".into(), now);
+    for n in 0..20 {
+        made.actions.push(ActionResult::new("durable".into(), "1".into(), ActionStatus::Pending));
+        let (action_id, action_version) = ("durable".into(), "1".into());
+        record.deliveries.push(NewDelivery { decision: made.decision_id.clone(), n, action_id, action_version, due: now });
+    }
+    record.decisions.push(made);
+    served.service.runtime().store().record(record).await.unwrap();
+    for taken in [8, 8, 4, 0] {
+        assert_eq!(served.service.deliver_due().await.unwrap(), taken);
+    }
+}
+
+#[tokio::test]
+async fn what_waits_its_turn_is_not_begun_once_its_user_is_erased() {
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let held = gate.clone();
+    let bytes = b"HTTP/1.1 200 X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let server = Server::start(move |_| Do::Held(held.clone(), bytes.to_vec())).await;
+    let again = "condition_id: many-complaints\nversion: 3\nnamespace: org\non: journey.started\nstrategy: {type: expression, params: {expression: 'true'}}\n";
+    let hello = "name: Hello\ntrigger: {goal: say hello, examples: [hello]}\njourney:\n  - done: Hello.\n";
+    let settings = format!("{KEYS}egress: {{allow_hosts: ['{}']}}\n", server.address);
+    let workspace = [
+        ("waypost.yaml", &*settings),
+        ("journeys/call-back.yaml", CALL_BACK),
+        ("journeys/hello.yaml", hello),
+        ("datapoints/fields.yaml", FIELDS),
+        ("conditions/again.yaml", again),
+    ];
+    let served = Plan::of(files(&workspace)).serve().await;
+    served.service.define_files().await.unwrap();
+    for n in 0..8 {
         register(&served, &named(&format!("tell-{n}"), &hook(&server.url(), "/x"), "true")).await;
     }
-    evaluate(&served, 7, json!({"async": true})).await;
-    let listed = served.get(&chief(), "/deliveries").await.body["items"].as_array().unwrap().clone();
-    let mut due: Vec<jiff::Timestamp> = listed.iter().map(|d| d["due"].as_str().unwrap().parse().unwrap()).collect();
-    due.sort();
-    let after: Vec<i64> = due.iter().map(|d| d.duration_since(due[0]).as_secs()).collect();
-    assert_eq!(after, [[0; 8], [30; 8]].concat().into_iter().chain([60]).collect::<Vec<i64>>());
+    for id in ["ring", "ninth"] {
+        let config = if id == "ring" { json!({"type": "workflow", "workflow_id": "ring"}) } else { hook(&server.url(), "/ninth") };
+        register(&served, &named(id, &config, "true")).await;
+    }
+    let begun = served.turn(&host().user("u-1"), json!({"command": {"type": "start", "journey": "hello"}})).await;
+    assert_eq!(begun.status, 200, "{begun:?}");
+    assert_eq!(served.service.settle_owed().await.unwrap(), 1);
+    while server.seen().len() < 8 {
+        tokio::task::yield_now().await;
+    }
+    let store = served.service.runtime().store();
+    let made = store.decisions("acme", &DecisionsOf::default(), None, 1).await.unwrap().remove(0).1;
+    assert_eq!(made.actions.len(), 10, "{made:?}");
+    store.erase_user("acme", "u-1", Arc::new(|text| text.into())).await.unwrap();
+    gate.close();
+    served.service.rest(Duration::from_mins(1)).await;
+    let run = ConversationKey::new("acme", run_id("acme", &made, "ring", "1"));
+    assert_eq!(store.load(&run, 0).await.unwrap().map(|stored| stored.version), None);
+    assert!(server.seen().iter().all(|seen| seen.path() == "/x"), "nor is anything sent");
 }
 
 #[tokio::test]
 async fn whoever_stops_waits_for_what_is_under_way() {
-    let server = Server::start(|_| Do::Drip(b"HTTP/1.1 200 X\r\ncontent-length: 0\r\n\r\n".to_vec())).await;
+    let first = AtomicUsize::new(0);
+    let server = Server::start(move |_| match first.fetch_add(1, Ordering::SeqCst) {
+        0 => Do::Drip(b"HTTP/1.1 200 X\r\ncontent-length: 0\r\n\r\n".to_vec()),
+        _ => Do::Hang,
+    })
+    .await;
     let served = served(&server.url()).await;
     condition(&served).await;
     register(&served, &named("tell", &hook(&server.url(), "/x"), "true")).await;
@@ -315,9 +393,13 @@ async fn whoever_stops_waits_for_what_is_under_way() {
     let kept = served.get(&host(), &format!("/decisions/{}", decided["decision_id"].as_str().unwrap())).await.body;
     assert_eq!(result(&kept, "tell")["status"], "triggered", "{kept}");
     // One that takes too long is left to the next.
+    assert_eq!(served.get(&host(), "/deliveries").await.body["items"], json!([]));
     let decided = evaluate(&served, 7, json!({"async": true})).await;
     served.service.rest(Duration::ZERO).await;
-    assert_eq!(result(&decided, "tell")["status"], "pending");
+    let kept = served.get(&host(), &format!("/decisions/{}", decided["decision_id"].as_str().unwrap())).await.body;
+    assert_eq!(result(&kept, "tell")["status"], "pending", "nobody has waited for it: {kept}");
+    let left = served.get(&host(), "/deliveries").await.body["items"][0].clone();
+    assert_eq!((&left["decision_id"], &left["tries"]), (&decided["decision_id"], &json!(0)), "{left}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::store::cluster;
 
 use super::served::{Answered, As, Plan, Served, files, shipped};
 
-const KEYS: &str = "
+pub const KEYS: &str = "
 server:
   keys:
     - {name: chief, key: chief-key-000000000, role: admin, tenants: [acme]}
@@ -20,11 +20,11 @@ server:
     - {name: team, key: team-key-0000000000, role: admin, tenants: [acme], scopes: ['namespace:team']}
 ";
 
-fn chief() -> As {
+pub fn chief() -> As {
     As::key("chief-key-000000000")
 }
 
-fn host() -> As {
+pub fn host() -> As {
     As::key("host-key-0000000000")
 }
 
@@ -33,14 +33,14 @@ async fn served() -> Served {
     Plan::of(files(&workspace)).serve().await
 }
 
-fn big(version: &str) -> Json {
+pub fn big(version: &str) -> Json {
     json!({
         "condition_id": "big", "version": version, "namespace": "org", "input": "data.amount",
         "strategy": {"type": "threshold", "params": {"direction": "above", "value": 100}},
     })
 }
 
-fn ask(amount: &Json) -> Json {
+pub fn ask(amount: &Json) -> Json {
     json!({"version": "1", "entity": "c-1", "timestamp": "2026-01-05T09:00:00Z", "data": {"amount": amount}})
 }
 
@@ -249,7 +249,15 @@ async fn a_primitive_that_the_workspace_does_not_declare_is_refused_as_in_a_file
         body["input"] = json!(input);
         let answer = served.post(&chief(), "/conditions", &body).await;
         assert_eq!(answer.status, status, "{answer:?}");
+        let put = served.put(&chief(), &format!("/primitives/{input}?entity=c-1"), &json!({"value": 1})).await;
+        if !input.contains(' ') {
+            assert_eq!(put.status, status, "{put:?}");
+        }
         if input == "billing.balanse" {
+            assert_eq!(
+                (put.code(), &put.body["detail"]),
+                ("primitive", &json!("there is no primitive `billing.balanse` (write `billing.balance`)"))
+            );
             assert_eq!(answer.body["detail"], "`input`: there is no primitive `billing.balanse` (write `billing.balance`)");
         }
     }
@@ -487,6 +495,26 @@ async fn a_changed_file_raises_its_version() {
     while served.service.settle_owed().await.unwrap() > 0 {}
     let found = decided(&served, &conversation).await;
     assert!(!found.is_empty() && found.iter().all(|d| d["condition_version"] == json!("2")), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_workspace_that_cannot_be_kept_defines_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    let workspace = |more: &[(&str, &str)]| {
+        let hello = ("journeys/hello.yaml", "name: Hello\ncallable: true\njourney:\n  - done: Hello.\n");
+        files(&[&[("waypost.yaml", KEYS), hello], more].concat())
+    };
+    let served = Plan { store: Address::Sqlite(path.clone()), ..Plan::of(workspace(&[])) }.serve().await;
+    served.service.define_files().await.unwrap();
+    let fresh = "condition_id: fresh\nversion: 1\nnamespace: org\nstrategy: {type: expression, params: {expression: 'true'}}\n";
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute_batch("CREATE TRIGGER full BEFORE INSERT ON texts BEGIN SELECT RAISE(ABORT, 'full'); END").unwrap();
+    served.service.reload(workspace(&[("conditions/fresh.yaml", fresh)])).await.unwrap_err();
+    assert_eq!(served.get(&host(), "/conditions/fresh").await.status, 404, "whole or not at all");
+    file.execute_batch("DROP TRIGGER full").unwrap();
+    assert!(served.service.reload(workspace(&[("conditions/fresh.yaml", fresh)])).await.unwrap());
+    assert_eq!(served.get(&host(), "/conditions/fresh").await.status, 200);
 }
 
 #[tokio::test]

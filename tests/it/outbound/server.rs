@@ -31,6 +31,8 @@ pub enum Do {
     Send(Vec<u8>),
     /// Send nothing, and keep the connection.
     Hang,
+    /// Send these bytes once that is closed, and end the connection.
+    Held(Arc<tokio::sync::Semaphore>, Vec<u8>),
     /// Send these bytes one by one, for ever so slowly.
     Drip(Vec<u8>),
 }
@@ -90,6 +92,11 @@ async fn serve(mut stream: TcpStream, answer: Arc<impl Fn(&Seen) -> Do>, log: Ar
     log.lock().unwrap().push(request.clone());
     match answer(&request) {
         Do::Send(bytes) => {
+            let _ = stream.write_all(&bytes).await;
+            let _ = stream.shutdown().await;
+        }
+        Do::Held(gate, bytes) => {
+            let _ = gate.acquire().await;
             let _ = stream.write_all(&bytes).await;
             let _ = stream.shutdown().await;
         }

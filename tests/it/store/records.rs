@@ -71,7 +71,8 @@ pub async fn a_version_is_registered_once<S: Records>(store: &S) {
     let action = NewDefinition { defines: Defines::Action, ..new("a", "1") };
     assert!(matches!(store.register(action).await.unwrap(), Registered::New(_)));
     assert!(matches!(store.register(NewDefinition { tenant: "else".into(), ..new("a", "1") }).await.unwrap(), Registered::New(_)));
-    let of = async |tenant: &str, version| store.definition(tenant, Defines::Condition, "a", version).await.unwrap();
+    let all = Namespaces::default();
+    let of = async |tenant: &str, version| store.definition(tenant, Defines::Condition, "a", version, &all).await.unwrap();
     assert_eq!(of("acme", Some("1")).await.unwrap().seq, first);
     assert_eq!(&*of("acme", None).await.unwrap().version, "2");
     assert_eq!(&*of("else", None).await.unwrap().version, "1");
@@ -93,7 +94,8 @@ pub async fn what_files_define_every_tenant_sees<S: Records>(store: &S) {
     let Registered::New(seq) = store.register(file.clone()).await.unwrap() else { panic!("it is new") };
     assert_eq!(store.register(NewDefinition { tenant: SHARED.into(), ..new("f", "1") }).await.unwrap(), Registered::Same(seq));
     assert_eq!(store.register(new("f", "1")).await.unwrap(), Registered::Taken);
-    assert_eq!(store.definition("acme", Defines::Condition, "f", None).await.unwrap().unwrap().seq, seq);
+    let named = async |id: &str| store.definition("acme", Defines::Condition, id, None, &Namespaces::default()).await.unwrap();
+    assert_eq!(named("f").await.unwrap().seq, seq);
     let own = NewDefinition { bound: vec!["journey.started".into()], ..new("own", "1") };
     assert!(matches!(store.register(own).await.unwrap(), Registered::New(_)));
     let bound = async |tenant: &str| {
@@ -105,17 +107,44 @@ pub async fn what_files_define_every_tenant_sees<S: Records>(store: &S) {
     // A file that is gone leaves its record, and is bound to nothing.
     assert_eq!(store.define_files(Vec::new()).await.unwrap(), Defined::Whole);
     assert_eq!(bound("acme").await, ["own"]);
-    assert!(store.definition("acme", Defines::Condition, "f", None).await.unwrap().is_some());
+    assert!(named("f").await.is_some());
     assert_eq!(store.define_files(vec![file.clone()]).await.unwrap(), Defined::Whole);
     assert_eq!(bound("acme").await, ["f", "own"]);
     // Whole or not at all.
     let fresh = NewDefinition { id: "g".into(), ..file.clone() };
     let changed = NewDefinition { body: "{\"other\":1}".into(), ..file.clone() };
     assert_eq!(store.define_files(vec![fresh.clone(), changed]).await.unwrap(), Defined::Taken(1));
-    assert!(store.definition("acme", Defines::Condition, "g", None).await.unwrap().is_none());
+    assert!(named("g").await.is_none());
     assert_eq!(bound("acme").await, ["f", "own"]);
     assert_eq!(store.define_files(vec![fresh]).await.unwrap(), Defined::Whole);
     assert_eq!(bound("acme").await, ["own", "g"]);
+}
+
+pub async fn the_newest_definition_is_that_of_the_namespaces_asked_for<S: Records>(store: &S) {
+    let of_team = |version: &str| NewDefinition { namespace: "team".into(), ..new("a", version) };
+    let file = NewDefinition { tenant: SHARED.into(), namespace: "desk".into(), ..new("a", "0") };
+    assert_eq!(store.define_files(vec![file]).await.unwrap(), Defined::Whole);
+    for definition in
+        [new("a", "1"), of_team("2"), of_team("3"), new("a", "4"), NewDefinition { namespace: "team".into(), ..new("b", "9") }]
+    {
+        store.register(definition).await.unwrap();
+    }
+    let of = async |namespaces: &[&str], version| {
+        let namespaces = Namespaces(Some(namespaces.iter().map(|n| (*n).into()).collect()));
+        store.definition("acme", Defines::Condition, "a", version, &namespaces).await.unwrap().map(|d| d.version.to_string())
+    };
+    for (namespaces, newest) in [
+        (&["team"][..], Some("3")),
+        (&["org"], Some("4")),
+        (&["team", "org"], Some("4")),
+        (&["desk"], Some("0")),
+        (&["none"], None),
+        (&[], None),
+    ] {
+        assert_eq!(of(namespaces, None).await.as_deref(), newest, "{namespaces:?}");
+    }
+    assert_eq!(of(&["team"], Some("2")).await.as_deref(), Some("2"));
+    assert_eq!(of(&["team"], Some("4")).await, None);
 }
 
 pub async fn lists_of_definitions_are_stable<S: Records>(store: &S) {
@@ -193,6 +222,13 @@ pub async fn a_primitive_has_the_value_of_its_time<S: Records>(store: &S) {
     assert_eq!(history(20, 30, 10).await, [2.5, 3.5]);
     assert_eq!(history(0, 30, 1).await, [3.5]);
     assert_eq!(history(31, 30, 10).await, [0.0; 0]);
+    // What is no number, and what was put right, takes the place of none.
+    assert_eq!(history(0, 99, 2).await, [2.5, 3.5]);
+    assert_eq!(history(0, 99, 3).await, [1.0, 2.5, 3.5]);
+    for value in [json!(5), json!(null)] {
+        deliver(store, Record { primitives: vec![write(at(50), value)], ..record() }).await;
+    }
+    assert_eq!(history(0, 99, 1).await, [3.5], "the last of one time counts");
 }
 
 pub async fn a_history_takes_one_number_of_each_time<S: Records>(store: &S) {
