@@ -56,7 +56,10 @@ fn connection(integration: &Integration, result: CallResult) -> Connection {
     let endpoint = integration.test_endpoint.as_deref().filter(|_| !asks_tools);
     let (ok, status, code, detail) = match result {
         CallResult::Failed(failure) => (false, None, Some(failure.code.to_string()), failure.detail.to_string()),
-        CallResult::Answered(_) if asks_tools => (true, None, None, "it lists its tools".to_owned()),
+        CallResult::Answered(answer) if asks_tools => {
+            let more = answer.body.get("more").and_then(serde_json::Value::as_bool) == Some(true);
+            (true, None, None, if more { "it lists its tools, more than are read" } else { "it lists its tools" }.to_owned())
+        }
         CallResult::Answered(answer) => {
             let status = answer.status;
             // What it says at its base URL, where no question is written for it, means only that it is there.

@@ -139,6 +139,17 @@ pub struct CallFailure {
     pub retry_after_ms: Option<u64>,
 }
 
+/// What a `Retry-After` asks for, in milliseconds from `now`: seconds, or a date (RFC 9110, section 10.2.3). `None`: it is neither.
+#[must_use]
+pub fn retry_after(written: &str, now: Timestamp) -> Option<u64> {
+    let written = written.trim();
+    if let Ok(seconds) = written.parse::<u64>() {
+        return Some(seconds.saturating_mul(1_000));
+    }
+    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(written).ok()?;
+    Some(u64::try_from(at.duration_since(now).as_millis()).unwrap_or(0))
+}
+
 impl CallFailure {
     /// Whoever sent it is gone, and with them the answer.
     #[must_use]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::answer::ReadResult;
 use super::call::Trouble;
-use super::effect::{CallResult, Claim, EffectId, HttpAnswer, Recorded};
+use super::effect::{CallResult, Claim, EffectId, HttpAnswer, Recorded, retry_after};
 use super::event::{Class, EventBody, Kept, Purpose};
 use super::inputs::coerce;
 use super::owner;
@@ -183,7 +183,7 @@ impl Turn<'_> {
                     outcome,
                     class,
                     can_pass: !matched && (answer.status == 429 || answer.status >= 500),
-                    asked_ms: retry_after(answer),
+                    asked_ms: asked_to_wait(answer, self.at),
                     notes,
                 }
             }
@@ -435,8 +435,7 @@ fn invalid_output(action: &Action, answer: &HttpAnswer, good: bool) -> Option<St
     wrong.map(|field| format!("the field `{}` of the answer has another type", field.name))
 }
 
-/// `Retry-After` in seconds, as milliseconds.
-fn retry_after(answer: &HttpAnswer) -> Option<u64> {
+fn asked_to_wait(answer: &HttpAnswer, now: jiff::Timestamp) -> Option<u64> {
     let (_, value) = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
-    value.trim().parse::<u64>().ok().map(|s| s.saturating_mul(1_000))
+    retry_after(value, now)
 }

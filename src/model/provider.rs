@@ -134,6 +134,8 @@ impl Offered {
         }
         if items.len() > OFFERED {
             left_out.push(format!("all after the first {OFFERED} items"));
+        } else if body.get("more") == Some(&Json::Bool(true)) {
+            left_out.push("what it lists after that".into());
         }
         Some((offered, left_out))
     }

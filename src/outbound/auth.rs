@@ -18,6 +18,7 @@ use super::exchange::{Incoming, Outgoing, Window, read, send};
 use super::failure::failure;
 use super::secrets::Secrets;
 use crate::engine::CallFailure;
+use crate::engine::effect::retry_after;
 use crate::model::action::{Auth, ErrorKind};
 
 /// Bytes of a token server's answer.
@@ -164,9 +165,9 @@ impl OAuth2 {
         match answer.status {
             200..=299 => {}
             429 => {
-                let wait = answer.headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse::<u64>().ok());
+                let wait = answer.headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| retry_after(v, now()));
                 let limited = failure(ErrorKind::RateLimited, "token_rate_limited", false, "the token server asks to wait");
-                return Err(CallFailure { retry_after_ms: wait.map(|s| s.saturating_mul(1_000)), ..limited });
+                return Err(CallFailure { retry_after_ms: wait, ..limited });
             }
             500..=599 => return Err(failure(ErrorKind::Connect, "token_unavailable", false, "the token server is out of order")),
             _ => return Err(refused("token_refused", "the token server refused the client")),

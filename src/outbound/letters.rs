@@ -21,6 +21,7 @@ use super::failure::{self, failure};
 use super::http::{builder, with_tls};
 use super::secrets::Secrets;
 use crate::engine::CallFailure;
+use crate::engine::effect;
 use crate::model::action::ErrorKind;
 use crate::model::settings::Settings;
 use crate::registry::payload::{Filled, REDACTED};
@@ -121,7 +122,10 @@ impl Post {
         };
         match outcome {
             Ok(None) => Ok(()),
-            Ok(Some((status, retry_after, body))) => Err(refused(letter.to, status, retry_after.as_ref(), &body, &ready.secrets)),
+            Ok(Some((status, retry_after, body))) => {
+                let wait = retry_after.and_then(|v| effect::retry_after(v.to_str().ok()?, (self.0.now)()));
+                Err(refused(letter.to, status, wait, &body, &ready.secrets))
+            }
             Err(failure) => {
                 let again = !matches!(failure.kind, ErrorKind::Denied | ErrorKind::InvalidInput);
                 Err(Undelivered { failure, again })
@@ -223,7 +227,7 @@ fn signing_key(secret: &Filled, put: &mut impl FnMut(&str) -> Result<String, Cal
 }
 
 /// What a refusal comes to. Of what a service says only what it documents is told, and no secret.
-fn refused(to: To, status: u16, retry_after: Option<&HeaderValue>, body: &[u8], secrets: &[SecretString]) -> Undelivered {
+fn refused(to: To, status: u16, wait: Option<u64>, body: &[u8], secrets: &[SecretString]) -> Undelivered {
     let said = match to {
         To::Slack => std::str::from_utf8(body).ok().map(str::trim).filter(|w| is_word(w)).map(str::to_owned),
         To::PagerDuty => serde_json::from_slice(body).ok().and_then(|json: Json| listed(&json)),
@@ -238,8 +242,7 @@ fn refused(to: To, status: u16, retry_after: Option<&HeaderValue>, body: &[u8], 
         429 => ErrorKind::RateLimited,
         _ => ErrorKind::HttpStatus,
     };
-    let wait = retry_after.and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse::<u64>().ok());
-    let retry_after_ms = wait.map(|s| s.saturating_mul(1_000).min(LATER_MAX));
+    let retry_after_ms = wait.map(|ms| ms.min(LATER_MAX));
     let failure = CallFailure { retry_after_ms, ..failure(kind, &format!("http_{status}"), true, detail) };
     Undelivered { failure, again: matches!(status, 408 | 425 | 429 | 500..=599) }
 }

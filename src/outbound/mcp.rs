@@ -28,6 +28,7 @@ use sse_stream::Sse;
 use super::exchange::{Incoming, over, read, read_until};
 use super::failure::{self, failure};
 use super::http::{Call, Leave, Peer, Service, answer};
+use crate::engine::effect::retry_after;
 use crate::engine::{CallFailure, HttpAnswer, Request};
 use crate::model::action::{Effects, ErrorKind};
 use crate::model::provider::OFFERED;
@@ -122,7 +123,14 @@ pub(super) async fn provider(
 ) -> Result<HttpAnswer, CallFailure> {
     let asked: Json = request.body.as_deref().and_then(|b| serde_json::from_str(b).ok()).unwrap_or_default();
     if &*request.path == "/discover" {
-        return listed(connection, peer, within, OFFERED, |tools| Json::from(tools.iter().map(offered).collect::<Vec<_>>())).await;
+        return listed(
+            connection,
+            peer,
+            within,
+            OFFERED,
+            |tools, more| serde_json::json!({"actions": tools.iter().map(offered).collect::<Vec<_>>(), "more": more}),
+        )
+        .await;
     }
     let inputs = asked.get("inputs").cloned().unwrap_or_default();
     let params = serde_json::json!({"name": asked.get("action_id"), "arguments": inputs});
@@ -163,17 +171,17 @@ fn offered(tool: &Tool) -> Json {
 /// The names of a server's tools, as an answer.
 pub(super) async fn tools(connection: &Connection, peer: &Peer, within: Duration) -> Result<HttpAnswer, CallFailure> {
     let names = |tools: &[Tool]| tools.iter().map(|t| Json::String(t.name.to_string())).collect::<Vec<_>>();
-    listed(connection, peer, within, TOOLS, |tools| serde_json::json!({"tools": names(tools)})).await
+    listed(connection, peer, within, TOOLS, |tools, more| serde_json::json!({"tools": names(tools), "more": more})).await
 }
 
-/// The tools of a server, in the form that is asked for, in the time that is left for it: so many pages, and none after more tools than
-/// somebody takes.
+/// The tools of a server, and whether it has more, in the form that is asked for, in the time that is left for it: so many pages, and
+/// none after more tools than somebody takes.
 async fn listed(
     connection: &Connection,
     peer: &Peer,
     within: Duration,
     most: usize,
-    form: impl FnOnce(&[Tool]) -> Json,
+    form: impl FnOnce(&[Tool], bool) -> Json,
 ) -> Result<HttpAnswer, CallFailure> {
     let started = peer.now();
     let session = connection.open(peer, within).await?;
@@ -187,10 +195,10 @@ async fn listed(
                 break;
             }
         }
-        Ok::<_, ServiceError>(tools)
+        Ok::<_, ServiceError>((tools, cursor.is_some()))
     };
     match tokio::time::timeout(peer.left(started, within), pages).await {
-        Ok(Ok(tools)) => Ok(plain(200, form(&tools))),
+        Ok(Ok((tools, more))) => Ok(plain(200, form(&tools, more))),
         Ok(Err(ServiceError::McpError(error))) => Ok(refused(&error)),
         Ok(Err(_)) => Err(failure(ErrorKind::Connect, "cut", true, "the connection was cut before the service answered")),
         Err(_) => Err(failure::timeout(true)),
@@ -239,7 +247,7 @@ impl Connection {
                 let came = wire.came.clone();
                 let config = StreamableHttpClientTransportConfig::with_uri("").max_concurrent_requests(AT_ONCE);
                 let transport = StreamableHttpClientTransport::with_client(wire, config);
-                us.serve_with_lifecycle(transport, lifecycle).await.map_err(|_| no_connection(take(&came)))?
+                us.serve_with_lifecycle(transport, lifecycle).await.map_err(|_| no_connection(take(&came), peer.now()))?
             }
             Peer::Program(program) => {
                 let no = |why: &str| failure(ErrorKind::Connect, "mcp_program", false, why);
@@ -252,7 +260,7 @@ impl Connection {
 }
 
 /// Why a service could not be greeted. No call was sent.
-fn no_connection(came: Option<Result<Incoming, CallFailure>>) -> CallFailure {
+fn no_connection(came: Option<Result<Incoming, CallFailure>>, now: Timestamp) -> CallFailure {
     match came {
         Some(Err(failed)) => CallFailure { sent: false, ..failed },
         Some(Ok(incoming)) => {
@@ -263,8 +271,8 @@ fn no_connection(came: Option<Result<Incoming, CallFailure>>) -> CallFailure {
                 500..=599 => (ErrorKind::Connect, "mcp_unavailable", "the MCP server is out of order"),
                 _ => (ErrorKind::Connect, "mcp", "the service does not answer as an MCP server"),
             };
-            let wait = incoming.headers.iter().find(|(name, _)| &**name == "retry-after").and_then(|(_, v)| v.trim().parse::<u64>().ok());
-            CallFailure { retry_after_ms: wait.map(|s| s.saturating_mul(1_000)), ..failure(kind, code, false, detail) }
+            let wait = incoming.headers.iter().find(|(name, _)| &**name == "retry-after").and_then(|(_, v)| retry_after(v, now));
+            CallFailure { retry_after_ms: wait, ..failure(kind, code, false, detail) }
         }
         None => failure(ErrorKind::Connect, "mcp", false, "the service does not answer as an MCP server"),
     }

@@ -99,7 +99,8 @@ impl Caller {
     /// The same caller as an agent: whoever calls through a model's tools is one, whatever its key.
     #[must_use]
     pub fn as_agent(self) -> Self {
-        Self { role: Role::Agent, scopes: Vec::new(), elevated: false, ..self }
+        let scopes = self.scopes.into_iter().filter(|s| s.starts_with(NAMESPACE)).collect();
+        Self { role: Role::Agent, scopes, elevated: false, ..self }
     }
 
     /// Whose credential it is, for the engine.

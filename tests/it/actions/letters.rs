@@ -172,6 +172,8 @@ async fn which_refusals_are_worth_another_try_and_how_soon() {
         ("429/86401", true, Some(day)),
         ("503/18446744073709551615", true, Some(day)),
         ("503/soon", true, None),
+        // A minute after what the clock says.
+        ("503/Mon,_05_Jan_2026_09:01:01_GMT", true, Some(60_000)),
         ("503/-1", true, None),
         ("501/none", true, None),
     ] {

@@ -135,6 +135,36 @@ fn an_answer_is_cut_to_its_schema_and_kept_once() {
 }
 
 #[test]
+fn a_service_says_how_long_to_wait_in_seconds_or_by_a_date() {
+    let now = "2026-01-05T09:00:00Z".parse().unwrap();
+    for (written, ms) in [
+        ("30", Some(30_000)),
+        (" 0 ", Some(0)),
+        ("Mon, 05 Jan 2026 09:00:45 GMT", Some(45_000)),
+        ("Mon, 05 Jan 2026 08:00:00 GMT", Some(0)),
+        ("18446744073709551615", Some(u64::MAX)),
+        ("-1", None),
+        ("1.5", None),
+        ("soon", None),
+        ("Mon, 05 Jan 2026", None),
+        ("", None),
+    ] {
+        assert_eq!(waypost::engine::effect::retry_after(written, now), ms, "{written}");
+    }
+    let mut talk = calling(&format!("{READ}settings: {{retries: 2, retry_backoff_ms: 1000}}\n"), "");
+    let at = talk.now + jiff::SignedDuration::from_secs(45);
+    let date = jiff::fmt::rfc2822::to_string(&at.to_zoned(jiff::tz::TimeZone::UTC)).unwrap();
+    talk.stubs.push_back(CallResult::Answered(HttpAnswer {
+        status: 503,
+        headers: vec![("Retry-After".into(), date.into())],
+        body: Arc::new(Json::Null),
+        invalid_json: false,
+    }));
+    assert_eq!(go(&mut talk, "1", "2").phase, Phase::Working);
+    assert_eq!(talk.wake_at, Some(at), "{}", talk.trace());
+}
+
+#[test]
 fn a_failing_read_is_tried_again_later_and_longer_each_time() {
     let action = format!("{READ}settings: {{retries: 2, retry_backoff_ms: 1000}}\n");
     let mut talk = calling(&action, "");

@@ -131,7 +131,7 @@ async fn tools_of_a_real_server_are_actions() {
         assert_eq!(came.last.text(), "The shop would not.", "an outcome settles what a tool calls an error");
 
         let probed = answered(cancels.http.probe("shop", super::LONG).await);
-        assert_eq!(*probed.body, json!({"tools": ["order", "motto", "listed", "cancel", "process", "die", "slow"]}));
+        assert_eq!(*probed.body, json!({"tools": ["order", "motto", "listed", "cancel", "process", "die", "slow"], "more": false}));
     }
 }
 

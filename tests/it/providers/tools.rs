@@ -95,7 +95,8 @@ async fn a_call_of_a_tool_that_did_not_begin_or_only_looks_is_made_again() {
 #[tokio::test]
 async fn a_list_of_tools_without_end_is_left_after_some_pages() {
     // Tools on a page; pages that are read, and tools that are offered.
-    for (each, pages, known) in [(1, 10, 10), (60, 1, 50), (0, 10, 0)] {
+    let after = "what it lists after that";
+    for (each, pages, known, left) in [(1, 10, 10, after), (60, 1, 50, "all after the first 50 items"), (0, 10, 0, after)] {
         let n = AtomicUsize::new(0);
         let server = Server::start(move |seen: &Seen| {
             tools::older(seen, |message| {
@@ -110,6 +111,7 @@ async fn a_list_of_tools_without_end_is_left_after_some_pages() {
         let id = conversation(&served, case()).await;
         let offered = served.get(&op(), &path(&id)).await;
         assert_eq!(offered.body["items"].as_array().unwrap().len(), known, "{offered:?}");
+        assert_eq!(offered.body["left_out"][0]["reason"], left, "{offered:?}");
         assert_eq!(server.seen().iter().filter(|s| s.body.contains("tools/list")).count(), pages);
     }
 }
