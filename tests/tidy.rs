@@ -25,7 +25,7 @@ const LAYERS: &[(&str, u32, &[&str])] = &[
     ("telemetry", 5, &[]),
     ("driver", 6, &[]),
     ("transcript", 7, &[]),
-    ("service", 7, &[]),
+    ("service", 7, &["transcript"]),
     ("api", 8, &[]),
     ("mcp", 8, &[]),
     ("cli", 8, &["api", "mcp"]),

@@ -12,7 +12,7 @@ use crate::engine::{Event, EventBody};
 use crate::model::ContentHash;
 use crate::outbound::Secrets;
 use crate::store::{Address, AnyStore, ConversationKey, Store as _, StoreError};
-use crate::transcript::record::{Chunks, Header, Writer, convert, parse};
+use crate::transcript::record::{Chunks, Header, Unplayable, Writer, convert, parse};
 
 /// Conversations and events that are read at a time.
 const PAGE: usize = 1_000;
@@ -216,6 +216,9 @@ fn tests(args: &Convert, terminal: &mut Terminal) -> Outcome {
     let mut any = false;
     for chunk in Chunks::new(BufReader::new(file)) {
         let recording = chunk.and_then(|c| parse(&c)).map_err(|e| Failure::new(format!("`{}`: {e}", args.file.display())))?;
+        if recording.header.partial {
+            return Err(Failure::new(format!("`{}`: {}", args.file.display(), Unplayable::Partial)));
+        }
         let events: Vec<Event> = recording.events().cloned().collect();
         let name = args.name.clone().unwrap_or_else(|| format!("conversation {}", recording.header.conversation));
         let converted = convert(&name, &events, known, true);

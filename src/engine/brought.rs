@@ -13,7 +13,12 @@ impl Turn<'_> {
     /// What a command was sent with; nothing, if that is told by what happens by it.
     pub fn brought_by(&self, command: &Command) -> Option<Value> {
         let fields = |values: &[(Name, Json)]| {
-            let is_open = |name: &Name| self.slot(name).is_some_and(|s| !s.datapoint.sensitive);
+            // What an action of a provider asks for is no field, and stands in its attempt as it was given.
+            let picked = self.state.top().and_then(|r| r.stand.picked.as_ref()).map(|p| p.offered.inputs()).unwrap_or_default();
+            let is_open = |name: &Name| {
+                let slot = self.slot(name).map(|s| !s.datapoint.sensitive);
+                slot.unwrap_or_else(|| picked.iter().any(|i| i.name == *name))
+            };
             named(values, is_open)
         };
         Some(match command {
@@ -47,6 +52,10 @@ impl Turn<'_> {
             Command::Identified(identity) => Value::clean(serde_json::to_value(identity).ok()?),
             Command::Say(text) => Value::clean(json!(text)),
             Command::Approve { hold, note } | Command::Refuse { hold, note } => Value::clean(json!({"hold": hold, "note": note})),
+            Command::Execute { provider, action, inputs, confirmed } => {
+                let action = format!("{provider}.{action}");
+                Value::clean(json!({"action": action, "inputs": **inputs, "confirmed": confirmed}))
+            }
             Command::Next
             | Command::Back
             | Command::Stuck
@@ -54,7 +63,6 @@ impl Turn<'_> {
             | Command::Resume
             | Command::Context(_)
             | Command::Discover
-            | Command::Execute { .. }
             | Command::TakeOver
             | Command::HandBack => return None,
         })

@@ -353,6 +353,9 @@ pub struct Brought {
     /// Whether it came after the time at which the conversation was to move on by itself.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub overdue: bool,
+    /// What the clock brings: when the conversation was to move on by itself.
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::optional", skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
     /// The randomness, in hexadecimal, if anything was made of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entropy: Option<Arc<str>>,
@@ -365,7 +368,7 @@ pub struct Brought {
     /// The version of the workspace, if it is another than in the turn before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workspace: Option<ContentHash>,
-    /// An answer that nothing waited for: its effect, and what is known of it without its body.
+    /// An answer that no event holds. That nothing waited for it: without its body; that a provider gave it: as far as it is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub late: Option<Box<(EffectId, CallResult)>>,
 }

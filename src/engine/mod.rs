@@ -11,6 +11,7 @@ mod call;
 mod case;
 mod claims;
 pub mod effect;
+mod errand;
 pub mod event;
 mod execution;
 mod expects;

@@ -174,18 +174,7 @@ impl Turn<'_> {
 
     /// What providers are told of the case in hand.
     fn case_in_hand(&self) -> Json {
-        let open = self.state.opened.as_deref();
-        let status = serde_json::to_value(self.state.status).unwrap_or_default();
-        json!({
-            "ticket": self.state.case.as_ref().map(|c| c.json()),
-            "user": open.map_or(&Json::Null, |o| &*o.user),
-            "conversation": {
-                "id": open.map_or("", |o| &*o.conversation),
-                "agent": open.map_or("", |o| &*o.agent),
-                "status": status,
-                "journey": self.state.top().map(|r| r.journey.as_str()),
-            },
-        })
+        self.state.case_in_hand()
     }
 
     /// The case at hand.
@@ -429,6 +418,7 @@ impl Turn<'_> {
     /// An errand came back.
     pub fn errand_result(&mut self, effect: &EffectId, result: &CallResult) -> Go {
         let Some(errand) = self.state.errands.get(effect).cloned() else { return Go::Wait };
+        self.late = errand.word(effect, result);
         // A run that went another way in the meantime waits for nothing here any more.
         let stands = self.state.top().is_some_and(|r| r.stand.errand.as_ref() == Some(effect));
         match &*errand {

@@ -395,6 +395,8 @@ pub struct Standing {
     options: Vec<Arc<str>>,
     shown: Option<Vec<Arc<[Arc<str>]>>>,
     question: Option<Arc<str>>,
+    /// The action of a provider that was picked, and what is asked for it.
+    picked: Option<(Arc<str>, Option<Arc<str>>)>,
     index: u32,
     waits: bool,
     working: bool,
@@ -454,9 +456,10 @@ impl State {
             options: options.iter().map(|o| o.id.clone()).collect(),
             shown: stand.and_then(|s| s.question.as_ref()).map(|q| q.shown.iter().map(|s| s.path.clone()).collect()),
             question: stand.and_then(|s| s.question.as_ref()).map(|q| q.redacted.as_ref().unwrap_or(&q.text).clone()),
+            picked: stand.and_then(|s| s.picked.as_ref()).map(|p| (p.offered.id.clone(), p.asks.clone())),
             index: stand.map_or(0, |s| s.index),
             waits: stand.is_some_and(|s| s.waits),
-            working: self.flight.is_some(),
+            working: self.is_busy(),
             held: stand.is_some_and(|s| s.hold.is_some()),
             status: self.status,
         }

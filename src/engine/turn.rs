@@ -124,7 +124,7 @@ pub(super) struct Turn<'m> {
     pub passed: Vec<(u32, StepId)>,
     /// What the command at hand was sent with.
     pub with: Option<Value>,
-    /// An answer that nothing waits for.
+    /// An answer that no event holds.
     pub late: Option<Box<(EffectId, CallResult)>>,
     /// What was decided on what may not be shown.
     pub recall: Recall,
@@ -261,6 +261,7 @@ impl<'m> Turn<'m> {
             unaware: self.unaware,
             answered: self.answered,
             overdue: self.wake_at().is_some_and(|at| at < self.at),
+            due: self.wake_at().filter(|_| what == "wake"),
             refused: self.refused_claims.clone(),
             workspace: (self.state.workspace.as_ref() != Some(today)).then(|| today.clone()),
             ..Brought::default()

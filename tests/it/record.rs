@@ -2,6 +2,7 @@
 
 mod damaged;
 mod mutants;
+mod offered;
 mod program;
 mod unseen;
 
@@ -98,25 +99,31 @@ async fn every_transcript_plays_again_as_it_was_recorded() {
     assert!(wrong.is_empty(), "{} differ\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Whether a recording makes a test that passes, as far as it can say all of it; if not, why.
+pub async fn makes_a_test(loaded: &Loaded, events: &[Event]) -> Result<(), String> {
+    let converted = convert("again", events, Some(loaded.workspace()), true);
+    let failures = tests(loaded, &converted.text).await?;
+    if failures.is_empty() || !converted.notes.is_empty() { Ok(()) } else { Err(format!("{failures:?}\n{}", converted.text)) }
+}
+
+/// Runs a test on a version of its workspace.
+pub async fn tests(loaded: &Loaded, text: &str) -> Result<Vec<Failure>, String> {
+    let file = SourceMap::default().add("t", Arc::<str>::from(text));
+    let document = transcript::read(file, text, Some(loaded)).remove(0);
+    let script = document.script.ok_or_else(|| format!("it cannot be read: {:?}\n{text}", document.diagnostics))?;
+    Ok(Runner::new(loaded.clone(), Options::default()).run(&script).await)
+}
+
 /// A test that is made of a recording passes at once.
 #[tokio::test]
 async fn every_recording_makes_a_test_that_passes() {
     let mut wrong = Vec::new();
     for root in [".", "examples/retail"] {
         let Recorded { loaded, recordings } = recorded(root).await;
-        let runner = Runner::new(loaded.clone(), Options::default());
         for (name, bytes) in &recordings {
             let events: Vec<Event> = parse(bytes).unwrap().events().cloned().collect();
-            let converted = convert("again", &events, Some(loaded.workspace()), true);
-            let text: Arc<str> = converted.text.into();
-            let file = SourceMap::default().add("t", text.clone());
-            let Some(script) = transcript::read(file, &text, Some(&loaded)).remove(0).script else {
-                wrong.push(format!("{name} cannot be read:\n{text}"));
-                continue;
-            };
-            let failures = runner.run(&script).await;
-            if !failures.is_empty() && converted.notes.is_empty() {
-                wrong.push(format!("{name}: {failures:?}\n{text}"));
+            if let Err(why) = makes_a_test(&loaded, &events).await {
+                wrong.push(format!("{name}: {why}"));
             }
         }
     }

@@ -189,6 +189,21 @@ impl Alike {
             }
             (EventBody::Held(old), EventBody::Held(new)) => self.draft(&old.draft, &mut new.draft),
             (EventBody::Settled { digest: old }, EventBody::Settled { digest: new }) => self.digest(old, new),
+            (EventBody::Asking(old), EventBody::Asking(new)) => {
+                self.digest(&old.context, &mut new.context);
+                if let (Some(old), Some(new)) = (&old.then, &mut new.then) {
+                    self.optional(old.shown.as_ref(), new.shown.as_mut());
+                }
+            }
+            (EventBody::Discovered(old), EventBody::Discovered(new)) => self.digest(&old.context, &mut new.context),
+            (EventBody::Executing(old), EventBody::Executing(new)) => {
+                self.digest(&old.digest, &mut new.digest);
+                self.digest(&old.attempt.execution, &mut new.attempt.execution);
+            }
+            (EventBody::Executed(old), EventBody::Executed(new)) => {
+                self.digest(&old.digest, &mut new.digest);
+                self.digest(&old.attempt.execution, &mut new.attempt.execution);
+            }
             (EventBody::ActionFinished(old), EventBody::ActionFinished(new)) => {
                 if let (Some(old), Some(new)) = (&old.told, &mut new.told)
                     && self.other_version
@@ -223,6 +238,14 @@ fn reword(old: &EventBody, new: &mut EventBody) {
         (EventBody::Decided(o), EventBody::Decided(n)) => {
             for (old, new) in o.verdict.reasons.iter().zip(&mut n.verdict.reasons) {
                 new.text.clone_from(&old.text);
+            }
+        }
+        (EventBody::Executing(o), EventBody::Executing(n)) => {
+            for (old, new) in o.verdict.reasons.iter().zip(&mut n.verdict.reasons) {
+                new.text.clone_from(&old.text);
+            }
+            if o.attempt.reason.is_some() == n.attempt.reason.is_some() {
+                n.attempt.reason.clone_from(&o.attempt.reason);
             }
         }
         _ => {}

@@ -10,13 +10,15 @@ use serde_json::{Map, json};
 use super::input::shown;
 use super::redacted;
 use crate::engine::event::TurnBegun;
-use crate::engine::{Actor, CallFailure, CallResult, Event, EventBody, State};
+use crate::engine::{Actor, CallFailure, CallResult, Case, Event, EventBody, ExecutionStatus, State, Status, audit};
 use crate::model::{Datapoint, ErrorKind, Workspace};
 use crate::understand::{Locale, normalise};
 use crate::value::{Json, Name};
 
 /// What a sensitive value is shown as.
 const REDACTED: &str = "[redacted]";
+/// How long a turn lasts where no workspace says so.
+const TURN_MS: u64 = 30_000;
 /// The shortest time that is waited for.
 const MOMENT_MS: i64 = 1_000;
 /// Values that stand in for such as may not be shown, tried in this order.
@@ -57,10 +59,13 @@ pub fn convert(name: &str, events: &[Event], workspace: Option<&Workspace>, answ
         context: None,
         now: None,
         moment: None,
+        began: None,
         stubs: BTreeMap::new(),
         talk: Vec::new(),
         before: 0,
         decided: None,
+        stands: None,
+        whole: matches!(events.first().map(|e| e.body.plain()), Some(EventBody::Opened(_))),
         notes: Vec::new(),
         since: Since::default(),
         state: State::default(),
@@ -84,6 +89,10 @@ struct Since {
     outcome: Option<Arc<str>>,
     refused: Option<Arc<str>>,
     denied: Option<Arc<str>>,
+    /// Lines of the audit.
+    audit: Vec<String>,
+    /// Whether a provider of actions did something to the case.
+    reflected: bool,
     /// Whether anything was done at all.
     any: bool,
     /// Whether what was done is left out.
@@ -97,12 +106,18 @@ struct Making<'w> {
     now: Option<Timestamp>,
     /// Where the clock of the test stands.
     moment: Option<Timestamp>,
+    /// When somebody, or time, last set anything going.
+    began: Option<Timestamp>,
     stubs: BTreeMap<String, Vec<Json>>,
     talk: Vec<(&'static str, Json)>,
     /// How long the talk was before the input at hand.
     before: usize,
     /// The call that was decided on last.
     decided: Option<Json>,
+    /// The phase of what is asked, with its options, as far as that is known.
+    stands: Option<(&'static str, Option<Vec<Json>>)>,
+    /// Whether all events are there, not only the transcript.
+    whole: bool,
     notes: Vec<String>,
     since: Since,
     state: State,
@@ -127,21 +142,35 @@ impl Making<'_> {
                     }
                     user = Json::Object(map);
                 }
+                let case = events.iter().find_map(|e| if let EventBody::Case(case) = &e.body { Some(case.json()) } else { None });
+                if let Some(case) = case.filter(|_| self.answers) {
+                    let mut map = user.as_object_mut().map(std::mem::take).unwrap_or_default();
+                    map.insert("case".into(), case);
+                    user = Json::Object(map);
+                }
                 self.context = Some(user).filter(|u| u.as_object().is_some_and(|m| !m.is_empty()));
             }
             EventBody::Turn(turn) if turn.is_of_a_person() => {
                 self.expect();
                 self.wait(first.at);
                 self.before = self.talk.len();
+                self.began = Some(first.at);
                 self.sent(turn, events);
                 self.since.any = true;
+                self.since.unsaid |= self.talk.len() == self.before;
+                if self.state.place().is_none() {
+                    // What the agent can do is offered once.
+                    self.stands = None;
+                }
             }
-            EventBody::Turn(turn) if &*turn.what == "wake" && !self.is_retried() => {
+            EventBody::Turn(turn) if &*turn.what == "wake" && !self.is_retried(first.at) => {
                 // Nobody brings it but the clock.
                 self.expect();
                 self.wait(first.at);
+                self.began = Some(first.at);
                 self.since.any = true;
             }
+            EventBody::Turn(turn) => self.answered(turn, events),
             _ => {}
         }
         self.state.apply(first);
@@ -150,11 +179,34 @@ impl Making<'_> {
             self.happened(&event);
             self.state.apply(&event);
         }
+        let lines = audit(events).into_iter().flat_map(|entry| entry.lines);
+        self.since.audit.extend(lines.filter(|l| matches!(&*l.kind, "escalate" | "execution" | "effect")).map(|l| l.text()));
     }
 
-    /// Whether an action in flight is tried again by itself.
-    fn is_retried(&self) -> bool {
-        self.state.pending().next().is_some()
+    /// What a provider of actions answered.
+    fn answered(&mut self, turn: &TurnBegun, events: &[Event]) {
+        let asked = events.iter().find_map(|e| match &e.body {
+            EventBody::Discovered(discovered) => Some((format!("{}.discover", discovered.provider), discovered.result())),
+            EventBody::Executed(executed) => Some((executed.attempt.action.to_string(), None)),
+            _ => None,
+        });
+        let Some((action, told)) = asked else { return };
+        match turn.brought.late.as_deref().map(|(_, result)| result.clone()).or(told) {
+            Some(result) => self.stubs.entry(action).or_default().push(stub(&result, false)),
+            None => self.notes.push(format!("what `{action}` answered was not kept: write its stub")),
+        }
+    }
+
+    /// Whether an action in flight is tried again by itself, as long as a turn lasts.
+    fn is_retried(&self, at: Timestamp) -> bool {
+        let turn = self.workspace.map_or(TURN_MS, |w| w.settings.limits.turn_ms);
+        let passed = self.began.map_or(0, |began| at.as_millisecond() - began.as_millisecond());
+        self.state.pending().next().is_some() && u64::try_from(passed).is_ok_and(|passed| passed <= turn)
+    }
+
+    /// Whether an operator is who acts at last.
+    fn is_of_an_operator(&self) -> bool {
+        self.talk.get(self.before).is_some_and(|(who, _)| *who == "operator")
     }
 
     fn wait(&mut self, at: Timestamp) {
@@ -189,15 +241,25 @@ impl Making<'_> {
             }
             return;
         }
-        let Some(name) = turn.what.strip_prefix("command:") else { return };
+        let refused = events.iter().find_map(|e| if let EventBody::Refused { code } = &e.body { Some(&**code) } else { None });
+        let Some(name) = turn.what.strip_prefix("command:").filter(|_| refused != Some("stale")) else {
+            self.notes.push("an answer to a question that stood no more is left out".into());
+            return;
+        };
         let with = turn.brought.with.as_ref().map(shown);
+        if let Some(unknown) = self.unknown(name, with.as_ref()) {
+            self.notes.push(format!("a `{name}` of `{unknown}`, which there is not, is left out"));
+            return;
+        }
         let argument = match (name, with) {
             ("start", Some(with)) => self.started(&with),
             ("fill" | "correct" | "change", Some(Json::Object(values))) => {
                 Json::Object(values.into_iter().map(|(k, v)| (k.clone(), self.stand_in(&Name::new(&k), v))).collect())
             }
-            ("choose" | "finding" | "say" | "handoff", Some(with)) => with,
+            ("choose" | "finding" | "say" | "handoff" | "execute", Some(with)) => with,
             ("read", Some(with)) => json!({ "action": with.get("action"), "inputs": with.get("inputs") }),
+            // Ids are others each time: one that waits is meant without, and one that does not is unknown again.
+            ("approve" | "refuse", Some(with)) if refused == Some("unknown_hold") => json!({"hold": with.get("hold")}),
             ("approve" | "refuse", Some(with)) => with.get("note").filter(|n| !n.is_null()).cloned().unwrap_or(json!({})),
             ("context" | "identified", _) => {
                 self.notes.push(format!("`{name}` cannot be said in a test: it is left out"));
@@ -212,6 +274,24 @@ impl Making<'_> {
             command.insert("roles".into(), json!(turn.brought.roles));
         }
         self.talk.push((who, Json::Object(command)));
+    }
+
+    /// What a command names, if the workspace does not have it: a test cannot name it.
+    fn unknown(&self, command: &str, with: Option<&Json>) -> Option<String> {
+        let key = match command {
+            "start" => "journey",
+            "read" | "execute" => "action",
+            _ => return None,
+        };
+        let named = with?.get(key)?.as_str()?;
+        let known = self.workspace.is_none_or(|w| {
+            let provider = || named.split_once('.').and_then(|(name, _)| w.integrations.get(&Name::new(name)));
+            match command {
+                "start" => w.journey(named).is_some(),
+                _ => w.action(named).is_some() || provider().is_some_and(|i| i.provider.is_some()),
+            }
+        });
+        (!known).then(|| named.to_owned())
     }
 
     fn started(&mut self, with: &Json) -> Json {
@@ -238,7 +318,37 @@ impl Making<'_> {
         })
     }
 
+    /// What is asked from here on.
+    fn asks(&mut self, event: &Event) {
+        let ids = |options: &mut dyn Iterator<Item = &crate::engine::answer::AnswerOption>| -> Vec<Json> {
+            options.map(|option| Json::from(&*option.id)).collect()
+        };
+        self.stands = match &event.body {
+            EventBody::Asked { .. } => Some(("collect", None)),
+            EventBody::Question(_) => Some(("confirm", None)),
+            EventBody::Instructed { .. } => Some(("guide", None)),
+            EventBody::Investigating { .. } => Some(("investigate", None)),
+            EventBody::Held(_) => Some(("hold", None)),
+            EventBody::Options { options, written } => Some(("choice", Some(ids(&mut written.iter().flatten().chain(options))))),
+            EventBody::Offered { options } if self.state.place().is_none() => Some(("choice", Some(ids(&mut options.iter())))),
+            EventBody::Picked(picked) if picked.asks.is_some() => Some(("collect", None)),
+            EventBody::Picked(_)
+            | EventBody::Entered { .. }
+            | EventBody::Began(_)
+            | EventBody::Ended(_)
+            | EventBody::Paused
+            | EventBody::Resumed
+            | EventBody::HoldEnded(_)
+            | EventBody::Escalated(_)
+            | EventBody::HandedBack
+            | EventBody::Identifying
+            | EventBody::Lost(_) => None,
+            _ => return,
+        };
+    }
+
     fn happened(&mut self, event: &Event) {
+        self.asks(event);
         match &event.body {
             EventBody::Said { text, redacted } => self.since.said.push(redacted.as_ref().unwrap_or(text).clone()),
             EventBody::Question(question) => {
@@ -253,23 +363,27 @@ impl Making<'_> {
             // Each attempt is a call.
             EventBody::ActionStarted { .. } | EventBody::Replayed(_) => self.since.calls.extend(self.decided.clone()),
             EventBody::ActionFinished(finished) => {
-                let answer = match &finished.result {
-                    CallResult::Answered(answer) => {
-                        let mut stub = json!({"status": answer.status, "body": &*answer.body});
-                        if finished.dropped {
-                            self.notes.push(format!("what `{}` answered was not kept: write the body of its stub", finished.action));
-                        }
-                        if let (Some(wait), Some(map)) = (header(answer, "retry-after"), stub.as_object_mut()) {
-                            map.insert("headers".into(), json!({"retry-after": wait}));
-                        }
-                        if answer.invalid_json { json!({"status": answer.status, "fault": "garbage"}) } else { stub }
-                    }
-                    CallResult::Failed(failure) => json!({"fault": fault(failure)}),
+                if finished.dropped && matches!(finished.result, CallResult::Answered(_)) {
+                    self.notes.push(format!("what `{}` answered was not kept: write the body of its stub", finished.action));
+                }
+                let reads = |w: &Workspace| {
+                    let action = w.action(&finished.action);
+                    action
+                        .is_some_and(|a| a.outcomes.iter().filter_map(|o| o.condition.as_ref()).any(|c| c.text().value.contains("headers")))
                 };
+                let answer = stub(&finished.result, self.workspace.is_some_and(reads));
                 self.stubs.entry(finished.action.to_string()).or_default().push(answer);
             }
-            // A test has one channel, on which every question was shown.
-            EventBody::Noted { text } if text.ends_with("was not shown to: it is put again") => {
+            EventBody::Asking(asking) => {
+                let told = json!({"context": self.told()});
+                self.since.calls.push(call(&format!("{}.discover", asking.provider), &told));
+            }
+            EventBody::Executing(executing) if executing.attempt.status == ExecutionStatus::Sent => {
+                self.since.calls.push(call(&executing.attempt.action, &executing.attempt.inputs));
+            }
+            EventBody::Executed(executed) => self.since.reflected |= !executed.attempt.effects.is_empty(),
+            // In a test the user and the agent have one channel, on which every question was shown.
+            EventBody::Noted { text } if text.ends_with("was not shown to: it is put again") && !self.is_of_an_operator() => {
                 self.talk.truncate(self.before);
                 self.since.unsaid = true;
             }
@@ -280,6 +394,16 @@ impl Making<'_> {
             }
             _ => {}
         }
+    }
+
+    /// What a provider is told, but for what is another in each conversation.
+    fn told(&self) -> Json {
+        let mut told = self.state.case_in_hand();
+        for (part, key) in [("ticket", "id"), ("conversation", "id"), ("conversation", "agent")] {
+            told.get_mut(part).and_then(Json::as_object_mut).and_then(|map| map.remove(key));
+        }
+        told.as_object_mut().and_then(|map| map.remove("user"));
+        told
     }
 
     /// What was said and done since is what is expected.
@@ -298,8 +422,12 @@ impl Making<'_> {
         }
         if let Some(code) = since.refused {
             expected.insert("refused".into(), json!(code));
-        } else {
+        } else if self.whole {
             expected.insert("status".into(), serde_json::to_value(self.state.status()).unwrap_or_default());
+            if let Some((phase, options)) = self.stands.as_ref().filter(|_| self.state.status() == Status::Active) {
+                expected.insert("phase".into(), json!(phase));
+                expected.extend(options.iter().map(|options| ("options".to_owned(), json!(options))));
+            }
         }
         if let Some(outcome) = since.outcome {
             expected.insert("outcome".into(), json!(outcome));
@@ -309,6 +437,14 @@ impl Making<'_> {
         }
         if self.answers {
             expected.insert("calls".into(), Json::from(since.calls));
+            if !since.audit.is_empty() {
+                expected.insert("audit".into(), json!(since.audit));
+            }
+            if let Some(mut case) = self.state.case().filter(|_| since.reflected).map(Case::json) {
+                // It may be named after the conversation.
+                case.as_object_mut().and_then(|map| map.remove("id"));
+                expected.insert("case".into(), case);
+            }
         }
         self.talk.push(("expect", Json::Object(expected)));
     }
@@ -369,8 +505,21 @@ fn strip(json: &mut Json) {
     }
 }
 
-fn header<'a>(answer: &'a crate::engine::HttpAnswer, name: &str) -> Option<&'a str> {
-    answer.headers.iter().find(|(k, _)| k.eq_ignore_ascii_case(name)).map(|(_, v)| &**v)
+/// A stub that answers so. `headers`: whether anybody reads them.
+fn stub(result: &CallResult, headers: bool) -> Json {
+    match result {
+        CallResult::Answered(answer) if answer.invalid_json => json!({"status": answer.status, "fault": "garbage"}),
+        CallResult::Answered(answer) => {
+            let mut stub = json!({"status": answer.status, "body": &*answer.body});
+            let kept = answer.headers.iter().filter(|(name, _)| headers || name.eq_ignore_ascii_case("retry-after"));
+            let kept: Map<String, Json> = kept.map(|(name, value)| (name.to_string(), Json::from(&**value))).collect();
+            if let (false, Some(map)) = (kept.is_empty(), stub.as_object_mut()) {
+                map.insert("headers".into(), Json::Object(kept));
+            }
+            stub
+        }
+        CallResult::Failed(failure) => json!({"fault": fault(failure)}),
+    }
 }
 
 /// The fault of a stub that comes nearest.

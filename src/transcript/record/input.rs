@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::engine::effect::EffectId;
 use crate::engine::event::TurnBegun;
-use crate::engine::input::Said;
+use crate::engine::input::{Open, Said};
 use crate::engine::{Actor, Claim, Command, Event, EventBody, Hidden, Input, InputBody, Machine, Principal, Progress, Refused, State};
 use crate::value::{Json, Name, Value};
 
@@ -22,8 +22,8 @@ pub enum Unplayable {
     /// It was recorded before inputs were kept.
     #[error("turn {0} was recorded by a version that did not keep what it was sent with")]
     Unkept(usize),
-    /// It asked a provider of actions, whose answers are kept by what came of them, not word for word.
-    #[error("turn {0} asked a provider of actions, whose answers are not kept word for word: it cannot be played")]
+    /// A provider of actions answered, and it was recorded before such answers were kept.
+    #[error("turn {0} was recorded by a version that did not keep what a provider of actions answered")]
     Provider(usize),
     /// It stands on a version of the workspace that is not here.
     #[error("it was made with the version `{0}` of the workspace, which is not here")]
@@ -34,7 +34,7 @@ pub enum Unplayable {
 fn body(events: &[Event], state: &State) -> Option<InputBody> {
     let first = events.first()?;
     let turn = match &first.body {
-        EventBody::Opened(open) => return Some(InputBody::Open((**open).clone())),
+        EventBody::Opened(open) => return Some(InputBody::Open(Open { user: with_case(&open.user, events), ..(**open).clone() })),
         EventBody::Turn(turn) => turn,
         _ => return None,
     };
@@ -44,17 +44,34 @@ fn body(events: &[Event], state: &State) -> Option<InputBody> {
         "said" => InputBody::Command(Command::Said(said(turn, with))),
         "wake" => InputBody::Wake,
         "unsealed" => InputBody::Unsealed,
-        "take_over_effect" => InputBody::TakeOver(state.pending().next().and_then(|p| p.effect)?),
-        "result" => {
-            let finished = events.iter().find_map(|e| match &e.body {
+        "take_over_effect" => {
+            let errand = turn.brought.late.as_deref().map(|(effect, _)| effect.clone());
+            InputBody::TakeOver(errand.or_else(|| state.pending().next().and_then(|p| p.effect))?)
+        }
+        "result" | "discovered" => {
+            let result = events.iter().find_map(|e| match &e.body {
                 EventBody::ActionFinished(finished) => Some((finished.effect.clone(), finished.result.clone())),
+                EventBody::Discovered(discovered) if turn.brought.late.is_none() => Some((discovered.effect.clone(), discovered.result()?)),
                 _ => None,
             });
-            let (effect, result) = finished.or_else(|| turn.brought.late.as_deref().cloned())?;
+            let (effect, result) = result.or_else(|| turn.brought.late.as_deref().cloned())?;
             InputBody::Result(effect, result)
         }
         what => InputBody::Command(command(what.strip_prefix("command:")?, turn, with, events)?),
     })
+}
+
+/// What a host says of its user, with the case that it gave beside it.
+fn with_case(user: &Arc<Json>, events: &[Event]) -> Arc<Json> {
+    let mut user = user.clone();
+    let case = events.iter().find_map(|e| if let EventBody::Case(case) = &e.body { Some(case.json()) } else { None });
+    if let Some(case) = case {
+        if !user.is_object() {
+            user = Arc::new(Json::Object(serde_json::Map::new()));
+        }
+        Arc::make_mut(&mut user).as_object_mut().and_then(|map| map.insert("case".into(), case));
+    }
+    user
 }
 
 fn said(turn: &TurnBegun, with: Option<&Json>) -> Said {
@@ -94,10 +111,21 @@ fn command(name: &str, turn: &TurnBegun, with: Option<&Json>, events: &[Event]) 
         "context" => Command::Context(
             events
                 .iter()
-                .find_map(|e| if let EventBody::Context { user } = &e.body { Some(user.clone()) } else { None })
+                .find_map(|e| if let EventBody::Context { user } = &e.body { Some(with_case(user, events)) } else { None })
                 .unwrap_or_default(),
         ),
         "identified" => Command::Identified(serde_json::from_value(with?.clone()).ok()?),
+        "discover" => Command::Discover,
+        "execute" => {
+            let with = with?;
+            let (provider, action) = with.get("action")?.as_str()?.split_once('.')?;
+            Command::Execute {
+                provider: Name::new(provider),
+                action: action.into(),
+                inputs: Arc::new(with.get("inputs")?.clone()),
+                confirmed: with.get("confirmed")?.as_bool()?,
+            }
+        }
         "take_over" => Command::TakeOver,
         "say" => Command::Say(text(with?)?),
         "hand_back" => Command::HandBack,
@@ -107,15 +135,9 @@ fn command(name: &str, turn: &TurnBegun, with: Option<&Json>, events: &[Event]) 
     })
 }
 
-/// Whether an input asked something of a provider of actions, or is an answer of one.
+/// Whether an input is an answer of a provider of actions.
 fn is_of_a_provider(events: &[Event]) -> bool {
-    let asks = |e: &Event| {
-        matches!(
-            e.body,
-            EventBody::Asking(_) | EventBody::Discovered(_) | EventBody::Picked(_) | EventBody::Executing(_) | EventBody::Executed(_)
-        )
-    };
-    events.iter().any(asks)
+    events.iter().any(|e| matches!(e.body, EventBody::Discovered(_) | EventBody::Executed(_)))
 }
 
 /// The turn that a list of events begins with.
@@ -140,12 +162,11 @@ pub(super) fn feed(
     hidden: bool,
     instead: Option<EffectId>,
 ) -> Result<(Progress, Hidden), Unplayable> {
-    if is_of_a_provider(events) {
-        return Err(Unplayable::Provider(number));
-    }
-    let body = body(events, state).ok_or(Unplayable::Unkept(number))?;
+    let unkept = || if is_of_a_provider(events) { Unplayable::Provider(number) } else { Unplayable::Unkept(number) };
+    let body = body(events, state).ok_or_else(unkept)?;
     let body = match (body, instead) {
         (InputBody::Result(_, result), Some(effect)) => InputBody::Result(effect, result),
+        (InputBody::TakeOver(_), Some(effect)) => InputBody::TakeOver(effect),
         (body, _) => body,
     };
     Ok(give(machine, state, events, body, hidden))

@@ -1,7 +1,7 @@
 //! A recording, tried on another version of the workspace: what the users and the services said then is given to the new journeys, each
 //! answer only where it answers the same, each result only to the same call.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,9 +12,10 @@ use super::play::{is_of_lost_keys, place};
 use super::{Recording, redacted};
 use crate::engine::effect::EffectId;
 use crate::engine::state::Standing;
-use crate::engine::{Claim, Effect, Event, EventBody, Hidden, InputBody, Machine, Progress, Request, State};
-use crate::supervise::Decision;
-use crate::value::{Json, Value};
+use crate::engine::{CallEffect, Claim, Effect, Event, EventBody, ExecutionStatus, Hidden, InputBody, Machine, Progress, Request, State};
+use crate::model::action::IntegrationType;
+use crate::supervise::{Decision, Verdict};
+use crate::value::{Json, Name, Value};
 
 /// Inputs that may follow on one, once the way is another.
 const FOLLOW: usize = 256;
@@ -130,6 +131,16 @@ pub fn try_on(machine: &Machine, recording: &Recording) -> Result<Tried, Unplaya
             tried.find(Class::PathDiffers, at(Found { field: "wake".into(), old: Json::Null, new }));
             return Ok(tried);
         }
+        let due = |events: &[Event]| turn_of(events).map(|t| (&*t.what == "wake", t.brought.due));
+        if let (Some((true, Some(then))), Some((true, now))) = (due(events), due(&progress.events))
+            && now != Some(then)
+        {
+            // Time would have come earlier, or later.
+            let new = serde_json::to_value(now).unwrap_or_default();
+            let old = serde_json::to_value(then).unwrap_or_default();
+            tried.find(Class::PathDiffers, at(Found { field: "wake".into(), old, new }));
+            return Ok(tried);
+        }
         wake_at = progress.wake_at;
         let came = events.first().map_or(Timestamp::UNIX_EPOCH, |e| e.at);
         if let Some(limit) = taken.take(&progress.claims, came) {
@@ -199,7 +210,16 @@ struct Another<'r> {
 struct Answer {
     number: usize,
     stood: Standing,
-    call: Option<(Arc<Request>, Value)>,
+    call: Option<Call>,
+}
+
+/// A call that was made.
+#[derive(Clone)]
+enum Call {
+    /// Of an action of the workspace, with its inputs.
+    Action(Arc<Request>, Value),
+    /// Of a provider of actions: what it was told, but for the name of the attempt.
+    Provider(Name, Json),
 }
 
 impl Another<'_> {
@@ -216,7 +236,9 @@ impl Another<'_> {
         let parted = self.number;
         for answer in answers.iter().filter(|a| a.number > parted && a.call.is_none()) {
             let Some(events) = self.recording.inputs.get(answer.number) else { break };
-            if answer.stood != self.state.standing() {
+            // What an operator asks of providers answers nothing.
+            let aside = turn_of(events).is_some_and(|t| matches!(&*t.what, "command:discover" | "command:execute"));
+            if !aside && answer.stood != self.state.standing() {
                 continue;
             }
             let (progress, was) = feed(self.machine, &self.state, events, answer.number, self.hidden, None)?;
@@ -236,7 +258,7 @@ impl Another<'_> {
     fn answers(&self) -> Vec<Answer> {
         let mut state = State::default();
         let mut answers = Vec::new();
-        let mut calls: Vec<(EffectId, Arc<Request>, Value)> = Vec::new();
+        let mut calls: Vec<(EffectId, Call)> = Vec::new();
         let mut decided = None;
         for (number, events) in self.recording.inputs.iter().enumerate() {
             let stood = state.standing();
@@ -244,11 +266,21 @@ impl Another<'_> {
                 match &event.body {
                     EventBody::Decided(d) => {
                         if let (Some(request), Some(inputs)) = (&d.request, &d.inputs) {
-                            decided = Some((request.clone(), inputs.clone()));
+                            decided = Some(Call::Action(request.clone(), inputs.clone()));
                         }
                     }
                     EventBody::ActionStarted { effect, .. } => {
-                        calls.extend(decided.clone().map(|(request, inputs)| (effect.clone(), request, inputs)));
+                        calls.extend(decided.clone().map(|call| (effect.clone(), call)));
+                    }
+                    EventBody::Asking(asking) => {
+                        let told = serde_json::json!({"context": state.case_in_hand()});
+                        calls.push((asking.effect.clone(), Call::Provider(asking.provider.clone(), told)));
+                    }
+                    EventBody::Executing(executing) if executing.attempt.status == ExecutionStatus::Sent => {
+                        let attempt = &executing.attempt;
+                        let action = attempt.action.split_once('.').map_or("", |(_, action)| action);
+                        let told = serde_json::json!({"action_id": action, "context": state.case_in_hand(), "inputs": &*attempt.inputs});
+                        calls.push((EffectId(attempt.id.clone()), Call::Provider(executing.provider.clone(), told)));
                     }
                     _ => {}
                 }
@@ -259,9 +291,14 @@ impl Another<'_> {
                 answers.push(Answer { number, stood, call: None });
                 continue;
             }
-            let finished = events.iter().find_map(|e| if let EventBody::ActionFinished(f) = &e.body { Some(&f.effect) } else { None });
-            let call = finished.and_then(|f| calls.iter().find(|(effect, ..)| effect == f));
-            answers.extend(call.map(|(_, request, inputs)| Answer { number, stood, call: Some((request.clone(), inputs.clone())) }));
+            let finished = events.iter().find_map(|e| match &e.body {
+                EventBody::ActionFinished(finished) => Some(finished.effect.clone()),
+                EventBody::Discovered(discovered) => Some(discovered.effect.clone()),
+                EventBody::Executed(executed) => Some(EffectId(executed.attempt.id.clone())),
+                _ => None,
+            });
+            let call = finished.and_then(|f| calls.iter().find(|(effect, _)| *effect == f));
+            answers.extend(call.map(|(_, call)| Answer { number, stood, call: Some(call.clone()) }));
         }
         answers
     }
@@ -269,14 +306,14 @@ impl Another<'_> {
     /// Gives each call the result of the same call, and time what it waits for. Whether somebody is waited for then.
     fn settle(&mut self, progress: Progress, answers: &[Answer], of: &Arc<[Event]>) -> Result<bool, Unplayable> {
         let mut next = Some((progress, of.clone()));
+        let mut asked: VecDeque<Box<CallEffect>> = VecDeque::new();
         for _ in 0..FOLLOW {
             let Some((mut progress, of)) = next.take() else { break };
             self.state = std::mem::take(&mut progress.state);
             self.judge(&of, &progress);
-            if let Some(Effect::Call(call)) = progress.effects.into_iter().next() {
-                let inputs = Value { json: call.shown.clone(), taint: crate::value::Taint::default() };
-                let Some(answer) = answers.iter().find(|a| !self.used.contains(&a.number) && is_same_call(a, &call.request, &inputs))
-                else {
+            asked.extend(progress.effects.into_iter().map(|Effect::Call(call)| call));
+            if let Some(call) = asked.pop_front() {
+                let Some(answer) = answers.iter().find(|a| !self.used.contains(&a.number) && is_same_call(a, &call)) else {
                     let shown = serde_json::json!({"action": call.request.action.to_string(), "inputs": &*call.shown});
                     self.found(Class::NewCall, "call", Json::Null, shown);
                     return Ok(false);
@@ -309,26 +346,25 @@ impl Another<'_> {
 
     /// Looks for what is worse than another way.
     fn judge(&mut self, recorded: &[Event], progress: &Progress) {
-        let allowed = |action: &str| {
-            self.recording.events().any(
-                |e| matches!(&e.body, EventBody::Decided(d) if d.action.to_string() == action && d.verdict.decision == Decision::Allow),
-            )
+        let decided = |action: &str, how: Decision| {
+            self.recording.events().filter_map(verdict).any(|(a, verdict)| a == action && verdict.decision == how)
         };
+        // A command whose action is not allowed is refused by that, not beside it.
+        let barred = progress.events.iter().any(|e| verdict(e).is_some_and(|(_, verdict)| verdict.decision == Decision::Deny));
         let mut worse: Vec<(Class, &str, Json)> = Vec::new();
         for event in &progress.events {
+            if let Some((action, verdict)) = verdict(event)
+                && verdict.decision != Decision::Allow
+                && (decided(&action, Decision::Allow) || !decided(&action, verdict.decision))
+            {
+                let code = verdict.code().cloned().unwrap_or_else(|| "hold".into());
+                worse.push((Class::GateRefused, "verdict", serde_json::json!({"action": action, "code": code})));
+            }
             match &event.body {
-                EventBody::Decided(d) if d.verdict.decision != Decision::Allow => {
-                    let action = d.action.to_string();
-                    let same = |e: &Event| matches!(&e.body, EventBody::Decided(r) if r.action == d.action && r.verdict.decision == d.verdict.decision);
-                    if allowed(&action) || !self.recording.events().any(same) {
-                        let code = d.verdict.code().cloned().unwrap_or_else(|| "hold".into());
-                        worse.push((Class::GateRefused, "verdict", serde_json::json!({"action": action, "code": code})));
-                    }
-                }
                 EventBody::Fault { code, text } if !has(recorded, |b| matches!(b, EventBody::Fault { code: c, .. } if c == code)) => {
                     worse.push((Class::WouldFail, "fault", serde_json::json!({"code": code, "text": text})));
                 }
-                EventBody::Refused { code } if !has(recorded, |b| matches!(b, EventBody::Refused { .. })) => {
+                EventBody::Refused { code } if !barred && !has(recorded, |b| matches!(b, EventBody::Refused { .. })) => {
                     worse.push((Class::WouldFail, "refused", Json::from(&**code)));
                 }
                 EventBody::Escalated(to) if !self.recording.events().any(|e| matches!(e.body, EventBody::Escalated(_))) => {
@@ -352,16 +388,45 @@ fn has(events: &[Event], is: impl Fn(&EventBody) -> bool) -> bool {
     events.iter().any(|e| is(&e.body))
 }
 
-/// A result goes to the same action with the same request and the same inputs, as far as they may be shown.
-fn is_same_call(answer: &Answer, request: &Request, inputs: &Value) -> bool {
-    let Some((recorded, given)) = &answer.call else { return false };
+/// What was decided on an action of the workspace, or of a provider.
+fn verdict(event: &Event) -> Option<(String, &Verdict)> {
+    match &event.body {
+        EventBody::Decided(decided) => Some((decided.action.to_string(), &decided.verdict)),
+        // A no of the user's is no verdict.
+        EventBody::Executing(executing) if executing.attempt.status != ExecutionStatus::Declined => {
+            Some((executing.attempt.action.to_string(), &executing.verdict))
+        }
+        _ => None,
+    }
+}
+
+/// A result goes to the same action with the same request and the same inputs, as far as they may be shown; a provider's to the same
+/// provider, told the same.
+fn is_same_call(answer: &Answer, call: &CallEffect) -> bool {
+    let (recorded, given) = match (&answer.call, call.action.integration.kind) {
+        (Some(Call::Provider(provider, told)), IntegrationType::Provider) => {
+            return *provider == call.action.integration.slug.name && *told == told_of(&call.request);
+        }
+        (Some(Call::Action(recorded, given)), _) => (recorded, given),
+        (Some(Call::Provider(..)) | None, _) => return false,
+    };
+    let request = &*call.request;
     let plain = |r: &Request| Request { idempotency_key: None, ..r.clone() };
     let (mut recorded, mut request) = (plain(recorded), plain(request));
     if recorded.sensitive && request.sensitive {
         let shown = |r: Request| Request { path: "".into(), query: Vec::new(), headers: Vec::new(), body: None, ..r };
         (recorded, request) = (shown(recorded), shown(request));
     }
-    recorded == request && crate::engine::shown(given) == *inputs.json
+    recorded == request && crate::engine::shown(given) == *call.shown
+}
+
+/// What a provider is told, but for the name of the attempt, which only the keys of an installation give.
+fn told_of(request: &Request) -> Json {
+    let mut told: Json = request.body.as_deref().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
+    if let Some(map) = told.as_object_mut() {
+        map.remove("execution_id");
+    }
+    told
 }
 
 /// The events of an input, as if they had come at that time.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use waypost::check::{Loaded, load};
-use waypost::engine::{Keys, Machine};
+use waypost::engine::{Actor, Event, EventBody, Input, InputBody, Keys, Machine, Principal, State};
 use waypost::source::SourceMap;
 use waypost::transcript::record::{Class, Recording, parse, try_on};
 use waypost::transcript::{self, Options, Runner};
@@ -233,4 +234,35 @@ async fn what_the_recording_does_not_hold_is_never_called_the_same() {
         }
     }
     assert!(wrong.is_empty(), "called the same:\n{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn the_time_at_which_nobody_had_come_back_is_told_apart() {
+    let (_, talk) = TALKS[1];
+    let recording = record(talk).await;
+    let events: Vec<Event> = recording.inputs.iter().take(2).flat_map(|i| i.iter()).cloned().collect();
+    let mut state = State::default();
+    for event in &events {
+        state.apply(event);
+    }
+    let machine = Machine::new(loaded(files()), Keys::derive(b"recording"));
+    let day = SignedDuration::from_hours(24);
+    let wake = Input {
+        at: events.last().unwrap().at + day,
+        actor: Actor::System,
+        principal: Principal::default(),
+        message_id: None,
+        entropy: [0; 32],
+        refused: Vec::new(),
+        unaware: false,
+        answered: false,
+        body: InputBody::Wake,
+    };
+    let given_up = machine.handle(&state, wake).events;
+    assert!(given_up.iter().any(|e| e.body == EventBody::Abandoned), "{given_up:#?}");
+    let recording = parse(&bytes(&[events, given_up].concat())).unwrap();
+    for (idle, class) in [("24h", Class::Same), ("12h", Class::PathDiffers), ("25h", Class::PathDiffers)] {
+        let (found, why) = tried(changed("waypost.yaml", "idle: 24h", &format!("idle: {idle}")), &recording);
+        assert_eq!(found, class, "{idle}: {why}");
+    }
 }

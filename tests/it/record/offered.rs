@@ -1,0 +1,182 @@
+//! Conversations that asked a provider of actions: they play again, are tried on other versions, and become tests.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use waypost::check::{Loaded, load};
+use waypost::engine::{Event, Keys, Machine};
+use waypost::source::SourceMap;
+use waypost::transcript::record::{Class, Recording, convert, parse, try_on};
+use waypost::transcript::{self, Options, Runner};
+
+use super::bytes;
+
+type Files = Vec<(String, Arc<str>)>;
+
+const MAIN: &str = "journeys/payment.yaml";
+const PAY: &str = "integrations/pay.yaml";
+
+const FILES: [(&str, &str); 4] = [
+    (
+        "waypost.yaml",
+        "
+queues: {default: care, names: [care]}
+case: {statuses: {Open: [Closed], Closed: []}}
+",
+    ),
+    (
+        PAY,
+        "
+name: Pay
+type: provider
+config: {base_url: http://service.example, auth_type: none, effects: [add_comment, change_status], reads: [look], roles: []}
+",
+    ),
+    (
+        "integrations/other.yaml",
+        "
+name: Other
+type: provider
+config: {base_url: http://service.example, auth_type: none}
+",
+    ),
+    (
+        MAIN,
+        "
+name: Payment
+trigger: {goal: A payment failed, examples: [my payment failed]}
+fallback: {to: care, message: A person looks into it.}
+journey:
+  - choice:
+      prompt: What shall we do?
+      from: provider.pay
+      as: picked
+      outcomes:
+        executed: [{done: {message: Done., outcome: well}}]
+        failed: [{done: {message: It did not work., outcome: badly}}]
+        declined: [{done: {message: As you like., outcome: left}}]
+        none: [{done: {message: There is nothing to do., outcome: nothing}}]
+",
+    ),
+];
+
+const STUBS: &str = "
+name: it
+context: {identity: {user_id: u-1}, case: {id: c-1, status: Open, fields: {amount: 5}}}
+stubs:
+  pay.discover:
+    body:
+      - {id: refund, label: Refund, requires_confirmation: true, input_schema: {amount: {type: number, maximum: 100}}}
+      - nothing
+      - {id: look, label: Look at it, requires_confirmation: false, secret: of no use}
+      - {label: without an id}
+      - {id: void, label: Void, disabled_reason: it was booked}
+  pay.refund:
+    - when: inputs.amount == 7
+      fault: timeout
+    - {status: 200, body: {success: true, message: Refunded., effects: [{type: add_comment, content: x, is_public: true}, {type: change_status, status: Closed}, nothing, {type: explode}]}}
+  other.discover: {body: []}
+  pay.look: {body: {success: false, message: Nothing to see.}}
+talk:
+  - user: my payment failed
+";
+
+/// What was said after that.
+const TALKS: [(&str, &str); 6] = [
+    ("a yes", "refund|5|yes"),
+    ("a no", "refund|5|no"),
+    ("by commands", "{choose: refund}|{fill: {amount: 500}}|{fill: {amount: 5}}|{confirm: }"),
+    ("a read", "look at it"),
+    ("a doubt", "refund|7|yes"),
+    ("an operator", "operator: {discover: }|operator: {execute: {action: pay.refund, inputs: {amount: 6}, confirmed: true}}|refund|5|yes"),
+];
+
+fn changed(file: &str, from: &str, to: &str) -> Loaded {
+    let mut files: Files = FILES.iter().map(|(name, text)| ((*name).to_owned(), Arc::from(*text))).collect();
+    if !from.is_empty() {
+        let (_, text) = files.iter_mut().find(|(name, _)| name == file).unwrap();
+        assert!(text.contains(from), "{file} has no `{from}`");
+        *text = text.replacen(from, to, 1).into();
+    }
+    let checked = load(files);
+    let shown: Vec<String> = checked.diagnostics.0.iter().map(|d| format!("{} {}", d.code, d.message)).collect();
+    checked.loaded().unwrap_or_else(|| panic!("the workspace has errors: {shown:#?}"))
+}
+
+async fn record(loaded: &Loaded, talk: &str) -> Vec<Event> {
+    let mut text = STUBS.to_owned();
+    for said in talk.split('|') {
+        let who = if said.starts_with("operator") { "" } else { "user: " };
+        let said = if said.starts_with('{') || who.is_empty() { said.to_owned() } else { format!("'{said}'") };
+        let _ = writeln!(text, "  - {who}{said}");
+    }
+    let file = SourceMap::default().add("t", Arc::<str>::from(&*text));
+    let document = transcript::read(file, &text, Some(loaded)).remove(0);
+    let script = document.script.unwrap_or_else(|| panic!("{:?}", document.diagnostics));
+    let (failures, events) = Runner::new(loaded.clone(), Options::default()).record(&script).await.unwrap();
+    assert!(failures.is_empty(), "{failures:?}");
+    events
+}
+
+fn read(events: &[Event]) -> Recording {
+    parse(&bytes(events)).unwrap()
+}
+
+fn tried(loaded: Loaded, recording: &Recording) -> (Class, String) {
+    let tried = try_on(&Machine::new(loaded, Keys::derive(b"recording")), recording).unwrap();
+    (tried.class, format!("{:#?}", tried.differences))
+}
+
+#[tokio::test]
+async fn they_play_again_and_become_tests() {
+    let loaded = changed("", "", "");
+    for (name, talk) in TALKS {
+        let events = record(&loaded, talk).await;
+        if let Err(why) = super::plays(&loaded, &events) {
+            panic!("{name}: {why}");
+        }
+        let (class, why) = tried(loaded.clone(), &read(&events));
+        assert_eq!(class, Class::Same, "{name}: {why}");
+        let converted = convert(name, &events, Some(loaded.workspace()), true);
+        assert!(converted.notes.is_empty() && !converted.text.contains("of no use"), "{name}: {converted:?}");
+        let failures = super::tests(&loaded, &converted.text).await.unwrap();
+        assert!(failures.is_empty(), "{name}: {failures:#?}\n{}", converted.text);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_s_answer_goes_only_to_what_it_answered() {
+    use Class::{GateRefused, NewCall, PathDiffers, TextDiffers};
+    // What changed, the file, the words before and after, the talk, and what becomes of it.
+    let cases: &[(&str, &str, &str, &str, &str, Class)] = &[
+        ("what it may do to the case", PAY, "add_comment, change_status", "add_comment", "a yes", PathDiffers),
+        ("nobody is asked", PAY, "reads: [look]", "reads: [look, void]", "a yes", Class::Same),
+        ("who may", PAY, "roles: []", "roles: [billing]", "a yes", PathDiffers),
+        ("who may, of an operator", PAY, "roles: []", "roles: [user]", "an operator", GateRefused),
+        ("who is asked", MAIN, "provider.pay", "provider.other", "a yes", NewCall),
+        ("what it is told", MAIN, "name: Payment", "name: Payments", "a yes", NewCall),
+        ("how long it holds", PAY, "roles: []", "ttl: 0", "a yes", NewCall),
+        ("how long it is waited for", PAY, "roles: []", "timeout_ms: 1000", "a read", PathDiffers),
+        ("a read that is none", PAY, "reads: [look]", "reads: []", "a read", PathDiffers),
+        ("what is said", MAIN, "message: Done.", "message: It is done.", "a yes", TextDiffers),
+        ("where it leads", MAIN, "outcome: well", "outcome: fine", "a yes", PathDiffers),
+        ("a step before", MAIN, "  - choice:", "  - say: Let me see.\n  - choice:", "a doubt", PathDiffers),
+    ];
+    let loaded = changed("", "", "");
+    let mut wrong = Vec::new();
+    for (what, file, from, to, talk, class) in cases {
+        let events = record(&loaded, TALKS.iter().find(|(name, _)| name == talk).unwrap().1).await;
+        let other = changed(file, from, to);
+        let (found, why) = tried(other.clone(), &read(&events));
+        if found != *class {
+            wrong.push(format!("{what}: {} instead of {}: {why}", found.as_str(), class.as_str()));
+        }
+        // A test that was made of it fails where it was not the same.
+        let test = convert(what, &events, Some(loaded.workspace()), true).text;
+        let passes = super::tests(&other, &test).await.is_ok_and(|failures| failures.is_empty());
+        if passes != (*class == Class::Same) && *what != "how long it is waited for" {
+            wrong.push(format!("{what}: its test {}:\n{test}", if passes { "passes" } else { "fails" }));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
