@@ -62,6 +62,18 @@ fn main() {
         || proved(&ten, check::Proofs::All),
     );
     report.pair("one supervised journey of 10,000 steps / one of 1,000", 12.0, || check::load(short.clone()), || check::load(ten.clone()));
+    let (short, ten) = (long::distinct(1_000), long::distinct(10_000));
+    for f in [&short, &ten] {
+        let checked = check::load(f.clone());
+        assert!(checked.diagnostics.0.is_empty(), "the journey of many names checks: {:?}", checked.diagnostics.0.first());
+    }
+    report.pair(
+        "one journey of 10,000 steps with names of its own in every ten, with proofs / without",
+        2.0,
+        || proved(&ten, check::Proofs::None),
+        || proved(&ten, check::Proofs::All),
+    );
+    report.pair("the same / one of 1,000", 15.0, || check::load(short.clone()), || check::load(ten.clone()));
 
     let cold = timed(15, || {
         let status = Command::new(env!("CARGO_BIN_EXE_waypost"))

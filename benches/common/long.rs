@@ -67,3 +67,36 @@ pub fn supervised(steps: usize) -> Files {
     files.push(("journeys/long.yaml".into(), text.into()));
     files
 }
+
+/// The same with names of its own in every ten steps: fields, an answer, and what is computed from both and sent.
+pub fn distinct(steps: usize) -> Files {
+    let mut files = base();
+    let mut points = String::new();
+    let mut text = String::from("name: Long\ntrigger: {goal: a long way, examples: [the long way]}\njourney:\n");
+    let blocks = steps / 10;
+    for b in 0..blocks {
+        let _ = writeln!(points, "- {{name: Case {b}, type: string, validation: {{pattern: 'C-[0-9]+'}}}}");
+        let _ = writeln!(points, "- {{name: Why {b}, type: string}}");
+        let _ = writeln!(text, "  - collect: [case_{b}, why_{b}]\n    name: b{b}");
+        let outcomes = format!("{{found: continue, closed: continue, missing: [{{goto: b{b}}}]}}");
+        let _ = writeln!(
+            text,
+            "  - action: desk.find-case -> found{b}\n    inputs: {{case_id: $variables.case_{b}}}\n    outcomes: {outcomes}"
+        );
+        let _ = writeln!(text, "  - set: {{note{b}: \"$variables.found{b}.state + ' ' + $variables.why_{b}\"}}");
+        let _ = writeln!(text, "  - say: 'noted {{{{ variables.note{b} }}}}'");
+        let _ = writeln!(text, "  - confirm: {{fields: [case_{b}, note{b}], for: [desk.close-case]}}");
+        let _ = writeln!(
+            text,
+            "  - action: desk.close-case\n    inputs: {{case_id: $variables.case_{b}, reason: $variables.note{b}}}\n    outcomes: {{closed: continue, refused: [{{goto: b{b}}}]}}"
+        );
+        let _ = writeln!(text, "  - choice: {{On: continue, Back: {{goto: b{b}}}}}");
+    }
+    for _ in blocks * 10 + 1..steps {
+        text.push_str("  - say: Nearly there.\n");
+    }
+    text.push_str("  - done: The end.\n");
+    files.push(("journeys/long.yaml".into(), text.into()));
+    files.push(("datapoints/many.yaml".into(), points.into()));
+    files
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::flow::{Analysis, Bits, Edge, Graph, Node, Way, solve};
+use super::flow::{Analysis, Bits, Edge, Graph, Node, Way, holders, solve};
 use super::parts;
 use super::variables::{Var, Variables};
 use crate::model::graph::EdgeKind;
@@ -47,11 +47,15 @@ impl Again {
         self.targets.contains_key(&node)
     }
 
-    /// Whether every way to `collect` has come by the collect that is asked again before, so that its being asked is forgotten there.
+    /// For each of them that asks for something of its own: those of these collects to which every way has come by it before, so that
+    /// its being asked is forgotten there.
     #[must_use]
-    pub fn comes_before(&self, again: Node, collect: Node) -> bool {
-        let Some((number, true)) = self.targets.get(&again) else { return false };
-        self.before.get(collect.index()).and_then(Option::as_ref).is_some_and(|b| b.contains(*number))
+    pub fn coming_before(&self, collects: impl Iterator<Item = Node>) -> BTreeMap<Node, Bits> {
+        let none = Bits::new(self.targets.len());
+        let before: Vec<&Bits> = collects.map(|c| self.before.get(c.index()).and_then(Option::as_ref).unwrap_or(&none)).collect();
+        let held = holders(&before, self.targets.len());
+        let alone = self.targets.iter().filter(|(_, (_, alone))| *alone);
+        alone.filter_map(|(again, (number, _))| Some((*again, held.get(*number)?.clone()))).collect()
     }
 
     /// What that way clears, since the collect that it leads to asks again; and whether that collect requires it.

@@ -118,7 +118,7 @@ impl Changes {
             }
         }
         if !collects.is_empty() {
-            unset.extend(numbers.into_iter().zip(fills.unset_by_corrections(graph, variables, self, &collects)));
+            unset.extend(numbers.into_iter().zip(fills.unset_by_corrections(graph, variables, self, set, &collects)));
         }
         for (number, mut unset) in unset {
             let set = graph.edges().get(number).and_then(|e| set.get(e.from.index())?.as_ref());

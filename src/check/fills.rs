@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::again::Again;
 use super::changes::{Change, Changes};
-use super::flow::{Analysis, Bits, Edge, Graph, Node, Way, back, solve};
+use super::flow::{Analysis, Bits, Edge, Graph, Node, Way, back, holders, solve};
 use super::parts;
 use super::variables::{Var, Variables};
 use crate::model::graph::EdgeKind;
@@ -252,6 +252,12 @@ impl Fills {
         Some(self.fillable.without(settled))
     }
 
+    /// What anybody may give a value.
+    #[must_use]
+    pub fn givable(&self) -> &Bits {
+        &self.fillable
+    }
+
     /// Whether anybody may give it a value.
     #[must_use]
     pub fn can_be_given(&self, var: Var) -> bool {
@@ -270,17 +276,22 @@ impl Fills {
         self.cleared.get(node.index())
     }
 
-    /// For each of these collects with its fields the same, and what a `goto` cleared on the way; without what lies behind the collect's
-    /// being asked once more, which is later than what a correction goes back to.
+    /// For each of these collects with its fields, of what is set before it: the same, and what a `goto` cleared on the way; without
+    /// what lies behind the collect's being asked once more, which is later than what a correction goes back to.
     #[must_use]
     pub fn unset_by_corrections(
         &self,
         graph: &Graph<'_>,
         variables: &Variables,
         changes: &Changes,
+        set: &[Option<Bits>],
         collects: &[(Node, Vec<Var>)],
     ) -> Vec<Bits> {
         let size = collects.len();
+        let none = Bits::new(self.size);
+        let set: Vec<&Bits> = collects.iter().map(|(n, _)| set.get(n.index()).and_then(Option::as_ref).unwrap_or(&none)).collect();
+        // Before which collects a variable is set, and which ask after each that is asked again.
+        let (set_before, asked_before) = (holders(&set, self.size), self.again.coming_before(collects.iter().map(|(n, _)| *n)));
         let asking = Asking::of(graph, variables, collects);
         let within = solve(graph, &asking);
         // Of which collects a step that waits comes later, before they ask again.
@@ -310,7 +321,14 @@ impl Fills {
                 entered.entry(edge.to).or_insert_with(|| Bits::new(size)).unite(&inside);
             }
         }
-        let mut unset: BTreeMap<Var, Bits> = BTreeMap::new();
+        let mut found = vec![none; size];
+        let mut unset = |v: Var, of: &Bits| {
+            let Some(mut before) = set_before.get(v).cloned() else { return };
+            before.intersect(of);
+            for n in before.iter() {
+                found.get_mut(n).map(|found| found.insert(v));
+            }
+        };
         for (number, edge) in graph.edges().iter().enumerate() {
             let mut own = Vec::new();
             by_steps(graph, changes, number, &mut |v| own.push(v));
@@ -322,30 +340,20 @@ impl Fills {
             let mut of = asking.unless_again(&inside, edge.to).into_owned();
             of.intersect(waiting);
             for v in own {
-                unset.entry(v).or_insert_with(|| Bits::new(size)).unite(&of);
+                unset(v, &of);
             }
             if cleared.is_empty() {
                 continue;
             }
-            let entered = entered.get(&edge.to);
-            let asked_before = |n: &usize| {
-                let before = collects.get(*n).is_some_and(|(collect, _)| self.again.comes_before(edge.to, *collect));
-                before && !entered.is_some_and(|e| e.contains(*n))
-            };
-            for n in of.clone().iter().filter(asked_before) {
-                of.remove(n);
+            if let Some(before) = asked_before.get(&edge.to) {
+                let forgotten = entered.get(&edge.to).map_or_else(|| before.clone(), |entered| before.without(entered));
+                of.subtract(&forgotten);
             }
             // What has to be given before the run leaves that collect is unset only as long as it stands there.
             let mut standing = self.waiting_at(edge.to, &asking).unwrap_or_else(|| Bits::new(size));
             standing.intersect(&of);
             for (v, required) in cleared {
-                unset.entry(v).or_insert_with(|| Bits::new(size)).unite(if required { &standing } else { &of });
-            }
-        }
-        let mut found = vec![Bits::new(self.size); size];
-        for (v, of) in unset {
-            for n in of.iter() {
-                found.get_mut(n).map(|found| found.insert(v));
+                unset(v, if required { &standing } else { &of });
             }
         }
         found
@@ -353,7 +361,7 @@ impl Fills {
 
     /// With a value for a field of which collects somebody may be waited for at a place.
     fn waiting_at(&self, node: Node, asking: &Asking) -> Option<Bits> {
-        let mut of = Bits::all(asking.size);
+        let mut of = asking.all.clone();
         match self.waits.get(node.index()) {
             Some(Wait::Any) => {}
             Some(Wait::For(v)) => asking.alone.get(v).into_iter().for_each(|alone| of.subtract(alone)),
@@ -366,7 +374,8 @@ impl Fills {
 /// Collects, a bit for each, and from where on they were left and did not ask again: neither they nor a later one that asks for the
 /// same, which is where a correction goes back to then.
 struct Asking {
-    size: usize,
+    none: Bits,
+    all: Bits,
     /// The collect at a place.
     own: BTreeMap<Node, Bits>,
     /// Those that ask again at a place.
@@ -378,7 +387,8 @@ struct Asking {
 impl Asking {
     fn of(graph: &Graph<'_>, variables: &Variables, collects: &[(Node, Vec<Var>)]) -> Self {
         let size = collects.len();
-        let mut found = Self { size, own: BTreeMap::new(), again: BTreeMap::new(), alone: BTreeMap::new() };
+        let mut found =
+            Self { none: Bits::new(size), all: Bits::all(size), own: BTreeMap::new(), again: BTreeMap::new(), alone: BTreeMap::new() };
         let mut by_first: BTreeMap<Var, Vec<(usize, &[Var])>> = BTreeMap::new();
         for (n, (node, fields)) in collects.iter().enumerate() {
             found.own.entry(*node).or_insert_with(|| Bits::new(size)).insert(n);
@@ -411,12 +421,12 @@ impl Analysis for Asking {
     type Fact = Bits;
 
     fn entry(&self) -> Bits {
-        Bits::new(self.size)
+        self.none.clone()
     }
 
     fn along(&self, _: usize, edge: &Edge, left: &mut Bits) {
         if edge.way == Way::Correction {
-            *left = self.entry();
+            left.clone_from(&self.none);
             return;
         }
         if let Some(own) = self.own.get(&edge.from) {

@@ -7,7 +7,6 @@
 //! is refused than would be denied, and never less.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 
 use super::fills::by_steps;
 use super::flow::{self, Analysis, Bits, Edge, Node, Way};
@@ -100,8 +99,10 @@ pub struct Gates<'a> {
     ends: Vec<Option<Bits>>,
     /// For each variable: the needs whose yes its assignment ends.
     dependents: Vec<Bits>,
+    /// The needs whose yes ends by the assignment of any variable.
+    changed: Bits,
     /// The needs whose yes may end while the run waits at a place, by a value that is given there.
-    filled: Vec<Option<Rc<Bits>>>,
+    filled: Vec<Option<Bits>>,
     /// The needs that have a yes before each place.
     pub alive: Vec<Option<Bits>>,
 }
@@ -130,6 +131,7 @@ impl<'a> Gates<'a> {
             lineage,
             ends: Vec::new(),
             dependents: Vec::new(),
+            changed: Bits::default(),
             filled: Vec::new(),
             alive: Vec::new(),
         };
@@ -243,6 +245,10 @@ impl<'a> Gates<'a> {
                 }
             }
         }
+        self.changed = Bits::new(self.needs.len());
+        for needs in &dependents {
+            self.changed.unite(needs);
+        }
         self.dependents = dependents;
     }
 
@@ -251,20 +257,25 @@ impl<'a> Gates<'a> {
         for (v, _) in self.dependents.iter().enumerate().filter(|(_, needs)| !needs.is_empty()) {
             shown.insert(v);
         }
-        // Most places that wait leave the same to be given.
-        let mut known: BTreeMap<Bits, Rc<Bits>> = BTreeMap::new();
+        // How much of what may be given ends the yes of each need: from one place to the next, little of it differs.
+        let mut counts = vec![0_usize; self.needs.len()];
+        let (mut before, mut needs) = (Bits::new(subject.variables.len()), Bits::new(self.needs.len()));
         let found = (0..subject.graph.len()).map(|n| {
             let mut given = subject.fills.in_place(Node(u32::try_from(n).ok()?))?;
             given.intersect(&shown);
-            let ended = || {
-                let mut needs = Bits::new(self.needs.len());
-                for more in given.iter().filter_map(|v| self.dependents.get(v)) {
-                    needs.unite(more);
+            for v in given.unlike(&before) {
+                for need in self.dependents.get(v).into_iter().flat_map(Bits::iter) {
+                    let Some(count) = counts.get_mut(need) else { continue };
+                    *count = if given.contains(v) { *count + 1 } else { count.saturating_sub(1) };
+                    if *count == 0 {
+                        needs.remove(need);
+                    } else {
+                        needs.insert(need);
+                    }
                 }
-                Rc::new(needs)
-            };
-            let needs = known.get(&given).cloned().unwrap_or_else(ended);
-            Some(known.entry(given).or_insert(needs).clone())
+            }
+            before = given;
+            Some(needs.clone())
         });
         self.filled = found.collect();
     }
@@ -365,7 +376,7 @@ impl<'a> Gates<'a> {
         match &edge.way {
             Way::Written(EdgeKind::Reject) => see(&self.all, End::No),
             Way::Written(EdgeKind::Resume) => see(&self.all, End::Paused),
-            Way::Written(EdgeKind::Change) => (0..subject.variables.len()).for_each(|v| of_var(v, End::Changed, see)),
+            Way::Written(EdgeKind::Change) => see(&self.changed, End::Changed),
             Way::Written(_) | Way::Fallback | Way::Ended | Way::Correction => {}
         }
         if let (Some(StepKind::Run(_)), Way::Written(EdgeKind::Outcome(o) | EdgeKind::Unlisted(o))) =

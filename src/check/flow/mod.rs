@@ -8,7 +8,7 @@ mod knots;
 mod solve;
 mod witness;
 
-pub use bits::Bits;
+pub use bits::{Bits, holders};
 pub use graph::{Edge, Graph, Node, Way, may_wait};
 pub use solve::{Analysis, back, solve};
 pub use witness::{Turn, Witnesses, search};

@@ -34,7 +34,7 @@ pub fn solve<A: Analysis>(graph: &Graph<'_>, analysis: &A) -> Vec<Option<A::Fact
     if let Some(fact) = facts.get_mut(graph.entry().index()) {
         *fact = Some(analysis.entry());
     }
-    let mut dirty = Bits::new(graph.order.len());
+    let mut dirty = Bits::flat(graph.order.len());
     dirty.insert(0);
     let (mut before, mut after) = (analysis.entry(), analysis.entry());
     let mut next = 0;
@@ -68,7 +68,7 @@ pub fn back(graph: &Graph<'_>, size: usize, at: impl Fn(Node, &mut Bits), along:
     let mut facts = vec![Bits::new(size); graph.len()];
     let last = graph.order.len();
     let mut rank = vec![usize::MAX; graph.len()];
-    let mut dirty = Bits::new(last);
+    let mut dirty = Bits::flat(last);
     for (i, node) in graph.order.iter().rev().enumerate() {
         if let (Some(r), Some(fact)) = (rank.get_mut(node.index()), facts.get_mut(node.index())) {
             *r = i;

@@ -23,7 +23,7 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Diagnostics) {
     let facts = flow::solve(&subject.graph, &ages);
     for call in calls {
         let Some(Some(fact)) = facts.get(call.node.index()) else { continue };
-        let stale = call.reads.iter().copied().filter(|v| ages.is_stale(fact, *v));
+        let stale = call.reads.iter().copied().filter(|v| fact.stale.contains(*v));
         // What is stale only because it comes from something stale is no mistake of its own.
         let Some((var, root)) = stale.filter_map(|v| Some((v, ages.eldest(fact, v)?))).min() else { continue };
         let (path, by) = ages.witness(subject, root, call.node);
@@ -84,8 +84,28 @@ struct Ages<'a> {
     moves: Vec<Vec<Move>>,
 }
 
-/// For each pair, whether the value that is held was computed so; behind them, for each variable, whether it is stale.
-type Fact = Bits;
+/// What is known of the values that are held.
+#[derive(Debug)]
+struct Fact {
+    /// For each pair, whether the value was computed so.
+    pairs: Bits,
+    /// The variables whose value is stale.
+    stale: Bits,
+    /// The variables from which some value was computed, then or before.
+    read: Bits,
+}
+
+impl Clone for Fact {
+    fn clone(&self) -> Self {
+        Self { pairs: self.pairs.clone(), stale: self.stale.clone(), read: self.read.clone() }
+    }
+
+    fn clone_from(&mut self, other: &Self) {
+        self.pairs.clone_from(&other.pairs);
+        self.stale.clone_from(&other.stale);
+        self.read.clone_from(&other.read);
+    }
+}
 
 /// One assignment of a way.
 #[derive(Debug, Clone)]
@@ -96,8 +116,8 @@ enum Move {
     Given(Var),
     /// It may get another value.
     Perhaps(Var),
-    /// What may be given while the run waits there may get another value.
-    Filled(Node),
+    /// Any of these may get another value.
+    AnyOf(Bits),
     /// It has none any more.
     Unset(Var),
 }
@@ -118,14 +138,6 @@ impl<'a> Ages<'a> {
         Self { graph: &subject.graph, subject, pairs, readers, moves }
     }
 
-    fn slot(&self, var: Var) -> usize {
-        self.pairs.len() + var
-    }
-
-    fn is_stale(&self, fact: &Fact, var: Var) -> bool {
-        fact.contains(self.slot(var))
-    }
-
     fn own(&self, var: Var) -> std::ops::Range<usize> {
         let start = self.pairs.partition_point(|(v, _)| *v < var);
         start..self.pairs.partition_point(|(v, _)| *v <= var)
@@ -136,8 +148,8 @@ impl<'a> Ages<'a> {
         let mut seen = BTreeSet::from([var]);
         let mut at = var;
         loop {
-            let older = self.own(at).filter(|i| fact.contains(*i)).filter_map(|i| self.pairs.get(i)).map(|(_, w)| *w);
-            match older.filter(|w| self.is_stale(fact, *w)).find(|w| seen.insert(*w)) {
+            let older = self.own(at).filter(|i| fact.pairs.contains(*i)).filter_map(|i| self.pairs.get(i)).map(|(_, w)| *w);
+            match older.filter(|w| fact.stale.contains(*w)).find(|w| seen.insert(*w)) {
                 Some(next) => at = next,
                 None => return Some(at),
             }
@@ -146,14 +158,14 @@ impl<'a> Ages<'a> {
 
     /// All that is computed from a variable is stale now, and what is computed from that.
     fn ages(&self, fact: &mut Fact, var: Var) {
-        if self.readers.get(var).is_none_or(|all| !all.iter().any(|i| fact.contains(*i))) {
+        if self.readers.get(var).is_none_or(|all| !all.iter().any(|i| fact.pairs.contains(*i))) {
             return;
         }
         let mut open = vec![var];
         while let Some(w) = open.pop() {
-            let readers = self.readers.get(w).into_iter().flatten().filter(|i| fact.contains(**i));
+            let readers = self.readers.get(w).into_iter().flatten().filter(|i| fact.pairs.contains(**i));
             let readers: Vec<Var> = readers.filter_map(|i| self.pairs.get(*i)).map(|(v, _)| *v).filter(|v| *v != var).collect();
-            open.extend(readers.into_iter().filter(|v| fact.insert(self.slot(*v))));
+            open.extend(readers.into_iter().filter(|v| fact.stale.insert(*v)));
         }
     }
 
@@ -161,28 +173,34 @@ impl<'a> Ages<'a> {
         match change {
             Move::Computed(v, from) => {
                 let own = from.contains(v);
-                let stale = from.iter().any(|w| self.is_stale(fact, *w));
+                let stale = from.iter().any(|w| fact.stale.contains(*w));
                 self.ages(fact, *v);
                 for i in self.own(*v) {
-                    let reads = self.pairs.get(i).is_some_and(|(_, w)| from.contains(w));
-                    if reads {
-                        fact.insert(i);
+                    let Some((_, w)) = self.pairs.get(i) else { continue };
+                    if from.contains(w) {
+                        fact.pairs.insert(i);
+                        fact.read.insert(*w);
                     } else if !own {
-                        fact.remove(i);
+                        fact.pairs.remove(i);
                     }
                 }
-                fact.remove(self.slot(*v));
                 if stale {
-                    fact.insert(self.slot(*v));
+                    fact.stale.insert(*v);
+                } else {
+                    fact.stale.remove(*v);
                 }
             }
             Move::Given(v) | Move::Unset(v) => {
                 self.ages(fact, *v);
-                self.own(*v).for_each(|i| fact.remove(i));
-                fact.remove(self.slot(*v));
+                self.own(*v).for_each(|i| fact.pairs.remove(i));
+                fact.stale.remove(*v);
             }
             Move::Perhaps(v) => self.ages(fact, *v),
-            Move::Filled(node) => self.subject.fills.in_place(*node).iter().flat_map(Bits::iter).for_each(|v| self.ages(fact, v)),
+            Move::AnyOf(all) => {
+                let mut all = all.clone();
+                all.intersect(&fact.read);
+                all.iter().for_each(|v| self.ages(fact, v));
+            }
         }
     }
 
@@ -207,11 +225,7 @@ impl<'a> Ages<'a> {
             Move::Given(v) | Move::Unset(v) if *v == var => (NONE, None),
             _ if state != FRESH => (state, None),
             Move::Computed(v, _) | Move::Given(v) | Move::Unset(v) | Move::Perhaps(v) if sources.contains(v) => (STALE, Some(*v)),
-            Move::Filled(at) => {
-                let given = subject.fills.in_place(*at);
-                let first = given.iter().flat_map(Bits::iter).find(|v| sources.contains(v));
-                first.map_or((state, None), |v| (STALE, Some(v)))
-            }
+            Move::AnyOf(all) => sources.iter().find(|v| all.contains(**v)).map_or((state, None), |v| (STALE, Some(*v))),
             Move::Computed(..) | Move::Given(_) | Move::Unset(_) | Move::Perhaps(_) => (state, None),
         };
         let after = |number: usize, state: u8| self.moves(number).iter().fold(state, |s, m| step(m, s).0);
@@ -237,14 +251,12 @@ fn moves(subject: &Subject<'_>, number: usize, edge: &Edge) -> Vec<Move> {
     if edge.way == Way::Correction {
         let Some(assigned) = subject.fills.correction(edge.from) else { return found };
         let fields = graph.step(edge.from).map(parts::fields).unwrap_or_default();
-        found.extend(fields.iter().filter_map(|f| variables.var(&f.name)).chain(assigned.iter()).map(Move::Perhaps));
+        found.extend(fields.iter().filter_map(|f| variables.var(&f.name)).map(Move::Perhaps).chain([Move::AnyOf(assigned.clone())]));
         return found;
     }
-    if subject.fills.waits(edge.from) {
-        found.push(Move::Filled(edge.from));
-    }
+    found.extend(subject.fills.in_place(edge.from).map(Move::AnyOf));
     if edge.way == Way::Written(EdgeKind::Change) {
-        found.extend((0..variables.len()).filter(|v| subject.fills.can_be_given(*v)).map(Move::Perhaps));
+        found.push(Move::AnyOf(subject.fills.givable().clone()));
     }
     match graph.step(edge.from) {
         Some(Step { kind: StepKind::Set(all), .. }) => {
@@ -280,7 +292,8 @@ impl Analysis for Ages<'_> {
     type Fact = Fact;
 
     fn entry(&self) -> Fact {
-        Bits::new(self.pairs.len() + self.subject.variables.len())
+        let none = Bits::new(self.subject.variables.len());
+        Fact { pairs: Bits::new(self.pairs.len()), stale: none.clone(), read: none }
     }
 
     fn along(&self, number: usize, _: &Edge, fact: &mut Fact) {
@@ -290,6 +303,7 @@ impl Analysis for Ages<'_> {
     }
 
     fn meet(&self, fact: &mut Fact, other: &Fact) -> bool {
-        fact.unite(other)
+        let more = [fact.pairs.unite(&other.pairs), fact.stale.unite(&other.stale), fact.read.unite(&other.read)];
+        more.contains(&true)
     }
 }
