@@ -9,6 +9,7 @@ mod plans;
 mod service;
 mod talk;
 mod ways;
+mod woven;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,7 @@ use journeys::{Files, Made, Plan, write};
 use plans::plan;
 use talk::{Move, Play, calm, moves, slow, tempting};
 use ways::{Way, ways};
+use woven::{surroundings, weave};
 
 /// What the checker says of gates. Where it says nothing else of a workspace, the engine has to keep them alone.
 const PROOFS: [&str; 5] = ["WP0501", "WP0502", "WP0503", "WP0504", "WP0506"];
@@ -38,6 +40,8 @@ struct Counts {
     taken: Cell<u32>,
     reached: Cell<u32>,
     gated: Cell<u32>,
+    /// First conversations in which something was denied for the way that a journey leads.
+    around: Cell<u32>,
     denied: Cell<u32>,
     /// Journeys that the checker does not take, by what it finds.
     refused: RefCell<BTreeMap<String, u32>>,
@@ -89,7 +93,7 @@ fn judged(plan: &Plan, talks: &[Vec<Move>], vip: bool, counts: &Counts) -> Resul
     let (machine, newer) = (Arc::new(machine), newer.map(Arc::new));
     let mut reached = BTreeSet::new();
     let reported = |journey: &str, code: &str| !taken.contains(journey) || !CODES.iter().any(|c| c.code.as_str() == code);
-    for talk in talks {
+    for (n, talk) in talks.iter().enumerate() {
         let played = |told: bool| {
             let mut play = Play::new(&machine, newer.as_ref(), &made, vip, told);
             let unsound = talk.iter().find_map(|step| play.play(step).err());
@@ -106,6 +110,7 @@ fn judged(plan: &Plan, talks: &[Vec<Move>], vip: bool, counts: &Counts) -> Resul
             return Err(TestCaseError::fail(format!("{why}\n{}\n{}", journeys.join("\n"), play.log.join("\n"))));
         }
         reached.extend(STARTED.into_iter().filter(|j| taken.contains(*j) && tally.wrote.contains(*j)));
+        add(&counts.around, usize::from(n == 0 && !tally.unproved.is_empty()));
         add(&counts.gated, tally.gated as usize);
         add(&counts.denied, tally.denied as usize);
     }
@@ -122,10 +127,12 @@ fn nothing_gated_is_sent_without_its_gate() {
     }
     let talks =
         (calm(), slow(), tempting(), tempting(), moves()).prop_map(|(calm, slow, one, other, any)| vec![calm, slow, one, other, any]);
-    let result = TestRunner::new(config).run(&(plan(), talks, any::<bool>()), |(plan, talks, vip)| judged(&plan, &talks, vip, &counts));
+    let result =
+        TestRunner::new(config.clone()).run(&(plan(), talks, any::<bool>()), |(plan, talks, vip)| judged(&plan, &talks, vip, &counts));
     if let Err(TestError::Fail(why, _)) = result {
         panic!("{why}");
     }
+    around_every_way(&config, &counts);
     let (made, taken, reached) = (counts.made.get(), counts.taken.get(), counts.reached.get());
     println!(
         "{made} journeys, {taken} taken by the checker, {reached} of them sent a gated write; {} gated requests, {} denials; findings {:?}",
@@ -135,6 +142,28 @@ fn nothing_gated_is_sent_without_its_gate() {
     );
     assert!(taken * 10 >= made * 3, "only {taken} of {made} journeys are taken by the checker");
     assert!(reached * 10 >= taken * 3, "only {reached} of {taken} journeys sent a gated write");
+}
+
+/// The same of every way around a gate, each in random surroundings.
+fn around_every_way(config: &ProptestConfig, counts: &Counts) {
+    let (ways, before) = (ways(), counts.around.get());
+    let cases = (config.cases / 64).max(1);
+    for (n, way) in ways.iter().enumerate() {
+        let mut config = ProptestConfig { cases, ..config.clone() };
+        if let RngSeed::Fixed(seed) = config.rng_seed {
+            config.rng_seed = RngSeed::Fixed(seed.wrapping_mul(1_000).wrapping_add(n as u64));
+        }
+        let result = TestRunner::new(config).run(&surroundings(), |around| {
+            let (plan, talks) = weave(way, &around);
+            judged(&plan, &talks, way.vip, counts)
+        });
+        if let Err(TestError::Fail(why, _)) = result {
+            panic!("{}: {why}", way.name);
+        }
+    }
+    let (tried, denied) = (ways.len() as u64 * u64::from(cases), counts.around.get() - before);
+    println!("{tried} ways around a gate in random surroundings, {denied} conversations on them denied");
+    assert!(u64::from(denied) * 10 >= tried * 7, "only {denied} of {tried} ways were gone to their end");
 }
 
 /// Goes a way. Says what is not as it should be.

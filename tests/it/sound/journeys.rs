@@ -41,6 +41,8 @@ pub enum Shown {
     Hidden(u8),
     /// Of the last only how long it is.
     Counted,
+    /// What is around a way.
+    Own,
 }
 
 /// Where somebody gets to who wants it otherwise.
@@ -109,6 +111,8 @@ pub enum Stmt {
     /// A verification by an action that needs a yes, and keeps its answer.
     Oath(Value),
     Say(usize),
+    /// Says nothing of anything.
+    Hum,
     Guide(Option<Block>),
     Goto(usize),
     /// A pause that goes on at a step that waits and was written not long before.
@@ -227,7 +231,7 @@ fn branches(stmt: &Stmt) -> Vec<&Block> {
 }
 
 /// The numbers of the steps that wait, in the order they are written.
-fn waiting(block: &[Stmt], number: &mut usize, found: &mut Vec<usize>) {
+pub fn waiting(block: &[Stmt], number: &mut usize, found: &mut Vec<usize>) {
     for stmt in block {
         if matches!(
             stmt,
@@ -335,7 +339,7 @@ impl Writer {
         let mut after = Some(env.clone());
         let mut json = match stmt {
             Stmt::Collect(fields) => {
-                let names: Vec<&str> = fields.iter().map(|f| FIELDS.get(*f).copied().unwrap_or("x")).collect();
+                let names: Vec<&str> = fields.iter().map(|f| FIELDS[*f]).collect();
                 env.extend(names.iter().map(|n| (*n).to_owned()));
                 after = Some(env.clone());
                 json!({"collect": names})
@@ -368,6 +372,10 @@ impl Writer {
                 };
                 let mut shown: BTreeSet<String> = listed.iter().map(|n| (*n).clone()).collect();
                 let mut step = match (how, listed.split_last()) {
+                    (Shown::Own, _) => {
+                        shown.retain(|n| n.starts_with('z'));
+                        if shown.is_empty() { json!({"message": "Shall I?"}) } else { json!({"fields": shown}) }
+                    }
                     (Shown::Tagged, _) => {
                         let listed: String = shown.iter().map(|n| show(n)).collect();
                         shown.insert("$user".to_owned());
@@ -539,6 +547,7 @@ impl Writer {
                 json!({"verify": {"call": "svc.peek", "inputs": {"x": x}, "as": "r0", "verified": ["done"], "subject": "response.body.who",
                     "source": "any", "on_failed": [{"escalate": "support"}]}})
             }
+            Stmt::Hum => json!({"say": "Hm."}),
             Stmt::Say(n) => {
                 let name = env.iter().nth(n % env.len().max(1));
                 json!({"say": name.map_or("Well.".to_owned(), |n| format!("Well{}.", show(n)))})

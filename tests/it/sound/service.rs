@@ -1,7 +1,11 @@
 //! The service that random journeys call, and what is known of its actions.
 
-/// Fields that collects ask for. The marks of each begin with a letter of its own.
-pub const FIELDS: [&str; 3] = ["f0", "f1", "f2"];
+/// Fields that collects ask for: those of random journeys, an input, and those of what is around a way.
+pub const FIELDS: [&str; 6] = ["f0", "f1", "f2", "x", "z0", "z1"];
+/// The letters that their marks begin with.
+pub const LETTERS: [char; FIELDS.len()] = ['a', 'b', 'c', 'd', 'y', 'z'];
+/// How many of them random journeys ask for.
+pub const ASKED: usize = 3;
 /// Actions that need a yes.
 pub const CONFIRMED: [&str; 9] = ["pay", "ship", "peek", "tip", "vault", "grand", "wire", "print", "seal"];
 /// Those of them that say themselves what they send: a field.
@@ -74,4 +78,6 @@ pub const DATAPOINTS: &str = r"
 - {name: f1, type: string, validation: {pattern: 'b[0-9]{4}'}}
 - {name: f2, type: string, validation: {pattern: 'c[0-9]{4}'}}
 - {name: x, type: string}
+- {name: z0, type: string, validation: {pattern: 'y[0-9]{4}'}}
+- {name: z1, type: string, validation: {pattern: 'z[0-9]{4}'}}
 ";

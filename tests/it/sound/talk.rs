@@ -14,7 +14,7 @@ use waypost::value::Name;
 
 use super::journeys::Made;
 use super::oracle::{NO, Oracle, Put, Tally, YES};
-use super::service::{FIELDS, ROLE};
+use super::service::{ASKED, FIELDS, LETTERS, ROLE};
 use crate::engine::harness::{answered, failed};
 
 /// When every talk begins.
@@ -112,6 +112,12 @@ pub enum Move {
     Begin,
     /// An agent asks that read.
     Ask(&'static str),
+    /// Somebody does what is asked until the step of that number, or one behind it; and at one before it, these.
+    Come {
+        first: usize,
+        turn: usize,
+        moves: Vec<Move>,
+    },
 }
 
 /// Somebody who does what is asked.
@@ -145,9 +151,9 @@ pub fn moves() -> impl Strategy<Value = Vec<Move>> {
         1 => (anybody(), 0..3_usize).prop_map(|(by, how)| Move::No { by, how }),
         1 => (0..NEARLY.len()).prop_map(Move::Nearly),
         1 => (0..WORDS.len()).prop_map(Move::Word),
-        4 => (anybody(), 0..3_usize, 0..FIELDS.len(), any::<bool>()).prop_map(|(by, how, field, old)| Move::Give { by, how, field, old }),
-        1 => (0..4_usize, 0..FIELDS.len(), any::<bool>()).prop_map(|(by, field, old)| Move::Tell { by, field, old }),
-        1 => (anybody(), 0..3_usize, prop::option::of(0..FIELDS.len())).prop_map(|(by, journey, with)| Move::Start { by, journey, with }),
+        4 => (anybody(), 0..3_usize, 0..ASKED, any::<bool>()).prop_map(|(by, how, field, old)| Move::Give { by, how, field, old }),
+        1 => (0..4_usize, 0..ASKED, any::<bool>()).prop_map(|(by, field, old)| Move::Tell { by, field, old }),
+        1 => (anybody(), 0..3_usize, prop::option::of(0..ASKED)).prop_map(|(by, journey, with)| Move::Start { by, journey, with }),
         1 => (0..3_usize, 0..8_usize).prop_map(|(back, result)| Move::Land { back, result }),
         3 => prop::sample::select(vec![1_i64, 20, 70, 400, 700, 950, 950]).prop_map(Move::Wait),
         1 => prop::sample::select(vec![70_i64, 700]).prop_map(Move::Late),
@@ -174,7 +180,7 @@ pub struct Play<'f> {
     calls: Vec<CallEffect>,
     pub oracle: Oracle<'f>,
     marks: u32,
-    given: Vec<[String; 3]>,
+    given: Vec<[String; FIELDS.len()]>,
     asked: Vec<usize>,
     last: Timestamp,
     caller: (Actor, String),
@@ -201,7 +207,7 @@ impl<'f> Play<'f> {
             calls: Vec::new(),
             oracle: Oracle::new(made),
             marks: 0,
-            given: vec![["a0000".to_owned(), "b0000".to_owned(), "c0000".to_owned()]],
+            given: vec![LETTERS.map(|letter| format!("{letter}0000"))],
             asked: Vec::new(),
             last: now,
             caller: (Actor::User, String::new()),
@@ -301,7 +307,7 @@ impl<'f> Play<'f> {
         if old && let Some(known) = self.given.get(self.n as usize % self.given.len()) {
             return known[field].clone();
         }
-        let mark = self.mark(['a', 'b', 'c'][field]);
+        let mark = self.mark(LETTERS[field]);
         let mut known = self.given.last().cloned().unwrap_or_default();
         known[field].clone_from(&mark);
         self.given.push(known);
@@ -422,6 +428,22 @@ impl<'f> Play<'f> {
             Move::Ask(action) => {
                 let x = self.mark('d');
                 self.command(AGENT, Command::Read { action: (*action).into(), inputs: vec![(Name::new("x"), x.into())] })
+            }
+            Move::Come { first, turn, moves } => {
+                let mut moves = moves.iter();
+                for _ in 0..PATIENCE {
+                    let Some((_, step)) = self.oracle.place() else { break };
+                    let number = step.strip_prefix('s').and_then(|n| n.parse::<usize>().ok()).unwrap_or_default();
+                    if number >= *first {
+                        break;
+                    }
+                    let own = if number == *turn { moves.next() } else { None };
+                    match own {
+                        Some(own) => self.play(own)?,
+                        None => self.go(0, 0, false)?,
+                    }
+                }
+                Ok(())
             }
             Move::Digress => self.command(0, Command::Start { journey: Name::new("beta"), variables: Vec::new() }),
             Move::Again => {
