@@ -8,7 +8,7 @@ use serde_json::json;
 use super::script::{Check, CheckKind, ExpectedCall, Saying};
 use super::stubs::Call;
 use super::write::flow;
-use crate::engine::{self, Answer, Phase};
+use crate::engine::{self, Answer, Phase, Status};
 use crate::model::action::Effects;
 use crate::source::Span;
 use crate::value::{Json, Name, Value, display};
@@ -94,7 +94,17 @@ pub(super) fn has_unasked_write(checks: &[Check], calls: &[Call]) -> bool {
     calls.iter().any(|call| call.effects == Effects::Write && !named.iter().any(|n| fits(n, call)))
 }
 
-fn is_gate(phase: Phase) -> bool {
+/// Whether an entry says that something else than a question stood there.
+pub(super) fn is_pinned(checks: &[Check]) -> bool {
+    checks.iter().any(|c| match &c.kind {
+        CheckKind::Phase(phase) => !is_gate(*phase),
+        CheckKind::Options(options) => !options.is_empty(),
+        CheckKind::Status(status) => *status != Status::Active,
+        _ => false,
+    })
+}
+
+pub(super) fn is_gate(phase: Phase) -> bool {
     matches!(phase, Phase::Confirm | Phase::Hold)
 }
 

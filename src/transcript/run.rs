@@ -7,14 +7,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::cover::{Covered, Watch};
-use super::expect::{Failure, Seen, check_all, has_unasked_write};
-use super::script::{CheckKind, Entry, EntryKind, Script, Speaker};
+use super::expect::{Failure, Seen, check_all, has_unasked_write, is_gate, is_pinned};
+use super::script::{Check, CheckKind, Entry, EntryKind, Script, Speaker};
 use super::stubs::{Call, Stubs};
 use crate::check::Loaded;
 use crate::driver::{Clock, DriverError, Entropy, Perform, Runtime, Turn, TurnResult};
 use crate::engine::input::Open;
 use crate::engine::{
-    Actor, Answer, AuditEntry, CallEffect, CallResult, Case, Command, Event, EventBody, ExecutionStatus, Keys, Principal, State,
+    Actor, Answer, AuditEntry, CallEffect, CallResult, Case, Command, Event, EventBody, ExecutionStatus, Keys, Phase, Principal, State,
+    Status,
 };
 use crate::model::ErrorKind;
 use crate::outbound::{HttpPerformer, Secrets};
@@ -160,6 +161,11 @@ struct Talk {
     failures: Vec<Failure>,
     /// Whether a gate may be another than it was, of which no expectation says anything.
     gated: bool,
+    /// Whether what was said last was taken for a yes or a no to something else than a question.
+    took: bool,
+    /// Whether expectations since then say that no question stands there, and whether they name the calls.
+    pinned: bool,
+    called: bool,
     watch: Watch,
     seen: Vec<After>,
 }
@@ -205,6 +211,9 @@ impl Talk {
             audited: 0,
             failures: Vec::new(),
             gated: false,
+            took: false,
+            pinned: false,
+            called: false,
             watch: Watch::default(),
             seen: Vec::new(),
         })
@@ -219,7 +228,7 @@ impl Talk {
         let mut calls = 0;
         for (index, entry) in script.talk.iter().enumerate() {
             let denied = self.denied.len();
-            self.entry(entry, script.talk.get(index + 1)).await;
+            self.entry(entry, script.talk.get(index + 1..).unwrap_or_default()).await;
             let denied = self.denied.get(denied..).unwrap_or_default().to_vec();
             self.seen.push(After { answer: self.answer.clone(), calls: self.stubs.calls_since(calls), denied });
             calls = self.stubs.calls();
@@ -236,13 +245,37 @@ impl Talk {
         Watched { failures: self.failures, covered: self.watch.covered().clone(), seen: self.seen }
     }
 
-    async fn entry(&mut self, entry: &Entry, next: Option<&Entry>) {
+    /// Whether it is a yes or a no.
+    fn is_a_word(&self, entry: &Entry) -> bool {
+        match &entry.kind {
+            EntryKind::Say(text) => matches!(classify(text, "", &Locale::new(&self.loaded.settings)), Reply::Yes | Reply::No),
+            EntryKind::Command(_, command) | EntryKind::Operator(_, command) => {
+                matches!(command, Command::Confirm { .. } | Command::Reject { .. })
+            }
+            EntryKind::Wait(_) | EntryKind::Expect(_) | EntryKind::Crash => false,
+        }
+    }
+
+    /// Whether a question may have stood where something else is said now. `after`: what follows on it.
+    fn may_have_asked(&self, after: &[Entry]) -> bool {
+        let reply = after.iter().find(|e| !matches!(e.kind, EntryKind::Wait(_) | EntryKind::Expect(_) | EntryKind::Crash));
+        match reply {
+            Some(reply) => self.is_a_word(reply) && !self.pinned,
+            // Where a talk ends, no reply tells; whoever looks at the calls sees what a question kept back.
+            None => !self.pinned && !self.called,
+        }
+    }
+
+    async fn entry(&mut self, entry: &Entry, after: &[Entry]) {
+        let next = after.first();
         match &entry.kind {
             EntryKind::Say(text) => {
-                // A yes or a no to nothing: there was a question once.
-                let answers = matches!(classify(text, "", &Locale::new(&self.loaded.settings)), Reply::Yes | Reply::No);
-                self.gated |= answers && !self.answer.awaiting_input;
+                // A yes or a no that no question hears, and that is no value, option or step either: there was a question once.
+                let other = matches!(self.answer.phase, Phase::Confirm | Phase::Guide | Phase::Investigate);
+                let heard = other || self.answer.status == Status::Paused;
+                self.took = false;
                 self.turn(entry.span, Actor::User, Turn::Message(text.clone())).await;
+                self.gated |= self.is_a_word(entry) && !heard && !self.took;
             }
             EntryKind::Command(speaker, command) => {
                 let actor = match speaker {
@@ -281,7 +314,12 @@ impl Talk {
                     audit: &self.audit,
                     strict: self.strict,
                 };
-                self.failures.extend(check_all(checks, &seen));
+                let failures = check_all(checks, &seen);
+                let says = |c: &Check| matches!(c.kind, CheckKind::Says(_)) && failures.iter().any(|f| f.span == c.span);
+                self.pinned |= is_pinned(checks);
+                self.called |= checks.iter().any(|c| matches!(c.kind, CheckKind::Calls(_) | CheckKind::NotCalled(_)));
+                self.gated |= checks.iter().any(says) && !is_gate(self.answer.phase) && self.may_have_asked(after);
+                self.failures.extend(failures);
                 self.gated |= has_unasked_write(checks, &calls);
                 self.calls += calls.len();
                 self.denied.clear();
@@ -335,6 +373,7 @@ impl Talk {
     }
 
     async fn turn_of(&mut self, span: Span, actor: Actor, principal: Principal, turn: Turn) {
+        (self.pinned, self.called) = (false, false);
         match self.runtime.turn(&self.key, actor, principal, None, turn).await {
             Ok(result) => self.take(span, result).await,
             Err(error) => self.failures.push(Failure::new(span, error.to_string())),
@@ -348,6 +387,11 @@ impl Talk {
             Ok(events) => {
                 for (_, event) in &events {
                     self.watch.see(&event.body);
+                    self.took |= match &event.body {
+                        EventBody::Filled(filled) => filled.value.json.is_boolean(),
+                        EventBody::Entered { via: Some(via), .. } => via.starts_with("option:") || **via == *"picked",
+                        _ => false,
+                    };
                     if let EventBody::Failed { kind: ErrorKind::Denied | ErrorKind::RateLimited | ErrorKind::Busy, code, .. } = &event.body
                     {
                         self.denied.push(code.clone().unwrap_or_else(|| "denied".into()));

@@ -214,6 +214,58 @@ talk:
     assert!(status == 1 && err.contains("--accept-gates"), "{out}{err}");
 }
 
+/// A confirm that keeps no call back is missed where its yes was said, whatever hears that now, and where the talk ended with it.
+#[test]
+fn an_update_sees_every_confirm_that_is_gone() {
+    let (_dir, path) = parcels();
+    let (journeys, tests) = (Path::new(&path).join("journeys"), Path::new(&path).join("tests"));
+    let write = |confirm: &str, rest: &str| {
+        let text = format!(
+            "name: Leave a note\ntrigger: {{goal: Leave a note, examples: [leave a note]}}\nfallback: {{to: care, message: Bye.}}\njourney:\n{confirm}{rest}"
+        );
+        std::fs::write(journeys.join("leave-a-note.yaml"), text).unwrap();
+    };
+    std::fs::write(
+        Path::new(&path).join("datapoints/note.yaml"),
+        "- {name: Note, type: string, description: a note}\n- {name: Urgent, type: boolean, description: urgent}\n",
+    )
+    .unwrap();
+    let confirm = "  - confirm: {fields: [], message: Shall I take a note?}\n";
+    let note = "  - collect: [note]\n  - done: 'Noted: {{ variables.note }}.'\n";
+    let urgent = "  - collect: [urgent]\n  - done: 'Noted: {{ variables.urgent }}.'\n";
+    let guide = "  - guide: {steps: [{say: Take a pen.}, {say: Write.}]}\n  - done: Thanks.\n";
+    let done = "  - done: Thanks.\n";
+    // What follows on the confirm, what is said, and whether the same is seen when only its words change.
+    let talks = [
+        (note, "- expect: {says: Shall I take a note?}\n  - user: 'yes'\n  - expect: {says: What is the note}\n"),
+        (urgent, "- user: 'yes'\n  - expect: {says: urgent}\n  - user: 'yes'\n  - expect: {says: Noted}\n"),
+        (guide, "- expect: {says: Shall I take a note?}\n  - user: 'yes'\n  - expect: {says: Take a pen., phase: guide}\n"),
+        (guide, "- expect: {says: Shall I take a note?}\n  - agent: confirm\n"),
+        (done, "- expect: {says: Shall I take a note?}\n"),
+        (done, "- expect: {says: Shall I take a note?}\n  - user: 'no'\n  - expect: {status: cancelled}\n"),
+    ];
+    let file = tests.join("parcels.yaml");
+    for (rest, talk) in talks {
+        let written = format!("name: a note\nstubs: {{}}\ntalk:\n  - user: leave a note\n  {talk}");
+        std::fs::write(&file, &written).unwrap();
+        write("", rest);
+        let (status, out, err) = waypost(&["test", &path, "--update"]);
+        assert!(status == 1 && std::fs::read_to_string(&file).unwrap() == written, "{written}{out}{err}");
+    }
+    // Where something else than a question stood, words are words.
+    let pinned =
+        "name: a note\nstubs: {}\ntalk:\n  - user: leave a note\n  - expect: {says: Take a pencil., phase: guide}\n  - user: 'yes'\n";
+    std::fs::write(&file, pinned).unwrap();
+    write("", guide);
+    let (status, out, err) = waypost(&["test", &path, "--update"]);
+    assert!(status == 0 && std::fs::read_to_string(&file).unwrap() == pinned.replace("pencil", "pen"), "{out}{err}");
+    // With the confirm, they pass, so that it is what is missed.
+    write(confirm, done);
+    std::fs::write(&file, format!("name: a note\nstubs: {{}}\ntalk:\n  - user: leave a note\n  {}", talks[4].1)).unwrap();
+    let (status, out, err) = waypost(&["test", &path]);
+    assert_eq!(status, 0, "{out}{err}");
+}
+
 /// Explores every journey that can begin, writes what it finds, and holds it to the whole.
 #[test]
 fn explored_transcripts_of_the_shipped_workspace_come_to_everything() {
