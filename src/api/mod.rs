@@ -37,7 +37,10 @@ pub use openapi::document;
 
 /// What every request is handled with.
 #[derive(Debug, Clone)]
-struct App {
+struct App(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     service: Service,
     admission: Arc<Admission>,
     closing: CancellationToken,
@@ -45,6 +48,14 @@ struct App {
 
 /// The service over HTTP; `beside`: what other surfaces add, behind the same guard. Streams end when `closing` is cancelled.
 pub fn router(service: Service, limits: Limits, beside: Router, closing: CancellationToken) -> Router {
-    let app = App { service, admission: Arc::new(Admission::new(limits)), closing };
+    let app = App(Arc::new(Parts { service, admission: Arc::new(Admission::new(limits)), closing }));
     routes::router(app, beside)
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
