@@ -661,6 +661,7 @@ impl State {
                 digest: decided.digest.clone(),
                 reserves: decided.reserves,
                 attempt: 0,
+                gone: 0,
                 until: jiff::Timestamp::default(),
                 began: at,
                 retry_at: None,
@@ -704,6 +705,7 @@ impl State {
         let flight = Arc::make_mut(flight);
         flight.result = Some(Arc::new(finished.result.clone()));
         flight.taint = finished.taint.clone();
+        flight.gone += u32::from(finished.result.is_of_sender_gone());
         let (Some(digest), Some(class)) = (flight.digest.clone(), finished.class) else { return };
         let flight = flight.clone();
         let write = Arc::make_mut(&mut self.writes).entry(digest).or_default();

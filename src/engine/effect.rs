@@ -150,13 +150,24 @@ pub fn retry_after(written: &str, now: Timestamp) -> Option<u64> {
     Some(u64::try_from(at.duration_since(now).as_millis()).unwrap_or(0))
 }
 
+/// The code of a request whose sender is gone.
+const SENDER_GONE: &str = "sender_gone";
+
+impl CallResult {
+    /// Whether whoever sent it is gone, and nobody knows what it came to.
+    #[must_use]
+    pub fn is_of_sender_gone(&self) -> bool {
+        matches!(self, Self::Failed(failure) if &*failure.code == SENDER_GONE)
+    }
+}
+
 impl CallFailure {
     /// Whoever sent it is gone, and with them the answer.
     #[must_use]
     pub fn sender_gone() -> Self {
         Self {
             kind: ErrorKind::Timeout,
-            code: "sender_gone".into(),
+            code: SENDER_GONE.into(),
             sent: true,
             detail: "whoever sent it is gone".into(),
             retry_after_ms: None,

@@ -298,7 +298,7 @@ impl Turn<'_> {
         let gone = CallResult::Failed(CallFailure::sender_gone());
         let Some(action) = self.action_in_flight(&flight) else { return self.result(effect, gone) };
         let safe = action.effects == Effects::Read || action.settings.idempotency == Idempotency::Key;
-        if !safe || flight.attempt > action.settings.retries.saturating_add(1) {
+        if !safe || flight.gone >= Flight::GONE {
             return self.result(effect, gone);
         }
         self.finish(Some(&action), effect, gone, (action.effects == Effects::Write).then_some(Class::InDoubt), false);

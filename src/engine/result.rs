@@ -82,9 +82,9 @@ impl Turn<'_> {
             (Ok(outcome), None) => self.matched(&action, &flight, &outcome),
             (Err(mut trouble), _) => {
                 let (max, delay) = self.tries(&action, flight.purpose);
-                let again = judged.can_pass && flight.attempt <= max && self.may_resend(&action, &flight, judged.class);
+                let again = judged.can_pass && flight.tries() <= max && self.may_resend(&action, &flight, judged.class);
                 if again {
-                    self.retry_later(flight.attempt, delay, judged.asked_ms);
+                    self.retry_later(flight.tries(), delay, judged.asked_ms);
                     return Go::Wait;
                 }
                 trouble.exhausted = judged.can_pass && max > 0;

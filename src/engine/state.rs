@@ -324,6 +324,9 @@ pub(super) struct Flight {
     /// The attempt under way, from 1; 0 while it waits for its key.
     #[serde(default, skip_serializing_if = "is_default")]
     pub attempt: u32,
+    /// How many of its attempts were left by a sender that was gone before their end was known.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub gone: u32,
     /// Until when it is waited for.
     #[serde(default, skip_serializing_if = "is_default")]
     pub until: Timestamp,
@@ -357,6 +360,16 @@ pub(super) struct Flight {
     /// What waits for this read to tell whose it is.
     #[serde(default, skip_serializing_if = "is_default")]
     pub draft: Option<Arc<Draft>>,
+}
+
+impl Flight {
+    /// Senders that may be gone, one after another, before one of them counts as a try: a request must not take them along for ever.
+    pub const GONE: u32 = 3;
+
+    /// The attempts that count as tries: not those of senders that were gone, for nobody knows what they came to.
+    pub fn tries(&self) -> u32 {
+        self.attempt.saturating_sub(self.gone.min(Self::GONE))
+    }
 }
 
 /// A write that was sent, by the digest of its request.

@@ -116,8 +116,7 @@ struct Outcome {
     said: Vec<String>,
     done: Vec<String>,
     in_doubt: bool,
-    /// The most tries that an action had, and whether a rate was used up.
-    tries: u32,
+    /// Whether a rate was used up.
     rated: bool,
 }
 
@@ -127,15 +126,11 @@ impl Outcome {
         all(self) == all(other)
     }
 
-    /// Whether it went to a person because a try, or one of a rate, that nobody knows the end of was one too many.
+    /// Whether it went to a person because a request that nobody knows the end of was one too many of a rate.
     fn ran_out(&self, whole: &Self) -> bool {
-        let tries = whole.tries >= TRIES && self.tries >= TRIES;
-        self.stands.starts_with("Escalated") && (tries || (whole.rated && self.rated))
+        self.stands.starts_with("Escalated") && whole.rated && self.rated
     }
 }
-
-/// Tries of a read, the first and its retries.
-const TRIES: u32 = 3;
 
 type Living = (Arc<Life>, Runtime<Mortal, Client>);
 
@@ -290,11 +285,6 @@ impl<'w> World<'w> {
             said,
             done: self.backend.0.seen.lock().unwrap().done.clone(),
             in_doubt: events.iter().any(|(_, e)| matches!(&e.body, EventBody::Failed { kind: ErrorKind::InDoubt, .. })),
-            tries: events
-                .iter()
-                .filter_map(|(_, e)| if let EventBody::ActionStarted { attempt, .. } = &e.body { Some(*attempt) } else { None })
-                .max()
-                .unwrap_or(0),
             rated: events
                 .iter()
                 .any(|(_, e)| matches!(&e.body, EventBody::Decided(d) if d.verdict.code().is_some_and(|c| &**c == "rate_limited"))),
@@ -309,7 +299,7 @@ enum Came {
     Same,
     /// To a write of which it is said that nobody knows.
     InDoubt,
-    /// To a person sooner: the request that was under way counts against tries and rates, whether it was sent or not.
+    /// To a person sooner: the request that was under way counts against a rate, whether it was sent or not.
     RanOut,
 }
 

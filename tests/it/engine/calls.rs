@@ -300,6 +300,34 @@ fn a_sender_that_is_gone_is_taken_over() {
 }
 
 #[test]
+fn a_request_that_its_sender_left_is_no_try_that_failed() {
+    use waypost::engine::{Actor, InputBody};
+
+    let action = format!("{READ}settings: {{retries: 1}}\n");
+    let mut talk = calling(&action, "");
+    talk.held = true;
+    go(&mut talk, "1", "2");
+    let lost = talk.last_effect();
+    talk.held = false;
+    talk.stubs.push_back(failed(ErrorKind::Timeout, true));
+    talk.stub(200, json!({}));
+    talk.input(Actor::User, "", None, InputBody::TakeOver(lost));
+    talk.wait(60);
+    assert_eq!(talk.answer.outcome.as_deref(), Some("went"), "{}", talk.trace());
+
+    // What takes every sender along is not sent for ever.
+    let mut talk = calling(&action, "");
+    talk.held = true;
+    go(&mut talk, "1", "2");
+    for _ in 0..20 {
+        let lost = talk.last_effect();
+        talk.input(Actor::User, "", None, InputBody::TakeOver(lost));
+        talk.wait(60);
+    }
+    assert_eq!((talk.answer.status, talk.calls.len()), (Status::Escalated, 5), "{}", talk.trace());
+}
+
+#[test]
 fn each_element_has_its_call_and_the_first_that_differs_decides() {
     let action = "
 type: read
