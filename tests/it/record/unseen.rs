@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use waypost::check::{Loaded, load};
-use waypost::engine::{Actor, Event, EventBody, Input, InputBody, Keys, Machine, Principal, State};
+use waypost::engine::input::Open;
+use waypost::engine::{Actor, CallResult, Effect, Event, EventBody, Input, InputBody, Keys, Machine, Principal, State};
 use waypost::source::SourceMap;
-use waypost::transcript::record::{Class, Recording, parse, try_on};
+use waypost::transcript::record::{Class, Recording, convert, parse, try_on};
 use waypost::transcript::{self, Options, Runner};
 
 use super::bytes;
@@ -234,6 +235,69 @@ async fn what_the_recording_does_not_hold_is_never_called_the_same() {
         }
     }
     assert!(wrong.is_empty(), "called the same:\n{}", wrong.join("\n"));
+}
+
+/// What is hidden is not in a test either; the words around it are.
+#[tokio::test]
+async fn a_test_holds_the_words_around_what_is_hidden() {
+    let (_, talk) = TALKS[0];
+    let events: Vec<Event> = record(talk).await.events().cloned().collect();
+    let own = loaded(files());
+    let converted = convert("a pin", &events, Some(own.workspace()), true);
+    assert!(converted.notes.is_empty() && !converted.text.contains("1234'"), "{converted:?}");
+    let ways = [("It is {{", "That is {{"), ("Is {{ variables.pin }} right?", "Is {{ variables.pin }} good?")];
+    for (from, to) in ways {
+        let failures = super::tests(&loaded(changed("journeys/main.yaml", from, to)), &converted.text).await.unwrap();
+        assert!(failures.iter().any(|f| f.expected.as_ref().is_some_and(|e| e.contains(".*"))), "{to}: {failures:#?}\n{}", converted.text);
+    }
+}
+
+/// A message that came while an action was under way is said when that is done.
+#[tokio::test]
+async fn a_test_says_later_what_had_to_wait() {
+    let files = [
+        (
+            "integrations/svc.yaml",
+            "name: Svc\ntype: rest_api\nconfig: {base_url: 'https://svc.example', auth_type: none}\nactions:\n  - {name: Look, type: read, invocation: {method: GET, endpoint: /look}}\n",
+        ),
+        ("datapoints/d.yaml", "- {name: Note, type: string}\n"),
+        (
+            "journeys/look.yaml",
+            "name: Look\ntrigger: {goal: Look for it, examples: [look for it]}\nfallback: {message: Bye.}\njourney:\n  - action: svc.look\n  - collect: [note]\n  - done: 'Noted: {{ variables.note }}.'\n",
+        ),
+    ];
+    let own = loaded(files.iter().map(|(name, text)| ((*name).to_owned(), Arc::from(*text))).collect());
+    let machine = Machine::new(own.clone(), Keys::derive(b"recording"));
+    let (mut state, mut events, mut effects) = (State::default(), Vec::new(), Vec::new());
+    let open = Open { conversation: "c".into(), tenant: "t".into(), agent: "a".into(), user_id: "u".into(), user: Arc::default() };
+    let say = |text: &str| InputBody::Message(text.into());
+    for (n, body) in [InputBody::Open(open), say("look for it"), say("it is blue"), say("")].into_iter().enumerate() {
+        let body = match effects.pop() {
+            Some(Effect::Call(call)) if n == 3 => InputBody::Result(call.id, CallResult::answered(200, serde_json::json!({}))),
+            left => {
+                effects.extend(left);
+                body
+            }
+        };
+        let input = Input {
+            at: "2026-01-05T09:00:00Z".parse().unwrap(),
+            actor: if n == 3 { Actor::System } else { Actor::User },
+            principal: Principal::default(),
+            message_id: None,
+            entropy: [u8::try_from(n).unwrap(); 32],
+            refused: Vec::new(),
+            unaware: false,
+            answered: false,
+            body,
+        };
+        let progress = machine.handle(&state, input);
+        (state, effects) = (progress.state, effects.into_iter().chain(progress.effects).collect());
+        events.extend(progress.events);
+    }
+    assert!(events.iter().any(|e| e.body == EventBody::Dequeued), "{events:#?}");
+    super::makes_a_test(&own, &events).await.unwrap();
+    let text = convert("later", &events, Some(own.workspace()), true).text;
+    assert!(text.contains("it is blue") && !text.starts_with('#'), "{text}");
 }
 
 #[tokio::test]
