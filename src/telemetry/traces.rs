@@ -28,8 +28,10 @@ pub enum TracesError {
 /// Sends spans, a batch after the other.
 #[derive(Debug)]
 pub struct Exporter {
-    exporter: SpanExporter,
+    to: SpanExporter,
     spans: Receiver<Vec<Span>>,
+    // What was received and is not sent: a sending that is broken off is begun again.
+    turns: Vec<Vec<Span>>,
 }
 
 impl Exporter {
@@ -46,10 +48,10 @@ impl Exporter {
         let mut exporter = builder.build().map_err(|e| TracesError::Address(e.to_string()))?;
         let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
         exporter.set_resource(&Resource::builder_empty().with_service_name("waypost").with_attribute(version).build());
-        Ok(Self { exporter, spans })
+        Ok(Self { to: exporter, spans, turns: Vec::new() })
     }
 
-    /// Sends what comes, until it is dropped.
+    /// Sends what comes. What is dropped in the middle of it is sent when it is called again: a collector knows it by its ids.
     pub async fn run(&mut self) {
         while self.send().await {}
     }
@@ -61,14 +63,14 @@ impl Exporter {
     }
 
     async fn send(&mut self) -> bool {
-        let mut turns = Vec::new();
-        if self.spans.recv_many(&mut turns, BATCH).await == 0 {
+        if self.turns.is_empty() && self.spans.recv_many(&mut self.turns, BATCH).await == 0 {
             return false;
         }
-        let batch: Vec<SpanData> = turns.iter().flat_map(|turn| written(turn)).collect();
-        if let Err(error) = self.exporter.export(batch).await {
-            tracing::warn!(%error, turns = turns.len(), "the collector did not take what was traced");
+        let batch: Vec<SpanData> = self.turns.iter().flat_map(|turn| written(turn)).collect();
+        if let Err(error) = self.to.export(batch).await {
+            tracing::warn!(%error, turns = self.turns.len(), "the collector did not take what was traced");
         }
+        self.turns.clear();
         true
     }
 }

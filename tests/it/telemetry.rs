@@ -11,9 +11,9 @@ use waypost::engine::input::{Command, Open};
 use waypost::engine::{Actor, CallEffect, CallFailure, CallResult, Principal};
 use waypost::model::action::ErrorKind;
 use waypost::store::{ConversationKey, MemoryStore, Store};
-use waypost::telemetry::{Open as OpenNow, What};
+use waypost::telemetry::{Open as OpenNow, Span, What};
 
-use crate::outbound::server::{Server, answer};
+use crate::outbound::server::{Do, Server, answer};
 use crate::serving::Serving;
 
 const BANK: &str = "{name: bank, type: rest_api, config: {base_url: 'https://bank.example', auth_type: none}, actions: [
@@ -198,6 +198,39 @@ server: {{keys: [{{name: app, key: '${{APP_KEY}}', role: runtime}}, {{name: phon
             assert!(!text.contains(secret), "`{secret}` is in {what}: {text}");
         }
     }
+}
+
+/// Whoever stops in the middle of a sending sends it again at the end.
+#[tokio::test]
+async fn what_was_being_sent_when_it_stops_is_sent() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (asked, first) = (Arc::new(tokio::sync::Notify::new()), AtomicUsize::new(0));
+    let hangs = asked.clone();
+    let collector = Server::start(move |_| {
+        if first.fetch_add(1, Ordering::SeqCst) > 0 {
+            return answer("200 OK", &[("content-type", "application/x-protobuf")], b"");
+        }
+        hangs.notify_one();
+        Do::Hang
+    })
+    .await;
+    let now = Clock::System.now();
+    let turn = |name: &str| {
+        let attributes = vec![("tenant", "acme".to_owned()), ("conversation", name.to_owned())];
+        vec![Span { what: What::Turn, parent: None, name: name.into(), from: now, to: now, attributes, failed: false }]
+    };
+    let (spans, receiver) = tokio::sync::mpsc::channel(8);
+    let client = waypost::outbound::collector().unwrap();
+    let mut exporter = waypost::telemetry::Exporter::new(&collector.url(), client, receiver).unwrap();
+    spans.send(turn("the-first")).await.unwrap();
+    tokio::select! {
+        () = exporter.run() => panic!("it goes on while turns come"),
+        () = asked.notified() => {}
+    }
+    spans.send(turn("the-second")).await.unwrap();
+    exporter.finish().await;
+    let taken: String = collector.seen().iter().skip(1).map(|s| s.body.clone()).collect();
+    assert!(taken.contains("turn the-first") && taken.contains("turn the-second"), "{taken}");
 }
 
 #[test]
