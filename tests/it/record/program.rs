@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use waypost::engine::{Event, EventBody};
+use waypost::transcript::record::{Header, Writer};
 
 const RETAIL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/retail");
 
@@ -128,10 +130,18 @@ fn what_is_no_recording_is_told_of() {
     let dir = tempfile::tempdir().unwrap();
     let empty = dir.path().join("empty.jsonl");
     std::fs::write(&empty, "").unwrap();
+    let partial = dir.path().join("partial.jsonl");
+    let said = EventBody::Said { text: "Hello.".into(), redacted: None };
+    let event = Event { v: 1, at: "2026-01-05T09:00:00Z".parse().unwrap(), body: said };
+    let mut writer = Writer::begin(Vec::new(), &Header::of("c".into(), "t".into(), std::slice::from_ref(&event), false)).unwrap();
+    writer.event(&event).unwrap();
+    std::fs::write(&partial, writer.end().unwrap()).unwrap();
     for (args, part) in [
         (vec!["replay", "nowhere.jsonl"], "there is no `nowhere.jsonl`"),
         (vec!["replay", dir.path().join("nothing").to_str().unwrap()], "there is no"),
         (vec!["record", "convert", empty.to_str().unwrap()], "is empty"),
+        (vec!["record", "convert", partial.to_str().unwrap()], "only the transcript of this conversation was kept"),
+        (vec!["replay", partial.to_str().unwrap()], "1 recording could not be played"),
         (vec!["replay", "--store", "sqlite:/nowhere/at-all.db"], "there is no store"),
         (vec!["replay", empty.to_str().unwrap(), "--tenant", "t"], "--tenant"),
         (vec!["replay", empty.to_str().unwrap(), "--tenant", "t", "--store", "sqlite:s.db"], "--tenant"),
