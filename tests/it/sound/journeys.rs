@@ -206,7 +206,7 @@ pub fn tidy(block: Block) -> Block {
     block.into_iter().take(stop).collect()
 }
 
-fn ends(stmt: &Stmt) -> bool {
+pub fn ends(stmt: &Stmt) -> bool {
     let all = |b: &Block| b.last().is_some_and(ends);
     match stmt {
         Stmt::Choice { one, other, free, .. } => all(one) && all(other) && free.as_ref().is_none_or(all),
@@ -545,7 +545,7 @@ impl Writer {
                 fact = Fact::Verify { reads, level: 1, ttl: 900, anybody: true };
                 after.get_or_insert_default().insert("r0".to_owned());
                 json!({"verify": {"call": "svc.peek", "inputs": {"x": x}, "as": "r0", "verified": ["done"], "subject": "response.body.who",
-                    "source": "any", "on_failed": [{"escalate": "support"}]}})
+                    "max_tries": TRIES, "source": "any", "on_failed": [{"escalate": "support"}]}})
             }
             Stmt::Hum => json!({"say": "Hm."}),
             Stmt::Say(n) => {

@@ -219,6 +219,11 @@ impl<'f> Oracle<'f> {
         self.runs.last().map(|r| (r.journey.as_str(), r.step.as_str()))
     }
 
+    /// The step at which the newest run of a journey stands.
+    pub fn step_of(&self, journey: &str) -> Option<&str> {
+        self.runs.iter().rfind(|r| r.journey == journey).map(|r| r.step.as_str())
+    }
+
     /// Whether a yes was said that may still count.
     pub fn is_live(&self) -> bool {
         self.yeses.iter().any(|y| y.over.is_none())

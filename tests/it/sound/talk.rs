@@ -112,8 +112,9 @@ pub enum Move {
     Begin,
     /// An agent asks that read.
     Ask(&'static str),
-    /// Somebody does what is asked until the step of that number, or one behind it; and at one before it, these.
+    /// Somebody does what is asked until the journey is at the step of that number, or at one behind it; and at one before it, these.
     Come {
+        journey: &'static str,
         first: usize,
         turn: usize,
         moves: Vec<Move>,
@@ -429,10 +430,10 @@ impl<'f> Play<'f> {
                 let x = self.mark('d');
                 self.command(AGENT, Command::Read { action: (*action).into(), inputs: vec![(Name::new("x"), x.into())] })
             }
-            Move::Come { first, turn, moves } => {
+            Move::Come { journey, first, turn, moves } => {
                 let mut moves = moves.iter();
                 for _ in 0..PATIENCE {
-                    let Some((_, step)) = self.oracle.place() else { break };
+                    let Some(step) = self.oracle.step_of(journey) else { break };
                     let number = step.strip_prefix('s').and_then(|n| n.parse::<usize>().ok()).unwrap_or_default();
                     if number >= *first {
                         break;

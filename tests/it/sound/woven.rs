@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::journeys::{Block, Plan, Shown, Stmt, Value, tidy, waiting};
+use super::journeys::{Block, Plan, Shown, Stmt, Value, ends, tidy, waiting};
 use super::plans::{asks, calls, choice};
 use super::talk::{Move, calm, tempting};
 use super::ways::Way;
@@ -75,7 +75,8 @@ pub fn surroundings() -> impl Strategy<Value = Surroundings> {
     let branch = prop::sample::select(vec![None, None, None, Option, OtherOption, If, Refusal, Trouble, No, Stuck]);
     let among = prop::collection::vec(0..8_usize, 0..3);
     let beta = (gated(), pieces(2)).prop_map(|(gated, more)| tidy([gated, more].concat()));
-    (pieces(3), branch, pieces(2), pieces(3), among, beta, tempting(), calm()).prop_map(
+    let some = || prop_oneof![2 => Just(Vec::new()), 3 => pieces(3)];
+    (some(), branch, pieces(2), some(), among, beta, tempting(), calm()).prop_map(
         |(before, branch, beside, behind, among, beta, after, apart)| Surroundings {
             before,
             branch,
@@ -98,10 +99,10 @@ pub fn weave(way: &Way, around: &Surroundings) -> (Plan, Vec<Vec<Move>>) {
     }
     let beside = || around.beside.clone();
     let compose = |own: Block| {
-        let rest = tidy([own, around.behind.clone()].concat());
+        let rest = if own.last().is_some_and(ends) { own } else { [own, around.behind.clone()].concat() };
         let look = |refused, error| Stmt::Call { action: "look", x: Value::Constant, y: None, keep: false, refused, error };
         let branch = match around.branch {
-            Branch::None => return tidy([around.before.clone(), rest].concat()),
+            Branch::None => return [around.before.clone(), rest].concat(),
             Branch::Option => Stmt::Choice { keep: false, one: rest, other: beside(), free: None },
             Branch::OtherOption => Stmt::Choice { keep: false, one: beside(), other: rest, free: None },
             Branch::If if way.vip => Stmt::If(2, rest, beside()),
@@ -111,7 +112,7 @@ pub fn weave(way: &Way, around: &Surroundings) -> (Plan, Vec<Vec<Move>>) {
             Branch::No => Stmt::Confirm { shows: Some(Vec::new()), how: Shown::Message, only: None, change: None, no: Some(rest) },
             Branch::Stuck => Stmt::Guide(Some(rest)),
         };
-        tidy([around.before.clone(), vec![branch]].concat())
+        [around.before.clone(), vec![branch]].concat()
     };
     let go = |pick| Move::Go { by: 0, pick, agent: false };
     let fails = Move::Land { back: 0, result: 3 };
@@ -137,7 +138,8 @@ pub fn weave(way: &Way, around: &Surroundings) -> (Plan, Vec<Vec<Move>>) {
     let mut plan = Plan { beta: around.beta.clone(), ..way.plan.clone() };
     *if inside { &mut plan.gamma } else { &mut plan.alpha } = compose(own);
     let (begin, rest) = way.talk.split_at(1);
-    let talk = [begin, &[Move::Come { first, turn, moves }], rest, &around.after].concat();
+    let journey = if inside { "gamma" } else { "alpha" };
+    let talk = [begin, &[Move::Come { journey, first, turn, moves }], rest, &around.after].concat();
     (plan, vec![talk, [vec![Move::Digress], around.apart.clone()].concat()])
 }
 
