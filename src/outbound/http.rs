@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response};
 use secrecy::ExposeSecret;
 use url::Url;
@@ -470,10 +470,28 @@ pub(super) fn answer(incoming: Incoming) -> HttpAnswer {
     HttpAnswer { status, headers: shown(&headers), body: Arc::new(json), invalid_json }
 }
 
-/// Headers as conditions see them, the values of one name joined; cookies are the server's secrets and stay out.
+/// A header that has one of these among the words of its name bears a credential.
+const CREDENTIALS: [&str; 14] = [
+    "apikey",
+    "auth",
+    "authentication",
+    "authorization",
+    "cookie",
+    "cookie2",
+    "credential",
+    "csrf",
+    "jwt",
+    "key",
+    "password",
+    "secret",
+    "session",
+    "token",
+];
+
+/// Headers as conditions see them and events keep them, the values of one name joined; the server's credentials stay out.
 fn shown(headers: &HeaderMap) -> Vec<(Arc<str>, Arc<str>)> {
     let mut out: Vec<(Arc<str>, Arc<str>)> = Vec::new();
-    for name in headers.keys().filter(|n| **n != SET_COOKIE) {
+    for name in headers.keys().filter(|n| !n.as_str().split(['-', '_']).any(|word| CREDENTIALS.contains(&word))) {
         let values: Vec<_> = headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
         out.push((name.as_str().into(), values.join(", ").into()));
     }

@@ -122,7 +122,15 @@ fn comes_to(kind: ErrorKind, code: &str, sent: bool) -> (ErrorKind, String, bool
 
 #[tokio::test]
 async fn a_json_answer_is_parsed_and_its_headers_are_in_lower_case() {
-    let headers = [("Content-Type", "application/json; charset=utf-8"), ("X-Rest", "a"), ("x-rest", "b"), ("Set-Cookie", "s=1")];
+    let headers = [
+        ("Content-Type", "application/json; charset=utf-8"),
+        ("X-Rest", "a"),
+        ("x-rest", "b"),
+        ("Set-Cookie", "s=1"),
+        ("X-Auth-Token", "t-1"),
+        ("api_key", "k-1"),
+        ("x-tokens-left", "7"),
+    ];
     let result = faced_with(move || answer("201 Created", &headers, br#"{"id": "A1"}"#), LONG).await;
     let answer = answered(result);
     assert_eq!(answer.status, 201);
@@ -130,7 +138,10 @@ async fn a_json_answer_is_parsed_and_its_headers_are_in_lower_case() {
     assert!(!answer.invalid_json);
     let header = |name: &str| answer.headers.iter().find(|(n, _)| &**n == name).map(|(_, v)| &**v);
     assert_eq!(header("x-rest"), Some("a, b"));
-    assert_eq!(header("set-cookie"), None, "cookies are the server's secrets");
+    for credential in ["set-cookie", "x-auth-token", "api_key"] {
+        assert_eq!(header(credential), None, "a server's credentials are no business of conditions, and no part of what is recorded");
+    }
+    assert_eq!(header("x-tokens-left"), Some("7"));
 }
 
 #[tokio::test]
