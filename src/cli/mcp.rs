@@ -67,17 +67,16 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
     };
     executor.block_on(service.define_files()).map_err(|e| Failure::new(e.to_string()))?;
     let ended = executor.block_on(async {
-        let timers = service.runtime().run_timers();
+        let mut beside = service.beside();
         let ended = tokio::select! {
-            ended = mcp::stdio(service.clone(), caller, shared) => ended,
-            () = timers => Ok(()),
-            () = service.run_conditions() => Ok(()),
-            () = service.run_deliveries() => Ok(()),
+            ended = mcp::stdio(service.clone(), caller, shared) => ended.map_err(|e| Failure::new(format!("the host did not speak the protocol: {e}"))),
+            _ = beside.join_next() => Err(Failure::new("it stopped because something that works beside the requests broke off")),
         };
+        drop(beside);
         service.rest(api::Limits::of(&settings.limits).grace).await;
         ended
     });
     // What waits for input may wait for ever.
     executor.shutdown_background();
-    ended.map(|()| Status::Fine).map_err(|e| Failure::new(format!("the host did not speak the protocol: {e}")))
+    ended.map(|()| Status::Fine)
 }

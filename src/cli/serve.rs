@@ -1,6 +1,6 @@
 //! `serve`: a workspace over HTTP, until it is told to stop.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher};
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::terminal::{BAD, BOLD, CARE, DIM, Terminal};
@@ -83,7 +82,7 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
         let why = "sensitive values that it keeps are lost when it ends: name a `seal_key` under `store` in `waypost.yaml`";
         writeln!(terminal.err, "{CARE}warning{CARE:#}: {why}")?;
     }
-    let listener = executor.block_on(TcpListener::bind(at)).map_err(|e| Failure::new(format!("cannot listen on `{at}`: {e}")))?;
+    let listener = executor.block_on(TcpListener::bind(at)).map_err(|e| cannot_listen(at, &e))?;
     let at = listener.local_addr()?;
     match place {
         Some(place) => writeln!(terminal.err, "{DIM}conversations are kept in {place}{DIM:#}")?,
@@ -98,6 +97,15 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
     terminal.flush()?;
     let changes = watch(&args.workspace, terminal)?;
     executor.block_on(serving(&service, listener, &args.workspace, changes, terminal))
+}
+
+fn cannot_listen(at: SocketAddr, error: &std::io::Error) -> Failure {
+    let failure = Failure::new(format!("cannot listen on `{at}`: {error}"));
+    match error.kind() {
+        ErrorKind::AddrInUse => failure.help("another program listens there: end it, or name another port with `--listen`"),
+        ErrorKind::PermissionDenied => failure.help("that port is for root: name one from 1024 on with `--listen`"),
+        _ => failure,
+    }
 }
 
 fn listen_at(written: &str) -> Result<SocketAddr, Failure> {
@@ -119,11 +127,8 @@ async fn serving(
     let limits = api::Limits::of(&service.workspace().settings.limits);
     let router = api::router(service.clone(), limits, mcp::http(service.clone(), stop.clone()), stop.clone());
     let server = api::serve(listener, router, limits, stop.clone());
-    let mut beside = JoinSet::new();
-    let (timers, conditions, deliveries) = (service.clone(), service.clone(), service.clone());
-    beside.spawn(async move { timers.runtime().run_timers().await });
-    beside.spawn(async move { conditions.run_conditions().await });
-    beside.spawn(async move { deliveries.run_deliveries().await });
+    let mut beside = service.beside();
+    let mut broken = false;
     let mut traces = service.traces().map_err(|e| Failure::new(e.to_string()))?;
     let mut told = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let mut asked = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
@@ -133,6 +138,7 @@ async fn serving(
             () = &mut server => break,
             Some(ended) = beside.join_next() => {
                 tracing::error!(?ended, "what works beside the requests has broken off");
+                broken = true;
                 stop.cancel();
             }
             _ = told.recv(), if !stop.is_cancelled() => stop.cancel(),
@@ -150,6 +156,11 @@ async fn serving(
         tracing::warn!("the collector did not take the last traces in time");
     }
     writeln!(terminal.err, "{DIM}stopped{DIM:#}")?;
+    if broken {
+        return Err(
+            Failure::new("it stopped because something that works beside the requests broke off").help("start it again: nothing is lost")
+        );
+    }
     Ok(Status::Fine)
 }
 

@@ -10,7 +10,7 @@ use super::look::{Asked, Page};
 use super::{PAGE_MAX, Service};
 use crate::registry::{ConditionDefinition, ENTITY_MAX, PrimitiveId, is_entity, is_name};
 use crate::source::did_you_mean;
-use crate::store::records::{Defines, Definition, Namespaces, NewDefinition, PrimitiveWrite, Record, Records, Registered};
+use crate::store::records::{Defines, Definition, DefinitionOf, Namespaces, NewDefinition, PrimitiveWrite, Record, Records, Registered};
 use crate::value::Json;
 
 /// A page of definitions, and how many there are in all.
@@ -153,7 +153,8 @@ impl Service {
         version: Option<&str>,
         namespace: Option<&str>,
     ) -> Result<Definition, ServiceError> {
-        let seen = self.defined(&caller.tenant, defines, id, version, &caller.namespaces_of(namespace)).await?;
+        let of = DefinitionOf { defines, id, version, namespaces: &caller.namespaces_of(namespace) };
+        let seen = self.defined(&caller.tenant, of).await?;
         seen.ok_or_else(|| ServiceError::no_record(defines.as_str(), id, version))
     }
 
@@ -165,7 +166,8 @@ impl Service {
         id: &str,
         version: Option<&str>,
     ) -> Result<Option<Definition>, ServiceError> {
-        Ok(self.defined(&caller.tenant, defines, id, version, &caller.namespaces()).await?)
+        let of = DefinitionOf { defines, id, version, namespaces: &caller.namespaces() };
+        Ok(self.defined(&caller.tenant, of).await?)
     }
 
     /// Whether a caller sees that version of an action, and so what came of it.

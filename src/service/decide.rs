@@ -14,7 +14,7 @@ use crate::registry::{
     ActionDefinition, ActionResult, ActionStatus, Condition, ConditionDefinition, DEPTH_MAX, Decision, Given, HISTORY_MAX, Judged, Known,
     Operands, Sample, Series, is_name,
 };
-use crate::store::records::{DecisionsOf, Defines, Definition, Namespaces, Record, Records, bound_to};
+use crate::store::records::{DecisionsOf, Defines, Definition, DefinitionOf, Namespaces, Record, Records, bound_to};
 use crate::value::Json;
 
 /// How deep registered conditions may be made of each other.
@@ -153,7 +153,8 @@ impl Service {
             if depth == 0 || making.left == 0 || operands.contains_key(&name) {
                 continue;
             }
-            match self.defined(tenant, Defines::Condition, id, Some(version), &Namespaces::default()).await? {
+            let of = DefinitionOf { defines: Defines::Condition, id, version: Some(version), namespaces: &Namespaces::default() };
+            match self.defined(tenant, of).await? {
                 Some(inner) => drop(operands.insert(name, Box::pin(self.built(tenant, &inner, depth - 1, making)).await?)),
                 None => making.missing = true,
             }

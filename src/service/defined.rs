@@ -10,7 +10,7 @@ use crate::check::Loaded;
 use crate::driver::DriverError;
 use crate::registry::{is_name, is_version};
 use crate::store::StoreError;
-use crate::store::records::{Defined, Defines, Definition, Namespaces, NewDefinition, Records, SHARED};
+use crate::store::records::{Defined, Defines, Definition, DefinitionOf, NewDefinition, Records, SHARED};
 
 /// Why the definitions of files are not taken.
 #[derive(Debug, thiserror::Error)]
@@ -95,20 +95,14 @@ impl Service {
     }
 
     /// A definition of some namespaces that a tenant sees, a draft too. What names none is none.
-    pub(super) async fn defined(
-        &self,
-        tenant: &str,
-        defines: Defines,
-        id: &str,
-        version: Option<&str>,
-        of: &Namespaces,
-    ) -> Result<Option<Definition>, StoreError> {
+    pub(super) async fn defined(&self, tenant: &str, of: DefinitionOf<'_>) -> Result<Option<Definition>, StoreError> {
+        let DefinitionOf { defines, id, version, namespaces } = of;
         if !is_name(id) || !version.is_none_or(is_version) {
             return Ok(None);
         }
-        let found = self.runtime().store().definition(tenant, defines, id, version, of).await?;
+        let found = self.runtime().store().definition(tenant, of).await?;
         let Some(Drafts(drafts)) = self.0.drafts.get() else { return Ok(found) };
-        let meant = |d: &Definition| *d.id == *id && version.is_none_or(|v| *d.version == *v) && of.has(&d.namespace);
+        let meant = |d: &Definition| *d.id == *id && version.is_none_or(|v| *d.version == *v) && namespaces.has(&d.namespace);
         let draft = || drafts.iter().find(|(what, _, d)| *what == defines && meant(d)).map(|(_, _, d)| d.clone());
         Ok(found.filter(|d| &*d.tenant != SHARED).or_else(draft))
     }

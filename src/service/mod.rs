@@ -24,6 +24,7 @@ mod watch;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
 use crate::driver::{Clock, Entropy, Runtime};
@@ -131,6 +132,17 @@ impl Service {
     #[must_use]
     pub fn is_insecure(&self) -> bool {
         self.0.insecure
+    }
+
+    /// Begins what a server does beside its requests: wakes conversations, evaluates what is owed, sends what is due. It ends with the set.
+    #[must_use]
+    pub fn beside(&self) -> JoinSet<()> {
+        let mut beside = JoinSet::new();
+        let (timers, conditions, deliveries) = (self.clone(), self.clone(), self.clone());
+        beside.spawn(async move { timers.runtime().run_timers().await });
+        beside.spawn(async move { conditions.run_conditions().await });
+        beside.spawn(async move { deliveries.run_deliveries().await });
+        beside
     }
 
     /// Waits until nothing is done behind answers any more, at most so long: no turn is under way, and no action.

@@ -21,7 +21,8 @@ use crate::registry::{
     ActionDefinition, ActionResult, ActionStatus, Config, DEPTH_MAX, Decision, Deed, PrimitiveId, Verdict, run_id, told,
 };
 use crate::store::records::{
-    After, Defines, Definition, Delivery, Namespaces, NewDefinition, NewDelivery, PrimitiveWrite, Record, Recorded, Records, bound_to,
+    After, Defines, Definition, DefinitionOf, Delivery, Namespaces, NewDefinition, NewDelivery, PrimitiveWrite, Record, Recorded, Records,
+    bound_to,
 };
 use crate::value::{Json, Name};
 
@@ -433,10 +434,9 @@ impl Service {
     async fn found(&self, delivery: &Delivery) -> Result<Option<(Decision, ActionDefinition)>, ServiceError> {
         let store = self.runtime().store();
         let Some(decision) = store.decision(&delivery.tenant, &delivery.decision).await? else { return Ok(None) };
-        let (id, version) = (&delivery.action_id, Some(&*delivery.action_version));
-        let Some(definition) = store.definition(&delivery.tenant, Defines::Action, id, version, &Namespaces::default()).await? else {
-            return Ok(None);
-        };
+        let (id, version) = (&*delivery.action_id, Some(&*delivery.action_version));
+        let of = DefinitionOf { defines: Defines::Action, id, version, namespaces: &Namespaces::default() };
+        let Some(definition) = store.definition(&delivery.tenant, of).await? else { return Ok(None) };
         Ok(Some((decision, read(&definition)?)))
     }
 

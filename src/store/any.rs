@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::address::Address;
 use super::records::{
-    DecisionsOf, Defined, Defines, Definition, Delivery, Namespaces, NewDefinition, Owed, PrimitiveWrite, Record, Recorded, Records,
-    Registered,
+    DecisionsOf, Defined, Defines, Definition, DefinitionOf, Delivery, Namespaces, NewDefinition, Owed, PrimitiveWrite, Record, Recorded,
+    Records, Registered,
 };
 use super::{
     AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Executed, Held, Listed, MemoryStore, PostgresStore, Reply,
@@ -147,15 +147,8 @@ impl Records for AnyStore {
         each!(self, store => store.define_files(files))
     }
 
-    async fn definition(
-        &self,
-        tenant: &str,
-        defines: Defines,
-        id: &str,
-        version: Option<&str>,
-        of: &Namespaces,
-    ) -> Result<Option<Definition>, StoreError> {
-        each!(self, store => store.definition(tenant, defines, id, version, of))
+    async fn definition(&self, tenant: &str, of: DefinitionOf<'_>) -> Result<Option<Definition>, StoreError> {
+        each!(self, store => store.definition(tenant, of))
     }
 
     async fn definitions(

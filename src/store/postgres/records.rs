@@ -8,8 +8,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::super::records::{
-    After, DecisionsOf, Defined, Defines, Definition, Delivery, Namespaces, NewDefinition, Owed, PrimitiveWrite, Record, Recorded, Records,
-    Registered, decision_of, json, text,
+    After, DecisionsOf, Defined, Defines, Definition, DefinitionOf, Delivery, Namespaces, NewDefinition, Owed, PrimitiveWrite, Record,
+    Recorded, Records, Registered, decision_of, json, text,
 };
 use super::super::rows::{nanos, time};
 use super::super::{PostgresStore, StoreError};
@@ -28,16 +28,9 @@ impl Records for PostgresStore {
         within(async { Ok(define_files(self.client().await?, &files).await?) }).await
     }
 
-    async fn definition(
-        &self,
-        tenant: &str,
-        defines: Defines,
-        id: &str,
-        version: Option<&str>,
-        of: &Namespaces,
-    ) -> Result<Option<Definition>, StoreError> {
-        let namespaces = list(of);
-        let namespaces = &namespaces;
+    async fn definition(&self, tenant: &str, of: DefinitionOf<'_>) -> Result<Option<Definition>, StoreError> {
+        let DefinitionOf { defines, id, version, namespaces } = of;
+        let namespaces = &list(namespaces);
         self.read(|client| async move {
             let sql = format!(
                 "SELECT {DEFINITION} FROM waypost.definitions d WHERE tenant IN ($1, '') AND defines = $2 AND id = $3
@@ -59,8 +52,7 @@ impl Records for PostgresStore {
         before: Option<u64>,
         limit: usize,
     ) -> Result<(Vec<Definition>, u64), StoreError> {
-        let namespaces = list(of);
-        let namespaces = &namespaces;
+        let namespaces = &list(of);
         self.read(|client| async move {
             let those =
                 "FROM waypost.definitions d WHERE tenant IN ($1, '') AND defines = $2 AND ($3::text[] IS NULL OR namespace = ANY ($3))";

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    After, DecisionsOf, Defined, Defines, Definition, Delivery, Namespaces, NewDefinition, NewOwed, Owed, PrimitiveWrite, Record, Recorded,
-    Records, Registered, SHARED,
+    After, DecisionsOf, Defined, Defines, Definition, DefinitionOf, Delivery, Namespaces, NewDefinition, NewOwed, Owed, PrimitiveWrite,
+    Record, Recorded, Records, Registered, SHARED,
 };
 use crate::registry::{Decision, PrimitiveId, Sample, Series, runs_of};
 use crate::store::{MemoryStore, StoreError};
@@ -72,15 +72,9 @@ impl Kept {
         Defined::Whole
     }
 
-    pub(in super::super) fn definition(
-        &self,
-        tenant: &str,
-        defines: Defines,
-        id: &str,
-        version: Option<&str>,
-        of: &Namespaces,
-    ) -> Option<Definition> {
-        let seen = |seq: &u64| self.definitions.get(seq).map(|(_, _, d)| d).filter(|d| of.has(&d.namespace));
+    pub(in super::super) fn definition(&self, tenant: &str, of: DefinitionOf<'_>) -> Option<Definition> {
+        let DefinitionOf { defines, id, version, namespaces } = of;
+        let seen = |seq: &u64| self.definitions.get(seq).map(|(_, _, d)| d).filter(|d| namespaces.has(&d.namespace));
         let found = |tenant: &str| {
             let name = |version: &str| (Text::from(tenant), defines, Text::from(id), Text::from(version));
             let same = |(t, d, i, _): &(Text, Defines, Text, Text)| &**t == tenant && *d == defines && &**i == id;
@@ -281,15 +275,8 @@ impl Records for MemoryStore {
         ready(Ok(self.records(|kept| kept.define_files(files))))
     }
 
-    fn definition(
-        &self,
-        tenant: &str,
-        defines: Defines,
-        id: &str,
-        version: Option<&str>,
-        of: &Namespaces,
-    ) -> impl Future<Output = Result<Option<Definition>, StoreError>> + Send {
-        ready(Ok(self.records(|kept| kept.definition(tenant, defines, id, version, of))))
+    fn definition(&self, tenant: &str, of: DefinitionOf<'_>) -> impl Future<Output = Result<Option<Definition>, StoreError>> + Send {
+        ready(Ok(self.records(|kept| kept.definition(tenant, of))))
     }
 
     fn definitions(

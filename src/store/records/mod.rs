@@ -113,6 +113,19 @@ pub enum Defined {
     Taken(usize),
 }
 
+/// Which definition is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DefinitionOf<'a> {
+    /// What it defines.
+    pub defines: Defines,
+    /// Its id.
+    pub id: &'a str,
+    /// Its version; `None`: the one that was registered last.
+    pub version: Option<&'a str>,
+    /// In which namespaces it is looked for.
+    pub namespaces: &'a Namespaces,
+}
+
 /// Which definitions or decisions are meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Namespaces(pub Option<Vec<Arc<str>>>);
@@ -316,14 +329,7 @@ pub trait Records: Store {
 
     /// A definition of those namespaces that a tenant sees: of that version, or the one that was registered last. Its own goes before a
     /// file's.
-    fn definition(
-        &self,
-        tenant: &str,
-        defines: Defines,
-        id: &str,
-        version: Option<&str>,
-        of: &Namespaces,
-    ) -> impl Future<Output = Result<Option<Definition>, StoreError>> + Send;
+    fn definition(&self, tenant: &str, of: DefinitionOf<'_>) -> impl Future<Output = Result<Option<Definition>, StoreError>> + Send;
 
     /// The definitions that a tenant sees, newest first, below a number; and how many there are in all.
     fn definitions(

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::records::{
-    After, DecisionsOf, Defined, Defines, Definition, Delivery, Namespaces, NewDefinition, Owed, PrimitiveWrite, Record, Recorded, Records,
-    Registered, decision_of, json, text,
+    After, DecisionsOf, Defined, Defines, Definition, DefinitionOf, Delivery, Namespaces, NewDefinition, Owed, PrimitiveWrite, Record,
+    Recorded, Records, Registered, decision_of, json, text,
 };
 use super::super::rows::{nanos, time};
 use super::super::{SqliteStore, StoreError};
@@ -24,22 +24,16 @@ impl Records for SqliteStore {
         self.0.writer.run(move |connection| define_files(connection, &files)).await
     }
 
-    async fn definition(
-        &self,
-        tenant: &str,
-        defines: Defines,
-        id: &str,
-        version: Option<&str>,
-        of: &Namespaces,
-    ) -> Result<Option<Definition>, StoreError> {
-        let of = of.0.as_ref().map(text).transpose()?;
+    async fn definition(&self, tenant: &str, of: DefinitionOf<'_>) -> Result<Option<Definition>, StoreError> {
+        let DefinitionOf { defines, id, version, namespaces } = of;
+        let namespaces = namespaces.0.as_ref().map(text).transpose()?;
         self.look(|connection, _| {
             let sql = format!(
                 "SELECT {DEFINITION} FROM definitions WHERE tenant IN (?1, '') AND defines = ?2 AND id = ?3 AND (?4 IS NULL OR version = ?4)
                  AND (?5 IS NULL OR namespace IN (SELECT value FROM json_each(?5))) ORDER BY tenant DESC, seq DESC LIMIT 1"
             );
             let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
-            statement.query_row(params![tenant, defines.code(), id, version, of], definition).optional().map_err(failed)
+            statement.query_row(params![tenant, defines.code(), id, version, namespaces], definition).optional().map_err(failed)
         })
     }
 

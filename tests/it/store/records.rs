@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde_json::json;
 use waypost::registry::{ActionResult, ActionStatus, Decision, PrimitiveId, Sample, Series, Verdict, run_id};
 use waypost::store::records::{
-    After, DecisionsOf, Defined, Defines, Namespaces, NewDefinition, NewDelivery, NewOwed, PrimitiveWrite, Record, Recorded, Records,
-    Registered, SHARED,
+    After, DecisionsOf, Defined, Defines, DefinitionOf, Namespaces, NewDefinition, NewDelivery, NewOwed, PrimitiveWrite, Record, Recorded,
+    Records, Registered, SHARED,
 };
 use waypost::store::{Commit, Committed, Owner};
 
@@ -72,7 +72,8 @@ pub async fn a_version_is_registered_once<S: Records>(store: &S) {
     assert!(matches!(store.register(action).await.unwrap(), Registered::New(_)));
     assert!(matches!(store.register(NewDefinition { tenant: "else".into(), ..new("a", "1") }).await.unwrap(), Registered::New(_)));
     let all = Namespaces::default();
-    let of = async |tenant: &str, version| store.definition(tenant, Defines::Condition, "a", version, &all).await.unwrap();
+    let meant = |id, version| DefinitionOf { defines: Defines::Condition, id, version, namespaces: &all };
+    let of = async |tenant: &str, version| store.definition(tenant, meant("a", version)).await.unwrap();
     assert_eq!(of("acme", Some("1")).await.unwrap().seq, first);
     assert_eq!(&*of("acme", None).await.unwrap().version, "2");
     assert_eq!(&*of("else", None).await.unwrap().version, "1");
@@ -94,7 +95,12 @@ pub async fn what_files_define_every_tenant_sees<S: Records>(store: &S) {
     let Registered::New(seq) = store.register(file.clone()).await.unwrap() else { panic!("it is new") };
     assert_eq!(store.register(NewDefinition { tenant: SHARED.into(), ..new("f", "1") }).await.unwrap(), Registered::Same(seq));
     assert_eq!(store.register(new("f", "1")).await.unwrap(), Registered::Taken);
-    let named = async |id: &str| store.definition("acme", Defines::Condition, id, None, &Namespaces::default()).await.unwrap();
+    let named = async |id: &str| {
+        store
+            .definition("acme", DefinitionOf { defines: Defines::Condition, id, version: None, namespaces: &Namespaces::default() })
+            .await
+            .unwrap()
+    };
     assert_eq!(named("f").await.unwrap().seq, seq);
     let own = NewDefinition { bound: vec!["journey.started".into()], ..new("own", "1") };
     assert!(matches!(store.register(own).await.unwrap(), Registered::New(_)));
@@ -131,7 +137,8 @@ pub async fn the_newest_definition_is_that_of_the_namespaces_asked_for<S: Record
     }
     let of = async |namespaces: &[&str], version| {
         let namespaces = Namespaces(Some(namespaces.iter().map(|n| (*n).into()).collect()));
-        store.definition("acme", Defines::Condition, "a", version, &namespaces).await.unwrap().map(|d| d.version.to_string())
+        let of = DefinitionOf { defines: Defines::Condition, id: "a", version, namespaces: &namespaces };
+        store.definition("acme", of).await.unwrap().map(|d| d.version.to_string())
     };
     for (namespaces, newest) in [
         (&["team"][..], Some("3")),
