@@ -1,7 +1,7 @@
 //! Who is let in: keys, tenants, and, where there are no keys, only programs on this machine.
 
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use axum::http::header::{ALLOW, AUTHORIZATION, HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -29,20 +29,34 @@ pub(super) async fn known(State(app): State<App>, mut request: Request, next: Ne
     next.run(request).await
 }
 
-/// Checks where a request comes from, and gives every answer the id of its request.
+/// Checks where a request comes from, gives every answer the id of its request, and those that the router makes itself the form of all
+/// others.
 pub(super) async fn local(State(app): State<App>, request: Request, next: Next) -> Response {
     let id = match named(request.headers(), REQUEST_ID) {
         Ok(id) => id,
         Err(problem) => return problem.into_response(),
     };
     let mut response = match from_here(&app, request.headers()) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => in_form(next.run(request).await),
         Err(problem) => problem.into_response(),
     };
     if let Some(id) = id.and_then(|id| HeaderValue::from_str(&id).ok()) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+/// The router knows only by its status which method a route has not.
+fn in_form(response: Response) -> Response {
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+        return response;
+    }
+    // It names the methods that there are behind this layer, unless somebody has before it.
+    let mut answer = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this route has another method").into_response();
+    if let Some(allow) = response.headers().get(ALLOW) {
+        answer.headers_mut().insert(ALLOW, allow.clone());
+    }
+    answer
 }
 
 pub(super) fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {

@@ -3,10 +3,9 @@
 use std::any::Any;
 
 use axum::Router;
-use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::http::header::ALLOW;
-use axum::middleware::{from_fn, from_fn_with_state};
+
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post, put};
 use schemars::{Schema, SchemaGenerator};
@@ -574,23 +573,8 @@ pub(super) fn router(app: App, beside: Router) -> Router {
         .with_state(app.clone())
         .merge(beside.layer(known))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no_route", "there is nothing here") })
-        .layer(from_fn(in_form))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(app, guard::local))
-}
-
-/// Answers that the router makes itself have the form of all others.
-async fn in_form(request: Request, next: axum::middleware::Next) -> Response {
-    let response = next.run(request).await;
-    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
-        return response;
-    }
-    // The router names the methods that there are behind this layer, unless somebody has before it.
-    let mut answer = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this route has another method").into_response();
-    if let Some(allow) = response.headers().get(ALLOW) {
-        answer.headers_mut().insert(ALLOW, allow.clone());
-    }
-    answer
 }
 
 fn panicked(_: Box<dyn Any + Send>) -> Response {

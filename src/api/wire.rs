@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::body::typed;
 use super::problem::Problem;
 use crate::engine::answer::{AnswerOption, FieldError, Phase, Question as Asked, ReadResult, Status};
-use crate::engine::{AuditLine, Case, Command, Expects as May};
+use crate::engine::{AuditLine, Case, Command, Expects as May, Schema};
 use crate::service::{Audited, Conversation as Listed, HeldAction, Line as Seen, Told};
 use crate::store::Held;
 use crate::value::{Json, Name};
@@ -460,7 +460,8 @@ struct Expects {
     /// Names of commands.
     commands: Vec<Arc<str>>,
     /// The JSON Schema of the body of each.
-    schemas: BTreeMap<Arc<str>, Arc<Json>>,
+    #[schemars(with = "BTreeMap<Arc<str>, Json>")]
+    schemas: BTreeMap<Arc<str>, Schema>,
 }
 
 /// One line of a trace.

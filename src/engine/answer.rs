@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::schema::Schema;
 use crate::value::{Json, Name};
 
 /// The answer of a turn. The surfaces give it their wire forms.
@@ -145,7 +146,7 @@ pub struct Refusal {
 #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Expects {
     /// The commands, each with the JSON Schema of its body, narrowed to this step.
-    pub commands: Vec<(Arc<str>, Arc<Json>)>,
+    pub commands: Vec<(Arc<str>, Schema)>,
 }
 
 /// One line of a trace.

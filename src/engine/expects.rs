@@ -2,7 +2,7 @@
 //! A pure function of journey and state.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock};
 
 use serde_json::json;
 
@@ -12,37 +12,17 @@ use super::handle::may_send;
 use super::hold;
 use super::input::{Actor, Principal};
 use super::machine::{Machine, Plan};
+use super::schema::Schema;
 use super::scope::View;
 use super::state::{Run, State};
 use super::steps::choice;
 use crate::model::action::FieldType;
-use crate::model::step::{Choice, Investigate, StepKind};
-use crate::model::{Action, Datapoint, DatapointType, Journey};
+use crate::model::step::{Choice, Field, Investigate, StepKind};
+use crate::model::{Action, ContentHash, Datapoint, DatapointType, Journey};
 use crate::value::{Json, Name};
 
 /// Journeys whose fields are told with `start`; of more, only what must be passed in.
 const TOLD: usize = 20;
-/// Schemas of `start` that are kept.
-const STARTS: usize = 64;
-
-/// Schemas of `start`, each by the journeys that may begin: the same ones may in most conversations.
-#[derive(Debug, Default)]
-pub(super) struct Starts(RwLock<BTreeMap<Vec<Name>, Arc<Json>>>);
-
-impl Starts {
-    fn get(&self, journeys: &[Name], make: impl FnOnce() -> Json) -> Arc<Json> {
-        if let Some(known) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(journeys) {
-            return known.clone();
-        }
-        let made = Arc::new(make());
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if all.len() < STARTS {
-            all.insert(journeys.to_vec(), made.clone());
-        }
-        made
-    }
-}
-
 /// The commands that may come next from that actor, whose credential says more of an operator.
 pub(super) fn expects(machine: &Machine, state: &State, actor: Actor, principal: &Principal) -> Expects {
     let mut list = List { actor, commands: Vec::new() };
@@ -111,21 +91,28 @@ struct List {
 }
 
 /// A command, and the schema of its body.
-type Told = (Arc<str>, Arc<Json>);
+type Told = (Arc<str>, Schema);
 
 /// The schemas of commands that are the same in every step.
 static PLAIN: LazyLock<BTreeMap<&str, Told>> = LazyLock::new(|| {
     let text = |key, must| vec![(key, text(), must)];
     let bare = ["resume", "cancel", "next", "back", "stuck", "hand_back", "take_over"].map(|name| (name, Vec::new()));
     let all = bare.into_iter().chain([("say", text("text", true)), ("handoff", text("reason", false)), ("said", said())]);
-    all.map(|(name, keys)| (name, (name.into(), Arc::new(body(name, keys))))).collect()
+    all.map(|(name, keys)| (name, (name.into(), body(name, keys).into()))).collect()
 });
 
 impl List {
     /// Adds a command, if this actor may send it at all.
     fn add(&mut self, name: &str, keys: impl FnOnce() -> Keys) {
         if may_send(self.actor, name) {
-            self.commands.push((name.into(), Arc::new(body(name, keys()))));
+            self.commands.push((name.into(), body(name, keys()).into()));
+        }
+    }
+
+    /// Adds one whose body depends on that alone.
+    fn kept(&mut self, machine: &Machine, name: &'static str, on: Vec<Arc<str>>, body: impl FnOnce() -> Json) {
+        if may_send(self.actor, name) {
+            self.commands.push((name.into(), machine.schemas.get(name, on, body)));
         }
     }
 
@@ -158,18 +145,18 @@ fn start(list: &mut List, machine: &Machine, state: &State) {
     let open = |n: &Name| state.runs.iter().any(|r| r.journey == *n);
     let is_for = |j: &Journey| j.trigger.as_ref().is_some_and(|t| t.requires.iter().all(|r| r.test(&view).unwrap_or(false)));
     let journeys = machine.workspace.journeys.values().filter(|j| !j.callable && !open(&j.slug.name) && is_for(j));
-    let journeys: Vec<Name> = journeys.map(|j| j.slug.name.clone()).collect();
+    let journeys: Vec<Arc<str>> = journeys.map(|j| j.slug.name.shared()).collect();
     if !journeys.is_empty() {
-        list.commands.push(("start".into(), machine.starts.get(&journeys, || begins(machine, &journeys))));
+        list.kept(machine, "start", journeys.clone(), || begins(machine, &journeys));
     }
 }
 
 /// The start of one of these journeys.
-fn begins(machine: &Machine, journeys: &[Name]) -> Json {
+fn begins(machine: &Machine, journeys: &[Arc<str>]) -> Json {
     let told = journeys.len() <= TOLD;
     let mut bodies = Vec::new();
     let mut plain: Vec<&Arc<str>> = Vec::new();
-    for journey in journeys.iter().filter_map(|n| machine.workspace.journeys.get(n)) {
+    for journey in journeys.iter().filter_map(|n| machine.workspace.journeys.get(&**n)) {
         let needs = journey.inputs.iter().any(|i| i.required);
         match machine.plan_of(journey) {
             Some(plan) if told || needs => bodies.push(starts(plan)),
@@ -212,36 +199,43 @@ fn step(list: &mut List, machine: &Machine, state: &State, run: &Run, plan: &Pla
         return picked_step(list, run, picked);
     }
     // Where nothing is missing, values are given anew.
-    let open = fields(machine, state, |run, name| !run.variables.set.contains_key(name));
-    if let Some(mut schema) = open.or_else(|| fields(machine, state, is_correctable)) {
-        if let StepKind::Collect(step) = &step.kind {
-            // What may be left out is left out by `null`.
-            for field in &step.optional {
-                if let Some(of) = schema.pointer_mut(&format!("/properties/{}", field.name)) {
+    let missing = fields(machine, state, |run, name| !run.variables.set.contains_key(name));
+    let again = fields(machine, state, is_correctable);
+    if let Some(fields) = missing.as_ref().or(again.as_ref()) {
+        // What may be left out is left out by `null`.
+        let optional: &[Field] = if let StepKind::Collect(step) = &step.kind { &step.optional } else { &[] };
+        let optional = optional.iter().map(|f| &f.name);
+        let on = fields.depends().into_iter().chain(optional.clone().map(Name::shared)).collect();
+        list.kept(machine, "fill", on, || {
+            let mut schema = fields.schema();
+            for name in optional {
+                if let Some(of) = schema.pointer_mut(&format!("/properties/{name}")) {
                     *of = json!({"anyOf": [of.take(), {"type": "null"}]});
                 }
             }
-        }
-        list.add("fill", || vec![("values", schema, true)]);
+            body("fill", vec![("values", schema, true)])
+        });
     }
     match &step.kind {
-        StepKind::Choice(step) => choose(list, step, run, &View::new(state, Some(run), state.last_at)),
+        StepKind::Choice(step) => choose(list, machine, step, run, &View::new(state, Some(run), state.last_at)),
         StepKind::Confirm(_) => {
             list.add("confirm", || vec![("question", question(run), false)]);
             list.add("reject", || vec![("question", question(run), false)]);
-            let values = || fields(machine, state, is_correctable).unwrap_or_else(|| json!({"type": "object", "maxProperties": 0}));
-            list.add("change", || vec![("values", values(), false)]);
+            list.kept(machine, "change", again.as_ref().map(Fields::depends).unwrap_or_default(), || {
+                let values = again.as_ref().map_or_else(|| json!({"type": "object", "maxProperties": 0}), Fields::schema);
+                body("change", vec![("values", values, false)])
+            });
         }
         StepKind::Guide(_) => {
             for name in ["next", "back", "stuck"] {
                 list.plain(name);
             }
         }
-        StepKind::Investigate(search) => investigate(list, search),
+        StepKind::Investigate(search) => investigate(list, machine, run, search),
         _ => {}
     }
-    if let Some(schema) = fields(machine, state, is_correctable) {
-        list.add("correct", || vec![("values", schema, true)]);
+    if let Some(fields) = &again {
+        list.kept(machine, "correct", fields.depends(), || body("correct", vec![("values", fields.schema(), true)]));
     }
 }
 
@@ -269,20 +263,29 @@ fn question(run: &Run) -> Json {
     run.stand.question.as_ref().map_or_else(|| json!({"type": "string"}), |q| json!({"const": q.id}))
 }
 
-fn choose(list: &mut List, step: &Choice, run: &Run, view: &View<'_>) {
+fn choose(list: &mut List, machine: &Machine, step: &Choice, run: &Run, view: &View<'_>) {
     let options = choice::options(step, &run.stand.options, view);
     let ids: Vec<Arc<str>> = options.into_iter().map(|o| o.id).collect();
-    list.add("choose", || vec![("option", json!({"enum": ids}), true)]);
+    let option = || vec![("option", json!({"enum": ids}), true)];
+    if step.from.is_some() {
+        // Others for everybody.
+        list.add("choose", option);
+    } else {
+        list.kept(machine, "choose", ids.clone(), || body("choose", option()));
+    }
 }
 
-fn investigate(list: &mut List, search: &Investigate) {
-    if may_send(list.actor, "read") {
-        // Past `max_calls` a read is still heard: it leads to the fallback.
+fn investigate(list: &mut List, machine: &Machine, run: &Run, search: &Investigate) {
+    let on: Vec<Arc<str>> = std::iter::once(run.hash.0.clone()).chain(run.at.as_ref().map(|at| at.0.clone())).collect();
+    // Past `max_calls` a read is still heard: it leads to the fallback.
+    list.kept(machine, "read", on.clone(), || {
         let reads: Vec<Json> = search.using.iter().filter_map(|(a, _)| a.as_ref()).map(|a| read(a)).collect();
-        list.commands.push(("read".into(), Arc::new(json!({"oneOf": reads}))));
-    }
-    let names: Vec<&Arc<str>> = search.findings.iter().map(|b| &b.name.shown).collect();
-    list.add("finding", || vec![("name", json!({"enum": names, "description": search.goal}), true)]);
+        json!({"oneOf": reads})
+    });
+    list.kept(machine, "finding", on, || {
+        let names: Vec<&Arc<str>> = search.findings.iter().map(|b| &b.name.shown).collect();
+        body("finding", vec![("name", json!({"enum": names, "description": search.goal}), true)])
+    });
 }
 
 fn read(action: &Action) -> Json {
@@ -309,20 +312,37 @@ fn input_schema(kind: FieldType, description: Option<&Arc<str>>) -> Json {
     description.map_or_else(|| json!({"type": name}), |d| json!({"type": name, "description": d}))
 }
 
-/// The schema of a map of fields that the top run, or those that called it, ask for.
-fn fields(machine: &Machine, state: &State, wanted: impl Fn(&Run, &Name) -> bool) -> Option<Json> {
-    let mut properties = serde_json::Map::new();
+/// Fields that are asked for, each with the version of the journey that does; never none.
+struct Fields<'m>(Vec<(&'m ContentHash, &'m Name, &'m Datapoint)>);
+
+impl Fields<'_> {
+    /// All that tells them from others, closed.
+    fn depends(&self) -> Vec<Arc<str>> {
+        self.0.iter().flat_map(|(journey, name, _)| [journey.0.clone(), name.shared()]).chain(["".into()]).collect()
+    }
+
+    /// The schema of a map of them.
+    fn schema(&self) -> Json {
+        let properties: serde_json::Map<String, Json> = self.0.iter().map(|(_, name, of)| (name.to_string(), field_schema(of))).collect();
+        json!({"type": "object", "properties": properties, "additionalProperties": false, "minProperties": 1})
+    }
+}
+
+/// The fields that the top run, or those that called it, ask for.
+fn fields<'m>(machine: &'m Machine, state: &'m State, wanted: impl Fn(&Run, &Name) -> bool) -> Option<Fields<'m>> {
+    let mut found: Vec<(&ContentHash, &Name, &Datapoint)> = Vec::new();
     for run in state.runs.iter().rev() {
         let plan = machine.plan(run)?;
         for (name, datapoint, _) in plan.fields.iter().filter(|(n, ..)| wanted(run, n)) {
-            properties.entry(name.to_string()).or_insert_with(|| field_schema(datapoint));
+            if !found.iter().any(|(_, known, _)| *known == name) {
+                found.push((&run.hash, name, datapoint));
+            }
         }
         if !run.called {
             break;
         }
     }
-    let schema = json!({"type": "object", "properties": properties, "additionalProperties": false, "minProperties": 1});
-    schema.get("properties").and_then(Json::as_object).is_some_and(|p| !p.is_empty()).then_some(schema)
+    (!found.is_empty()).then_some(Fields(found))
 }
 
 /// What a field takes, before it is normalised.

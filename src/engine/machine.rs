@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use super::answer::{Answer, Expects};
 use super::effect::Progress;
 use super::event::Event;
-use super::expects::{self, Starts};
+use super::expects;
 use super::input::{Actor, Input, Principal};
 use super::keys::Keys;
 use super::present;
 use super::recall::{Hidden, Recall, known_by};
+use super::schema::Schemas;
 use super::state::{Run, State};
 use super::turn::Turn;
 use crate::check::Loaded;
@@ -38,7 +39,7 @@ pub struct Machine {
     /// Whether any field is sensitive: a message that waits may be meant for it.
     pub(super) asks_for_sensitive: bool,
     plans: BTreeMap<ContentHash, Arc<Plan>>,
-    pub(super) starts: Starts,
+    pub(super) schemas: Schemas,
 }
 
 /// A journey and what can be known of it beforehand.
@@ -97,7 +98,7 @@ impl Machine {
         let (reads, hears) = heard_by(&workspace);
         let policies = loaded.policies().cloned();
         let asks_for_sensitive = workspace.datapoints.values().any(|d| d.sensitive);
-        Self { workspace, keys, router, locale, reads, hears, policies, asks_for_sensitive, plans, starts: Starts::default() }
+        Self { workspace, keys, router, locale, reads, hears, policies, asks_for_sensitive, plans, schemas: Schemas::default() }
     }
 
     /// Keeps the journeys of another version of the workspace, for the runs that are pinned to them.

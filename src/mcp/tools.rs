@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::reply;
 use crate::driver::Turn;
-use crate::engine::{Command, Expects};
+use crate::engine::{Command, Expects, Schema};
 use crate::model::Workspace;
 use crate::value::{Json, Name};
 
@@ -126,7 +126,7 @@ impl Tool {
 
     /// Its arguments as they may come next; `None`: it may not.
     fn narrowed(self, expects: &Expects) -> Option<Json> {
-        let found: Vec<&(Arc<str>, Arc<Json>)> = expects.commands.iter().filter(|(name, _)| self.commands().contains(&&**name)).collect();
+        let found: Vec<&(Arc<str>, Schema)> = expects.commands.iter().filter(|(name, _)| self.commands().contains(&&**name)).collect();
         if self == Self::Guide && !found.is_empty() {
             let moves: Vec<&Arc<str>> = found.iter().map(|(name, _)| name).collect();
             return Some(json!({"type": "object", "properties": {"move": {"enum": moves}}, "required": ["move"]}));

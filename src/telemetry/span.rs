@@ -72,13 +72,22 @@ impl Span {
     }
 
     /// The attributes in a line.
-    pub(super) fn facts(&self) -> String {
-        let known = |name: &str| matches!(name, "tenant" | "conversation");
-        self.attributes.iter().filter(|(name, _)| !known(name)).map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+    pub(super) const fn facts(&self) -> Facts<'_> {
+        Facts(self)
     }
 
     fn is(&mut self, name: &'static str, value: impl Into<String>) {
         self.attributes.push((name, value.into()));
+    }
+}
+
+/// The attributes of a span in a line, but whose it is.
+pub(super) struct Facts<'s>(&'s Span);
+
+impl std::fmt::Display for Facts<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let told = self.0.attributes.iter().filter(|(name, _)| !matches!(*name, "tenant" | "conversation"));
+        told.enumerate().try_for_each(|(n, (name, value))| write!(f, "{}{name}={value}", if n == 0 { "" } else { " " }))
     }
 }
 
