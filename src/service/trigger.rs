@@ -494,15 +494,8 @@ impl Service {
     async fn revived(&self, caller: &Caller, id: &str, due: Timestamp) -> Result<Delivery, ServiceError> {
         caller.writes("to send a delivery again")?;
         let found = self.delivery(caller, id).await?;
-        if !found.dead {
-            return Err(ServiceError::Taken(format!("the delivery `{id}` was not given up: it is still tried")));
-        }
-        let now = self.runtime().clock().now();
-        let error = found.error.clone().unwrap_or_else(|| "".into());
-        let after = After::Again { due, tries: 0, error };
-        let record = Record { delivered: vec![(found.id, after)], ..Record::new(caller.tenant.clone(), now) };
-        self.runtime().store().record(record).await?;
-        self.delivery(caller, id).await
+        let revived = self.runtime().store().revive(&caller.tenant, found.id, due).await?;
+        revived.ok_or_else(|| ServiceError::Taken(format!("the delivery `{id}` was not given up: it is still tried")))
     }
 
     async fn is_seen(&self, caller: &Caller, delivery: &Delivery) -> Result<bool, ServiceError> {

@@ -220,4 +220,8 @@ impl Records for AnyStore {
     async fn delivery(&self, tenant: &str, id: u64) -> Result<Option<Delivery>, StoreError> {
         each!(self, store => store.delivery(tenant, id))
     }
+
+    async fn revive(&self, tenant: &str, id: u64, due: Timestamp) -> Result<Option<Delivery>, StoreError> {
+        each!(self, store => store.revive(tenant, id, due))
+    }
 }

@@ -232,6 +232,17 @@ impl Records for PostgresStore {
         })
         .await
     }
+
+    async fn revive(&self, tenant: &str, id: u64, due: Timestamp) -> Result<Option<Delivery>, StoreError> {
+        let revive = async |client: Object| -> Result<Option<Delivery>, Failure> {
+            let sql = format!(
+                "UPDATE waypost.deliveries SET dead = false, tries = 0, due = $3 WHERE tenant = $1 AND row = $2 AND dead RETURNING {DELIVERY}"
+            );
+            let statement = client.prepare_cached(&sql).await?;
+            client.query_opt(&statement, &[&tenant, &int(id), &nanos(due)]).await?.as_ref().map(delivery).transpose()
+        };
+        within(async { Ok(revive(self.client().await?).await?) }).await
+    }
 }
 
 fn list(of: &Namespaces) -> Option<Vec<&str>> {

@@ -250,6 +250,12 @@ impl Kept {
         self.deliveries.get(&id).filter(|d| &*d.tenant == tenant).cloned()
     }
 
+    pub(in super::super) fn revive(&mut self, tenant: &str, id: u64, due: Timestamp) -> Option<Delivery> {
+        let delivery = self.deliveries.get_mut(&id).filter(|d| &*d.tenant == tenant && d.dead)?;
+        (delivery.dead, delivery.tries, delivery.due) = (false, 0, due);
+        Some(delivery.clone())
+    }
+
     /// Forgets what was decided on events of a conversation, and says in which others it was acted upon.
     pub(in super::super) fn forget(&mut self, tenant: &str, conversation: &str) -> Vec<Text> {
         let of = |d: &Decision| d.conversation_id.as_deref() == Some(conversation);
@@ -358,5 +364,9 @@ impl Records for MemoryStore {
 
     fn delivery(&self, tenant: &str, id: u64) -> impl Future<Output = Result<Option<Delivery>, StoreError>> + Send {
         ready(Ok(self.records(|kept| kept.delivery(tenant, id))))
+    }
+
+    fn revive(&self, tenant: &str, id: u64, due: Timestamp) -> impl Future<Output = Result<Option<Delivery>, StoreError>> + Send {
+        ready(Ok(self.records(|kept| kept.revive(tenant, id, due))))
     }
 }

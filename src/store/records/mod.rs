@@ -401,6 +401,10 @@ pub trait Records: Store {
 
     /// A tenant's delivery of that number.
     fn delivery(&self, tenant: &str, id: u64) -> impl Future<Output = Result<Option<Delivery>, StoreError>> + Send;
+
+    /// A tenant's delivery that was given up is given up no more, has all its tries before it, and is due then; `None`: there is none that
+    /// was, or somebody else was faster.
+    fn revive(&self, tenant: &str, id: u64, due: Timestamp) -> impl Future<Output = Result<Option<Delivery>, StoreError>> + Send;
 }
 
 /// A decision as it is kept: its body, with what its actions came to since.

@@ -217,6 +217,18 @@ impl Records for SqliteStore {
             statement.query_row(params![tenant, int(id)], delivery).optional().map_err(failed)
         })
     }
+
+    async fn revive(&self, tenant: &str, id: u64, due: Timestamp) -> Result<Option<Delivery>, StoreError> {
+        let tenant = tenant.to_owned();
+        let revive = move |connection: &Connection| {
+            let sql = format!(
+                "UPDATE deliveries SET dead = 0, tries = 0, due = ?3 WHERE tenant = ?1 AND row = ?2 AND dead = 1 RETURNING {DELIVERY}"
+            );
+            let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+            statement.query_row(params![tenant, int(id), nanos(due)], delivery).optional().map_err(failed)
+        };
+        self.0.writer.run(revive).await
+    }
 }
 
 impl SqliteStore {

@@ -293,8 +293,12 @@ pub async fn a_delivery_is_one_callers_at_a_time<S: Records>(store: &S) {
     assert_eq!((dead.len(), dead[0].n, dead[0].tries), (1, 1, 3));
     assert!(store.deliveries("else", true, None, 10).await.unwrap().is_empty());
     assert!(store.delivery("else", ids[1]).await.unwrap().is_none());
-    let again = After::Again { due: at(0), tries: 3, error: "refused".into() };
-    deliver(store, Record { delivered: vec![(ids[1], again), (ids[0], After::Gone)], ..record() }).await;
+    assert!(store.revive("else", ids[1], at(0)).await.unwrap().is_none());
+    assert!(store.revive("acme", ids[0], at(0)).await.unwrap().is_none(), "it was not given up");
+    let revived = futures_util::future::join_all((0..4).map(|_| store.revive("acme", ids[1], at(0)))).await;
+    let revived: Vec<_> = revived.into_iter().filter_map(Result::unwrap).collect();
+    assert_eq!((revived.len(), revived[0].tries, revived[0].dead, revived[0].error.as_deref()), (1, 0, false, Some("refused")));
+    deliver(store, Record { delivered: vec![(ids[0], After::Gone)], ..record() }).await;
     assert_eq!(store.claim_deliveries(at(99), at(300), 10).await.unwrap()[0].id, ids[1]);
     assert!(store.delivery("acme", ids[0]).await.unwrap().is_none());
     assert_eq!(store.deliveries("acme", false, None, 10).await.unwrap().len(), 1);
