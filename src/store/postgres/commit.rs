@@ -205,6 +205,13 @@ async fn write(client: &impl GenericClient, rows: &Rows) -> Result<Option<(i64, 
     Ok(client.query_opt(&statement, &values).await?.map(read).transpose()?)
 }
 
+/// Runs a statement that the connection knows from the last time.
+async fn run(client: &impl GenericClient, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<(), Failure> {
+    let statement = client.prepare_cached(sql).await?;
+    client.execute(&statement, values).await?;
+    Ok(())
+}
+
 /// What hardly any commit has.
 async fn others(client: &impl GenericClient, rows: &Rows, conversation: i64) -> Result<(), Failure> {
     for change in &rows.holds {
@@ -214,10 +221,10 @@ async fn others(client: &impl GenericClient, rows: &Rows, conversation: i64) -> 
                 let sql = "INSERT INTO waypost.holds VALUES ($1, $2, $3, $4, $5)
                      ON CONFLICT (tenant, id) DO UPDATE SET conversation = $3, agent = $4, held = $5";
                 let values: [&(dyn ToSql + Sync); 5] = [&&*rows.key.tenant, &&*row.id, &conversation, &&*row.agent, &held];
-                client.execute(sql, &values).await?;
+                run(client, sql, &values).await?;
             }
             HoldChange::Closed { id } => {
-                client.execute("DELETE FROM waypost.holds WHERE tenant = $1 AND id = $2", &[&&*rows.key.tenant, &&**id]).await?;
+                run(client, "DELETE FROM waypost.holds WHERE tenant = $1 AND id = $2", &[&&*rows.key.tenant, &&**id]).await?;
             }
         }
     }
@@ -227,7 +234,7 @@ async fn others(client: &impl GenericClient, rows: &Rows, conversation: i64) -> 
              ON CONFLICT (tenant, id) DO UPDATE SET status = $5, attempt = $6";
         let values: [&(dyn ToSql + Sync); 6] =
             [&&*rows.key.tenant, &&*row.id, &conversation, &&*row.action, &row.status.as_str(), &attempt];
-        client.execute(sql, &values).await?;
+        run(client, sql, &values).await?;
     }
     // The statement takes one message id; a commit with more of them has the others here.
     let ids = rows.claims.iter().filter_map(|c| match c {
@@ -236,11 +243,11 @@ async fn others(client: &impl GenericClient, rows: &Rows, conversation: i64) -> 
     });
     for id in ids.skip(1) {
         let sql = "INSERT INTO waypost.messages VALUES ($1, $2, $3, NULL, NULL) ON CONFLICT (conversation, id) DO UPDATE SET at = $3";
-        client.execute(sql, &[&conversation, &&id[..], &nanos(rows.now)]).await?;
+        run(client, sql, &[&conversation, &&id[..], &nanos(rows.now)]).await?;
     }
     if let Some(reply) = rows.reply.as_ref() {
         let sql = "UPDATE waypost.messages SET digest = $3, answer = $4 WHERE conversation = $1 AND id = $2";
-        client.execute(sql, &[&conversation, &&reply.id[..], &&*reply.digest, &reply.answer]).await?;
+        run(client, sql, &[&conversation, &&reply.id[..], &&*reply.digest, &reply.answer]).await?;
     }
     Ok(())
 }
