@@ -20,6 +20,14 @@ use crate::supervise::{Grant, Origin, Variable, Variables};
 use crate::value::{Json, Name, Shared, Taint, Value};
 
 impl Run {
+    /// A yes is used at the step where the run stands.
+    fn use_grants(&mut self) {
+        let Some(at) = &self.at else { return };
+        for grant in self.grants.iter_mut().filter(|g| !g.used.contains(at)) {
+            Arc::make_mut(grant).used.push(at.clone());
+        }
+    }
+
     /// When that collect last asked for something that no other has asked for since.
     fn asked_at(&self, step: &StepKey) -> Option<u64> {
         self.asked.values().filter(|(s, _)| s == step).map(|(_, n)| *n).max()
@@ -105,6 +113,10 @@ impl State {
             EventBody::Entered { step, via } => {
                 self.instant += 1;
                 if let Some(run) = self.top_mut() {
+                    // What was read in one visit of a search has used the yeses there.
+                    if run.stand.calls > 0 {
+                        run.use_grants();
+                    }
                     // A `goto` to a collect asks again for what it had asked for.
                     if let (Some("goto"), Some(since)) = (via.as_deref(), run.asked_at(step)) {
                         run.forget_asked_after(since);
@@ -738,13 +750,8 @@ impl State {
     fn settle_flight(&mut self) -> bool {
         let Some(flight) = self.flight.take() else { return true };
         let step_call = flight.purpose.is_step();
-        if let Some(run) = self.top_mut()
-            && step_call
-            && let Some(at) = run.at.clone()
-        {
-            for grant in &mut run.grants {
-                Arc::make_mut(grant).used.push(at.clone());
-            }
+        if let Some(run) = self.top_mut().filter(|_| step_call) {
+            run.use_grants();
         }
         self.flight.clone_from(&flight.settles);
         step_call
