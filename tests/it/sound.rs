@@ -3,6 +3,7 @@
 //!
 //! `PROPTEST_CASES` sets how many workspaces are tried, `PROPTEST_RNG_SEED` which.
 
+mod attempts;
 mod journeys;
 mod oracle;
 mod plans;
@@ -21,6 +22,7 @@ use waypost::check::{self, Checked, Loaded};
 use waypost::engine::{Keys, Machine};
 use waypost::source::{CODES, Severity};
 
+use attempts::{Attempt, attempts};
 use journeys::{Files, Made, Plan, write};
 use plans::plan;
 use talk::{Move, Play, calm, moves, slow, tempting};
@@ -42,6 +44,8 @@ struct Counts {
     gated: Cell<u32>,
     /// First conversations in which something was denied for the way that a journey leads.
     around: Cell<u32>,
+    /// First conversations in which all came that was expected.
+    met: Cell<u32>,
     denied: Cell<u32>,
     /// Journeys that the checker does not take, by what it finds.
     refused: RefCell<BTreeMap<String, u32>>,
@@ -111,6 +115,7 @@ fn judged(plan: &Plan, talks: &[Vec<Move>], vip: bool, counts: &Counts) -> Resul
         }
         reached.extend(STARTED.into_iter().filter(|j| taken.contains(*j) && tally.wrote.contains(*j)));
         add(&counts.around, usize::from(n == 0 && !tally.unproved.is_empty()));
+        add(&counts.met, usize::from(n == 0 && tally.is_met()));
         add(&counts.gated, tally.gated as usize);
         add(&counts.denied, tally.denied as usize);
     }
@@ -133,6 +138,7 @@ fn nothing_gated_is_sent_without_its_gate() {
         panic!("{why}");
     }
     around_every_way(&config, &counts);
+    every_attempt_fails(&config, &counts);
     let (made, taken, reached) = (counts.made.get(), counts.taken.get(), counts.reached.get());
     println!(
         "{made} journeys, {taken} taken by the checker, {reached} of them sent a gated write; {} gated requests, {} denials; findings {:?}",
@@ -146,28 +152,42 @@ fn nothing_gated_is_sent_without_its_gate() {
 
 /// The same of every way around a gate, each in random surroundings.
 fn around_every_way(config: &ProptestConfig, counts: &Counts) {
-    let (ways, before, mut never) = (ways(), counts.around.get(), Vec::new());
+    let all: Vec<_> = ways().into_iter().map(|w| (w.name, w.plan, w.talk, w.vip)).collect();
+    woven_in(config, counts, &all, |counts| counts.around.get(), "ways around a gate");
+}
+
+/// The same of every attempt on a rule of the engine.
+fn every_attempt_fails(config: &ProptestConfig, counts: &Counts) {
+    let all: Vec<_> = attempts().into_iter().map(|a| (a.name, a.plan, a.talk, false)).collect();
+    woven_in(config, counts, &all, |counts| counts.met.get(), "attempts on the engine");
+}
+
+type Told = (&'static str, Plan, Vec<Move>, bool);
+
+/// Weaves each into random surroundings. `ends`: how many conversations went to their end.
+fn woven_in(config: &ProptestConfig, counts: &Counts, all: &[Told], ends: fn(&Counts) -> u32, what: &str) {
+    let (before, mut never) = (ends(counts), Vec::new());
     let cases = (config.cases / 64).max(1);
-    for (n, way) in ways.iter().enumerate() {
+    for (n, (name, plan, talk, vip)) in all.iter().enumerate() {
         let mut config = ProptestConfig { cases, ..config.clone() };
         if let RngSeed::Fixed(seed) = config.rng_seed {
             config.rng_seed = RngSeed::Fixed(seed.wrapping_mul(1_000).wrapping_add(n as u64));
         }
-        let denied = counts.around.get();
+        let ended = ends(counts);
         let result = TestRunner::new(config).run(&surroundings(), |around| {
-            let (plan, talks) = weave(way, &around);
-            judged(&plan, &talks, way.vip, counts)
+            let (plan, talks) = weave(plan, talk, *vip, &around);
+            judged(&plan, &talks, *vip, counts)
         });
         if let Err(TestError::Fail(why, _)) = result {
-            panic!("{}: {why}", way.name);
+            panic!("{name}: {why}");
         }
-        if counts.around.get() == denied {
-            never.push(way.name);
+        if ends(counts) == ended {
+            never.push(*name);
         }
     }
-    let (tried, denied) = (ways.len() as u64 * u64::from(cases), counts.around.get() - before);
-    println!("{tried} ways around a gate in random surroundings, {denied} conversations on them denied; never on {never:?}");
-    assert!(u64::from(denied) * 10 >= tried * 7, "only {denied} of {tried} ways were gone to their end");
+    let (tried, ended) = (all.len() as u64 * u64::from(cases), ends(counts) - before);
+    println!("{tried} {what} in random surroundings, {ended} of them to their end; never {never:?}");
+    assert!(u64::from(ended) * 10 >= tried * 7, "only {ended} of {tried} {what} went to their end");
 }
 
 /// Goes a way. Says what is not as it should be.
@@ -197,5 +217,34 @@ fn gone(way: &Way) -> Result<(), String> {
 #[test]
 fn every_way_around_a_gate_is_reported_and_denied() {
     let wrong: Vec<String> = ways().iter().filter_map(|way| Some(format!("{}: {}", way.name, gone(way).err()?))).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Makes an attempt by itself. Says what is not as it should be.
+fn tried(attempt: &Attempt) -> Result<(), String> {
+    let (made, counts) = (write(&attempt.plan), Counts::default());
+    let journeys = made.files.iter().filter(|(n, _)| n.starts_with("journeys/")).map(|(n, t)| format!("{n}: {t}\n"));
+    let journeys: String = journeys.collect();
+    let found = findings(&check::load(made.files.clone())).into_values().flatten().map(str::to_owned).collect::<BTreeSet<String>>();
+    let Some((machine, newer, _)) = machines(&made, &counts) else {
+        return Err(format!("more than proofs is wanting: {found:?}\n{journeys}"));
+    };
+    if found.is_empty() != attempt.proved || made.newer.is_some() != newer.is_some() {
+        return Err(format!("the checker says {found:?}\n{journeys}"));
+    }
+    let mut play = Play::new(&Arc::new(machine), newer.map(Arc::new).as_ref(), &made, false, true);
+    for step in &attempt.talk {
+        play.play(step).map_err(|why| format!("{why}\n{journeys}{}", play.log.join("\n")))?;
+    }
+    match (play.tally().unproved.first().filter(|_| attempt.proved), play.tally().is_met()) {
+        (Some(unproved), _) => Err(format!("the checker had not reported it: {unproved:?}\n{journeys}{}", play.log.join("\n"))),
+        (None, false) => Err(format!("it came to {:?}\n{journeys}{}", play.tally().expected, play.log.join("\n"))),
+        (None, true) => Ok(()),
+    }
+}
+
+#[test]
+fn every_attempt_on_the_engine_fails() {
+    let wrong: Vec<String> = attempts().iter().filter_map(|a| Some(format!("{}: {}", a.name, tried(a).err()?))).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -147,6 +147,7 @@ pub enum Fact {
     },
     /// A step whose agent asks reads with values of its own.
     Investigate,
+    Collect(Vec<&'static str>),
     Other,
 }
 
@@ -188,6 +189,8 @@ pub enum Newer {
     Stricter,
     /// It did.
     Looser,
+    /// There is no note any more.
+    Gone,
 }
 
 #[derive(Debug, Clone)]
@@ -342,9 +345,11 @@ impl Writer {
                 let names: Vec<&str> = fields.iter().map(|f| FIELDS[*f]).collect();
                 env.extend(names.iter().map(|n| (*n).to_owned()));
                 after = Some(env.clone());
+                fact = Fact::Collect(names.clone());
                 json!({"collect": names})
             }
             Stmt::AnyOf(one, other) => {
+                fact = Fact::Collect(FIELDS[..3].to_vec());
                 let (mut joined, sets) = (None, [(vec!["f0"], one), (vec!["f1", "f2"], other)]);
                 let sets = sets.map(|(names, block)| {
                     let mut env = env.clone();
@@ -511,6 +516,7 @@ impl Writer {
                 json!({"investigate": {"goal": "Look", "using": [format!("svc.{action}")], "as": "i0", "findings": {"found": "continue"}, "fallback": fallback}})
             }
             Stmt::Tries(field, spent) => {
+                fact = Fact::Collect(vec![FIELDS[*field]]);
                 let before = env.clone();
                 after.get_or_insert_default().insert(FIELDS[*field].to_owned());
                 let spent = self.branch(spent, &before, &mut after);
@@ -641,10 +647,12 @@ pub fn write(plan: &Plan) -> Made {
         (false, false) => {}
     }
     let strict = SERVICE.replacen("outcomes: *ends}", "outcomes: *ends, safety: {requires_confirmation: true}}", 1);
+    let without: String = SERVICE.split_inclusive('\n').filter(|line| !line.contains("name: Note")).collect();
     let (service, later) = match rules.newer {
         None | Some(Newer::Text) => (SERVICE, SERVICE),
         Some(Newer::Stricter) => (SERVICE, &*strict),
         Some(Newer::Looser) => (&*strict, SERVICE),
+        Some(Newer::Gone) => (SERVICE, &*without),
     };
     let mut files: Files =
         vec![("integrations/svc.yaml".to_owned(), Arc::from(service)), ("datapoints/all.yaml".to_owned(), Arc::from(DATAPOINTS))];
@@ -666,7 +674,7 @@ pub fn write(plan: &Plan) -> Made {
     let mut renewed = match rules.newer {
         None => BTreeSet::new(),
         Some(Newer::Text) => BTreeSet::from(["alpha".to_owned()]),
-        Some(Newer::Stricter | Newer::Looser) => texts("\"svc.note\""),
+        Some(Newer::Stricter | Newer::Looser | Newer::Gone) => texts("\"svc.note\""),
     };
     if renewed.contains("gamma") {
         renewed.extend(texts("\"gamma\""));
@@ -674,8 +682,12 @@ pub fn write(plan: &Plan) -> Made {
     let newer = rules.newer.map(|how| {
         let mut files = files.clone();
         files[0].1 = later.into();
-        for (_, text) in files.iter_mut().filter(|(n, _)| how == Newer::Text && n == "journeys/alpha.yaml") {
-            *text = text.replacen("do alpha", "do alpha now", 1).into();
+        for (name, text) in files.iter_mut().filter(|(n, _)| n.starts_with("journeys/")) {
+            match how {
+                Newer::Text if name == "journeys/alpha.yaml" => *text = text.replacen("do alpha", "do alpha now", 1).into(),
+                Newer::Gone => *text = text.replace("\"svc.note\"", "\"svc.look\"").into(),
+                Newer::Text | Newer::Stricter | Newer::Looser => {}
+            }
         }
         files
     });

@@ -28,6 +28,8 @@ pub struct Put<'a> {
     pub body: &'a InputBody,
     /// Whether whoever sent it is still there for the answer.
     pub heard: bool,
+    /// Whether it was sent before what was asked last can have been seen.
+    pub unaware: bool,
 }
 
 #[derive(Debug)]
@@ -73,6 +75,8 @@ struct Run {
     id: u32,
     journey: String,
     called: bool,
+    /// The steps on the way here, without what was gone back before.
+    way: Vec<String>,
     step: String,
     entered: u64,
     variables: BTreeMap<String, Variable>,
@@ -134,6 +138,15 @@ pub struct Tally {
     /// Denials that no one's doing is the cause of, but the way that a journey leads: the journey, the code by which the checker had to
     /// report it, and why.
     pub unproved: Vec<(String, &'static str, String)>,
+    /// What was expected of an input, and whether it came.
+    pub expected: Vec<(&'static str, bool)>,
+}
+
+impl Tally {
+    /// Whether all came that was expected, and something was.
+    pub fn is_met(&self) -> bool {
+        !self.expected.is_empty() && self.expected.iter().all(|(_, met)| *met)
+    }
 }
 
 pub struct Oracle<'f> {
@@ -166,6 +179,14 @@ pub struct Oracle<'f> {
     ids: BTreeSet<String>,
     said: BTreeSet<String>,
     proposed: BTreeSet<String>,
+    /// Whether the conversation was given up.
+    ended: bool,
+    /// The moment before this input.
+    before: u64,
+    /// The collect that was gone back to in this input.
+    back: Option<(u32, String)>,
+    /// What the last input came to: codes, notes, and what else stands for its end.
+    came_to: Vec<String>,
     pub tally: Tally,
 }
 
@@ -205,6 +226,10 @@ impl<'f> Oracle<'f> {
             ids: BTreeSet::new(),
             said: BTreeSet::new(),
             proposed: BTreeSet::new(),
+            ended: false,
+            before: 0,
+            back: None,
+            came_to: Vec::new(),
             tally: Tally::default(),
         }
     }
@@ -244,8 +269,18 @@ impl<'f> Oracle<'f> {
     /// Looks at an input and all that came of it. `Err` says what should not have been.
     pub fn watch(&mut self, put: &Put<'_>, events: &[Event], answer: &Answer, sent: &[CallEffect]) -> Result<(), String> {
         self.input += 1;
-        if !put.id.is_some_and(|id| self.ids.contains(id)) {
+        (self.before, self.back) = (self.moment, None);
+        let idle = |e: &Event| matches!(e.body, EventBody::Turn(_) | EventBody::Refused { .. });
+        let nothing = answer.refused.is_none() && events.iter().all(idle);
+        self.came_to = nothing.then(|| "nothing".to_owned()).into_iter().chain(answer.refused.iter().map(|r| r.code.to_string())).collect();
+        let repeated = put.id.is_some_and(|id| self.ids.contains(id));
+        if !repeated {
             self.hear(put);
+        } else if let Some(event) = events.first() {
+            return Err(format!("an input was taken twice: {:?}", event.body));
+        }
+        if let Some(event) = events.iter().find(|e| self.ended && !idle(e) && !matches!(e.body, EventBody::Noted { .. })) {
+            return Err(format!("the conversation had been given up, and came to {:?}", event.body));
         }
         if let InputBody::Result(effect, result) = put.body {
             let awaited = self.flight.as_ref().is_some_and(|f| f.effect == *effect.0 && !f.done);
@@ -288,7 +323,9 @@ impl<'f> Oracle<'f> {
         {
             return Err(format!("an agent was given the id of the question {asked:?}"));
         }
-        if put.heard && !answer.messages.is_empty() {
+        // Who a user is may be told apart from what is shown to them.
+        let told = put.heard && !matches!(put.body, InputBody::Command(Command::Context(_)));
+        if told && !answer.messages.is_empty() {
             let shown = self.standing.filter(|q| answer.messages.iter().any(|m| m.contains(self.questions[*q].text.as_str())));
             self.given.insert(channel(put), shown);
         }
@@ -322,6 +359,7 @@ impl<'f> Oracle<'f> {
         };
         let mut values: Vec<String> = Vec::new();
         match put.body {
+            InputBody::Message(text) if person && put.unaware => self.said.extend(marks(text)),
             InputBody::Message(text) if person => {
                 self.said.extend(marks(text));
                 if YES.contains(&&**text) {
@@ -425,6 +463,7 @@ impl<'f> Oracle<'f> {
             self.over("another subject", true, |q| q.run >= base);
             self.over("another subject in another journey", false, |_| true);
             self.runs.iter_mut().for_each(|r| r.variables.clear());
+            self.said.clear();
             self.standing = None;
         }
         if !other || self.rules.switch {
@@ -434,6 +473,7 @@ impl<'f> Oracle<'f> {
 
     fn happened(&mut self, event: &Event, put: &Put<'_>, cancels: bool) -> Result<(), String> {
         let moment = self.moment;
+        self.came_to.extend(end_of(&event.body, self.taken.is_some()));
         match &event.body {
             EventBody::Began(began) => {
                 let given = began.with.iter().map(|(n, _)| (n.to_string(), Variable { given: !began.called, ..Variable::given(moment) }));
@@ -469,6 +509,7 @@ impl<'f> Oracle<'f> {
             }
             EventBody::Entered { step, via } => {
                 self.standing = None;
+                self.gone_back(step.0.as_ref(), via.as_deref())?;
                 if let Some(run) = self.runs.last_mut() {
                     step.0.as_ref().clone_into(&mut run.step);
                     run.entered = moment;
@@ -520,6 +561,8 @@ impl<'f> Oracle<'f> {
                 let id = held.id.to_string();
                 self.holds.push(Hold { id, run, step, entered, at: put.at, moment, barred, decided: None });
             }
+            EventBody::Asked { .. } => self.back = None,
+            EventBody::Abandoned => self.ended = true,
             EventBody::Paused => {
                 self.over("a pause", true, |_| true);
             }
@@ -542,6 +585,43 @@ impl<'f> Oracle<'f> {
         Ok(())
     }
 
+    /// Whoever is sent back to a collect is asked there again for what was given before.
+    fn gone_back(&mut self, step: &str, via: Option<&str>) -> Result<(), String> {
+        let Some(run) = self.runs.last() else { return Ok(()) };
+        let fact = |step: &str| self.facts.get(&run.journey).and_then(|j| j.get(step));
+        if let Some((id, before)) = self.back.take()
+            && id == run.id
+            && let Some(Fact::Collect(fields)) = fact(&before)
+            && fields.iter().all(|f| run.variables.get(*f).is_some_and(|v| !v.gone && v.moment <= self.before))
+        {
+            return Err(format!("{step} followed {before}, which did not ask again"));
+        }
+        let behind = run.way.iter().rposition(|s| s == step);
+        let asks = |step: &str| if let Some(Fact::Collect(fields)) = fact(step) { Some(fields) } else { None };
+        let later = run.way.get(behind.map_or(0, |i| i + 1)..).unwrap_or_default();
+        // Who was asked for it elsewhere since, is not back there.
+        let again = |fields: &Vec<&str>| later.iter().filter_map(|s| asks(s)).flatten().any(|f| fields.contains(f));
+        let back = behind.filter(|_| asks(step).is_some_and(|fields| via == Some("goto") && !again(fields)));
+        let corrects = via == Some("correction");
+        if corrects && behind.is_none() {
+            return Err(format!("a correction led on to {step}"));
+        }
+        if via == Some("goto") && asks(step).is_some() {
+            self.back = Some((run.id, step.to_owned()));
+        }
+        let until = back.or(behind.filter(|_| corrects)).unwrap_or(run.way.len());
+        if let Some(run) = self.runs.last_mut() {
+            run.way.truncate(until);
+            run.way.push(step.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Notes whether the last input came to that.
+    pub fn expect(&mut self, what: &'static str) {
+        self.tally.expected.push((what, self.came_to.iter().any(|c| c.contains(what))));
+    }
+
     fn fact(&self) -> Option<&'f Fact> {
         let run = self.runs.last()?;
         self.facts.get(&run.journey)?.get(&run.step)
@@ -561,6 +641,25 @@ impl<'f> Oracle<'f> {
             run.variables.insert(name.to_owned(), Variable { moment, reads, given: false, gone: false });
         }
     }
+}
+
+/// What stands for the end that an input came to.
+fn end_of(body: &EventBody, taken: bool) -> Option<String> {
+    let word = match body {
+        EventBody::Decided(decided) => return decided.verdict.code().map(ToString::to_string),
+        EventBody::Failed { code, .. } => return code.as_ref().map(ToString::to_string),
+        EventBody::Noted { text } => return Some(text.to_string()),
+        EventBody::HoldEnded(ended) => return Some(format!("{:?}", ended.how).to_lowercase()),
+        EventBody::ActionFinished(finished) if finished.dropped => "dropped",
+        EventBody::Entered { .. } | EventBody::Ended(_) if taken => "taken",
+        EventBody::ActionStarted { .. } => "sent",
+        EventBody::Asked { .. } => "asks",
+        EventBody::Held(_) => "held",
+        EventBody::Missed => "missed",
+        EventBody::Queued(_) => "queued",
+        _ => return None,
+    };
+    Some(word.to_owned())
 }
 
 fn channel(put: &Put<'_>) -> String {

@@ -270,7 +270,7 @@ pub fn plan() -> impl Strategy<Value = Plan> {
     let alpha = (first(), pieces(2, 4)).prop_map(move |(first, rest)| joined([first, Some(rest), None]));
     let beta = (note, first(), pieces(1, 3)).prop_map(move |(note, first, rest)| joined([note, first, Some(rest)]));
     let gamma = prop_oneof![3 => pieces(1, 2), 1 => inner_shapes()];
-    let newer = prop_oneof![2 => Just(Newer::Text), 2 => Just(Newer::Stricter), 1 => Just(Newer::Looser)];
+    let newer = prop_oneof![2 => Just(Newer::Text), 2 => Just(Newer::Stricter), 1 => Just(Newer::Looser), 1 => Just(Newer::Gone)];
     let policy = prop::option::weighted(0.2, 0..POLICIES.len());
     let rules = (prop::bool::weighted(0.2), prop::bool::weighted(0.3), policy, prop::option::weighted(0.25, newer))
         .prop_map(|(proves, switch, policy, newer)| Rules { proves, switch, policy, newer, open: false });

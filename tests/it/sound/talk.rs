@@ -18,25 +18,26 @@ use super::service::{ASKED, FIELDS, LETTERS, ROLE};
 use crate::engine::harness::{answered, failed};
 
 /// When every talk begins.
-const EPOCH: i64 = 1_767_603_600;
+pub const EPOCH: i64 = 1_767_603_600;
 /// Seconds in which a caller waits for what its input leads to.
 const PATIENCE: i64 = 30;
 
 /// Messages that are no plain yes, whatever they look like.
-const NEARLY: [&str; 7] = ["yes no", "yes?", "yes, and also a0001", "not yes", "yes and no", "maybe", "ok but not now"];
+const NEARLY: [&str; 8] = ["yes no", "yes?", "yes, and also a0001", "not yes", "yes and no", "maybe", "ok but not now", "yes tomorrow"];
 const WORDS: [&str; 4] = ["cancel", "talk to a person", "do beta", "change it"];
 
 /// Who does something, and by which channel.
-const WHO: [(Actor, &str); 7] = [
+const WHO: [(Actor, &str); 8] = [
     (Actor::User, ""),
     (Actor::User, "telephone"),
     (Actor::Operator, "op-1"),
     (Actor::Runtime, "host"),
     (Actor::Operator, "op-2"),
     (Actor::Operator, "clerk"),
+    (Actor::Runtime, "porter"),
     (Actor::Agent, ""),
 ];
-const AGENT: usize = WHO.len() - 1;
+pub const AGENT: usize = WHO.len() - 1;
 
 #[derive(Debug, Clone)]
 pub enum Move {
@@ -88,6 +89,7 @@ pub enum Move {
     Approve(usize),
     /// A host forwards an answer, with a question and an id that may be old.
     Forward {
+        by: usize,
         word: usize,
         question: usize,
         old: bool,
@@ -112,6 +114,19 @@ pub enum Move {
     Begin,
     /// An agent asks that read.
     Ask(&'static str),
+    /// Somebody sends just that.
+    Do(usize, Command),
+    /// The user's own channel says that, before what was asked last can have come there.
+    Unaware(&'static str),
+    /// The value that a field was given last, once more.
+    Repeat {
+        by: usize,
+        field: usize,
+    },
+    /// Who waited for an answer was given one: nobody is told what comes of the next result.
+    Left,
+    /// What the last input came to: a code, or a part of what is noted.
+    Expect(&'static str),
     /// Somebody does what is asked until the journey is at the step of that number, or at one behind it; and at one before it, these.
     Come {
         journey: &'static str,
@@ -161,7 +176,7 @@ pub fn moves() -> impl Strategy<Value = Vec<Move>> {
         1 => Just(Move::Gone),
         2 => (0..24_usize).prop_map(Move::Tempt),
         1 => (0..8_usize).prop_map(Move::Approve),
-        1 => (0..4_usize, 0..3_usize, any::<bool>()).prop_map(|(word, question, old)| Move::Forward { word, question, old }),
+        1 => (anybody(), 0..4_usize, 0..3_usize, any::<bool>()).prop_map(|(by, word, question, old)| Move::Forward { by: if by < 6 { 3 } else { by }, word, question, old }),
         1 => prop_oneof![Just(Move::Context), Just(Move::Renew)],
         1 => (anybody(), 0..8_usize).prop_map(|(by, which)| Move::Command { by, which }),
         1 => Just(Move::Again),
@@ -189,6 +204,8 @@ pub struct Play<'f> {
     repeatable: Option<(usize, String, InputBody)>,
     n: u32,
     inputs: u64,
+    /// Whether the caller of what is under way was answered.
+    left: bool,
     /// Whether it writes down what happens.
     told: bool,
     pub log: Vec<String>,
@@ -215,33 +232,25 @@ impl<'f> Play<'f> {
             repeatable: None,
             n: 0,
             inputs: 0,
+            left: false,
             told,
             log: Vec::new(),
         };
         let user = Arc::new(json!({"identity": {"user_id": "u-1"}, "tag": "u0001", "vip": vip}));
         let open = Open { conversation: "c-1".into(), tenant: "t-1".into(), agent: "default".into(), user_id: "u-1".into(), user };
-        let opened = play.handle(Actor::User, "", None, InputBody::Open(open));
+        let opened = play.handle(Actor::User, "", None, InputBody::Open(open), [false; 2]);
         play.state = opened.state;
         play
     }
 
-    fn handle(&mut self, actor: Actor, principal: &str, id: Option<&str>, body: InputBody) -> Progress {
+    fn handle(&mut self, actor: Actor, principal: &str, id: Option<&str>, body: InputBody, [unaware, answered]: [bool; 2]) -> Progress {
         self.inputs += 1;
         let mut entropy = [0; 32];
         entropy[..8].copy_from_slice(&self.inputs.to_be_bytes());
         let roles = if ROLE.1.contains(&principal) { vec![ROLE.0.into()] } else { Vec::new() };
-        let principal = Principal { id: principal.into(), roles, scopes: vec!["context".into()] };
-        let input = Input {
-            at: self.now,
-            actor,
-            principal,
-            message_id: id.map(Into::into),
-            entropy,
-            refused: Vec::new(),
-            unaware: false,
-            answered: false,
-            body,
-        };
+        let principal = Principal { id: principal.into(), roles, scopes: scopes(principal) };
+        let input =
+            Input { at: self.now, actor, principal, message_id: id.map(Into::into), entropy, refused: Vec::new(), unaware, answered, body };
         self.machine.handle(&self.state, input)
     }
 
@@ -256,6 +265,10 @@ impl<'f> Play<'f> {
     }
 
     fn put(&mut self, actor: Actor, principal: &str, id: Option<&str>, body: InputBody) -> Verdict {
+        self.put_as(actor, principal, id, body, false)
+    }
+
+    fn put_as(&mut self, actor: Actor, principal: &str, id: Option<&str>, body: InputBody, unaware: bool) -> Verdict {
         let now = self.now;
         let follows = matches!(body, InputBody::Result(..));
         if !follows && actor != Actor::System {
@@ -263,7 +276,8 @@ impl<'f> Play<'f> {
             self.caller = (actor, principal.to_owned());
         }
         self.tell(|| format!("{:>6} {actor:?} {principal} {id:?} {body:?}", now.as_second() - EPOCH));
-        let progress = self.handle(actor, principal, id, body.clone());
+        let answered = follows && std::mem::take(&mut self.left);
+        let progress = self.handle(actor, principal, id, body.clone(), [unaware, answered]);
         self.state = progress.state;
         self.wake_at = progress.wake_at;
         for event in &progress.events {
@@ -274,8 +288,9 @@ impl<'f> Play<'f> {
                 self.asked = fields.iter().filter_map(|f| FIELDS.iter().position(|n| *n == f.as_str())).collect();
             }
         }
-        let heard = actor != Actor::System && (!follows || now.as_second() - self.last.as_second() <= PATIENCE);
-        let put = Put { at: now, actor, principal, id, body: &body, heard };
+        let patient = now.as_second() - self.last.as_second() <= PATIENCE;
+        let heard = actor != Actor::System && !answered && (!follows || patient);
+        let put = Put { at: now, actor, principal, id, body: &body, heard, unaware };
         let sent: Vec<CallEffect> = progress.effects.into_iter().map(|Effect::Call(call)| *call).collect();
         self.oracle.watch(&put, &progress.events, &progress.answer, &sent)?;
         self.calls.extend(sent);
@@ -385,7 +400,7 @@ impl<'f> Play<'f> {
             }
             Move::Tempt(n) => self.tempt(*n),
             Move::Approve(pick) => self.approve(*pick),
-            Move::Forward { word, question, old } => self.forward(*word, *question, *old),
+            Move::Forward { by, word, question, old } => self.forward(*by, *word, *question, *old),
             Move::Context => {
                 let user = json!({"identity": {"user_id": "u-1"}, "tag": self.mark('u')});
                 self.command(0, Command::Context(Arc::new(user)))
@@ -430,6 +445,25 @@ impl<'f> Play<'f> {
                 let x = self.mark('d');
                 self.command(AGENT, Command::Read { action: (*action).into(), inputs: vec![(Name::new("x"), x.into())] })
             }
+            Move::Do(by, command) => self.command(*by, command.clone()),
+            Move::Unaware(text) => {
+                let (actor, principal) = WHO[0];
+                self.n += 1;
+                let id = format!("i{}", self.n);
+                self.put_as(actor, principal, Some(&id), InputBody::Message((*text).into()), true)
+            }
+            Move::Repeat { by, field } => {
+                let value = self.given.last().map_or("", |given| given[*field].as_str()).to_owned();
+                self.command(*by, Command::Fill(vec![(Name::new(FIELDS[*field]), value.into())]))
+            }
+            Move::Left => {
+                self.left = true;
+                Ok(())
+            }
+            Move::Expect(what) => {
+                self.oracle.expect(what);
+                Ok(())
+            }
             Move::Come { journey, first, turn, moves } => {
                 let mut moves = moves.iter();
                 for _ in 0..PATIENCE {
@@ -462,12 +496,13 @@ impl<'f> Play<'f> {
         self.command(by, command)
     }
 
-    fn forward(&mut self, word: usize, question: usize, old: bool) -> Verdict {
+    fn forward(&mut self, by: usize, word: usize, question: usize, old: bool) -> Verdict {
         let text = [YES[0], YES[1], NO[0], NEARLY[0]][word % 4];
         let question = self.oracle.question(question).map(Arc::from);
         self.n += 1;
         let message_id = if old { "m-1".into() } else { format!("m{}", self.n).into() };
-        self.put(WHO[3].0, WHO[3].1, None, InputBody::Command(Command::Said(Said { text: text.into(), message_id, question })))
+        let (actor, principal) = WHO[by % WHO.len()];
+        self.put(actor, principal, None, InputBody::Command(Command::Said(Said { text: text.into(), message_id, question })))
     }
 
     /// What must not succeed where the conversation stands.
@@ -485,7 +520,7 @@ impl<'f> Play<'f> {
             (_, Phase::Working) => match n % 6 {
                 0 | 1 => self.say(0, YES[0]),
                 2 => self.land(1, 0),
-                3 => self.forward(0, 0, false),
+                3 => self.forward(3, 0, 0, false),
                 4 => {
                     self.now += jiff::SignedDuration::from_secs(PATIENCE + 10);
                     self.land(0, 0)
@@ -502,7 +537,7 @@ impl<'f> Play<'f> {
                 7 => self.say(1, YES[0]),
                 8 => self.command(1, Command::Confirm { question: None }),
                 9 => self.command(0, Command::Confirm { question: self.oracle.question(1).map(Arc::from) }),
-                10 => self.forward(0, 0, n > 12),
+                10 => self.forward(3, 0, 0, n > 12),
                 _ => computed(self),
             },
             (_, Phase::Choice | Phase::Guide) => match n % 8 {
@@ -585,6 +620,16 @@ impl<'f> Play<'f> {
             }
         }
     }
+}
+
+/// What a credential may do beside.
+fn scopes(principal: &str) -> Vec<Arc<str>> {
+    let some: &[&str] = match principal {
+        "porter" | "clerk" => &[],
+        "host" => &["context", "identity"],
+        _ => &["context"],
+    };
+    some.iter().map(|s| (*s).into()).collect()
 }
 
 fn short(text: &str) -> String {

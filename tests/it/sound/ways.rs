@@ -16,22 +16,22 @@ pub struct Way {
 }
 
 /// What is asked for: a value, a yes, the first option, a good answer.
-const GO: Move = go(0);
+pub const GO: Move = go(0);
 /// The second option; a refusal.
-const OTHER: Move = go(1);
-const NO: Move = Move::No { by: 0, how: 0 };
+pub const OTHER: Move = go(1);
+pub const NO: Move = Move::No { by: 0, how: 0 };
 /// A change of nothing.
 const CHANGED: Move = Move::Command { by: 0, which: 6 };
 /// The one who is asked did what was asked of an agent.
-const FOUND: Move = go(6);
-const LOOK: Move = Move::Ask("svc.look");
+pub const FOUND: Move = go(6);
+pub const LOOK: Move = Move::Ask("svc.look");
 
-const fn go(pick: usize) -> Move {
+pub const fn go(pick: usize) -> Move {
     Move::Go { by: 0, pick, agent: false }
 }
 
 /// A value for a field that is not asked for now.
-const fn give(field: usize) -> Move {
+pub const fn give(field: usize) -> Move {
     Move::Give { by: 0, how: 0, field, old: false }
 }
 
@@ -39,15 +39,15 @@ const fn change(field: usize) -> Move {
     Move::Give { by: 0, how: 2, field, old: false }
 }
 
-const fn answer(result: usize) -> Move {
+pub const fn answer(result: usize) -> Move {
     Move::Land { back: 0, result }
 }
 
-fn all() -> Stmt {
+pub fn all() -> Stmt {
     asks(None, Shown::Fields)
 }
 
-fn nothing() -> Stmt {
+pub fn nothing() -> Stmt {
     asks(Some(Vec::new()), Shown::Message)
 }
 
@@ -61,7 +61,7 @@ fn second(change: Option<Change>, no: Option<Block>) -> Stmt {
     Stmt::Confirm { shows: Some(Vec::new()), how: Shown::Message, only: None, change, no }
 }
 
-fn either(one: Block, other: Block) -> Stmt {
+pub fn either(one: Block, other: Block) -> Stmt {
     Stmt::Choice { keep: false, one, other, free: None }
 }
 
@@ -87,15 +87,15 @@ fn runs(with: Value) -> Stmt {
 }
 
 /// Knows who it is, by a code.
-fn known(level: u32) -> Block {
+pub fn known(level: u32) -> Block {
     vec![Stmt::Collect(vec![2]), verifies(Value::Named("f2"), level, 900)]
 }
 
-fn fails(code: Value, failed: Block) -> Stmt {
+pub fn fails(code: Value, failed: Block) -> Stmt {
     Stmt::Verify { code, level: 1, ttl: 900, anybody: false, failed }
 }
 
-const PLAIN: Rules = Rules { proves: false, switch: false, policy: None, newer: None, open: false };
+pub const PLAIN: Rules = Rules { proves: false, switch: false, policy: None, newer: None, open: false };
 
 /// All that is put together to ways.
 struct Ways(Vec<Way>);

@@ -6,7 +6,6 @@ use proptest::prelude::*;
 use super::journeys::{Block, Plan, Shown, Stmt, Value, ends, tidy, waiting};
 use super::plans::{asks, calls, choice};
 use super::talk::{Move, calm, tempting};
-use super::ways::Way;
 
 /// How somebody gets into the branch that a way is in.
 #[derive(Debug, Clone, Copy)]
@@ -90,10 +89,10 @@ pub fn surroundings() -> impl Strategy<Value = Surroundings> {
     )
 }
 
-/// A way in its surroundings; and what is said to go it, and to the journey beside it.
-pub fn weave(way: &Way, around: &Surroundings) -> (Plan, Vec<Vec<Move>>) {
-    let inside = matches!(way.talk.first(), Some(Move::Begin));
-    let mut own = if inside { way.plan.gamma.clone() } else { way.plan.alpha.clone() };
+/// A way in its surroundings; and what is said to go it, and to the journey beside it. `vip`: whether its user is one.
+pub fn weave(way: &Plan, talk: &[Move], vip: bool, around: &Surroundings) -> (Plan, Vec<Vec<Move>>) {
+    let inside = matches!(talk.first(), Some(Move::Begin));
+    let mut own = if inside { way.gamma.clone() } else { way.alpha.clone() };
     for n in &around.among {
         own.insert(n % (own.len() + 1), Stmt::Hum);
     }
@@ -105,7 +104,7 @@ pub fn weave(way: &Way, around: &Surroundings) -> (Plan, Vec<Vec<Move>>) {
             Branch::None => return [around.before.clone(), rest].concat(),
             Branch::Option => Stmt::Choice { keep: false, one: rest, other: beside(), free: None },
             Branch::OtherOption => Stmt::Choice { keep: false, one: beside(), other: rest, free: None },
-            Branch::If if way.vip => Stmt::If(2, rest, beside()),
+            Branch::If if vip => Stmt::If(2, rest, beside()),
             Branch::If => Stmt::If(2, beside(), rest),
             Branch::Refusal => look(Some(rest), None),
             Branch::Trouble => look(None, Some(rest)),
@@ -121,7 +120,7 @@ pub fn weave(way: &Way, around: &Surroundings) -> (Plan, Vec<Vec<Move>>) {
         Branch::None => (turn, Vec::new()),
         Branch::Option => (turn + 1, vec![go(0)]),
         Branch::OtherOption => (turn + 1 + count(&around.beside), vec![go(1)]),
-        Branch::If if way.vip => (turn + 1, Vec::new()),
+        Branch::If if vip => (turn + 1, Vec::new()),
         Branch::If => (turn + 1 + count(&around.beside), Vec::new()),
         Branch::Refusal => (turn + 1, vec![go(1)]),
         Branch::Trouble => (turn + 1, vec![fails.clone(), go(0), fails]),
@@ -135,9 +134,10 @@ pub fn weave(way: &Way, around: &Surroundings) -> (Plan, Vec<Vec<Move>>) {
             *n += more;
         }
     });
-    let mut plan = Plan { beta: around.beta.clone(), ..way.plan.clone() };
+    let beta = if way.beta.is_empty() { around.beta.clone() } else { way.beta.clone() };
+    let mut plan = Plan { beta, ..way.clone() };
     *if inside { &mut plan.gamma } else { &mut plan.alpha } = compose(own);
-    let (begin, rest) = way.talk.split_at(1);
+    let (begin, rest) = talk.split_at(1);
     let journey = if inside { "gamma" } else { "alpha" };
     let talk = [begin, &[Move::Come { journey, first, turn, moves }], rest, &around.after].concat();
     (plan, vec![talk, [vec![Move::Digress], around.apart.clone()].concat()])

@@ -39,6 +39,9 @@ impl Oracle<'_> {
             Some(Fact::Investigate) => &none,
             other => return Err(format!("{action} was sent from {}, which is {other:?}", run.step)),
         };
+        if self.renewed && self.rules.newer == Some(Newer::Gone) && action == "note" {
+            return Err(format!("{action} at {step} was sent, which there is no more", step = run.step));
+        }
         let carried =
             marks(&format!("{:?} {:?} {:?} {:?}", call.request.path, call.request.query, call.request.headers, call.request.body));
         let (id, step, entered) = (run.id, run.step.clone(), run.entered);
@@ -117,7 +120,7 @@ impl Oracle<'_> {
         let note = match self.rules.newer {
             Some(Newer::Stricter) => self.renewed,
             Some(Newer::Looser) => !late,
-            None | Some(Newer::Text) => false,
+            None | Some(Newer::Text | Newer::Gone) => false,
         };
         CONFIRMED.contains(&action) || (action == "note" && note)
     }
