@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::Args;
 use crate::cli::record::{cannot, events, open};
 use crate::cli::{Failure, workspace};
+use crate::engine::Event;
 use crate::store::{AnyStore, ConversationKey, Store as _};
 use crate::transcript::record::{Chunks, Header, Recording, redacted};
 
@@ -91,10 +92,27 @@ impl Source {
             From::Files { .. } => self.from.files(most, bytes),
             From::Store { .. } => {
                 let Some(store) = self.store.clone() else { return Ok(Vec::new()) };
-                executor.block_on(self.from.stored(&store, self.tenant.as_deref(), most))
+                executor.block_on(self.from.stored(&store, self.tenant.as_deref(), most, bytes))
             }
         }
     }
+}
+
+/// Bytes of an event as it is written.
+fn written(event: &Event) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    let _ = serde_json::to_writer(&mut count, event);
+    count.0
 }
 
 fn is_recording(path: &Path) -> bool {
@@ -156,10 +174,11 @@ impl From {
         Ok(batch)
     }
 
-    async fn stored(&mut self, store: &AnyStore, tenant: Option<&str>, most: usize) -> Result<Vec<Named>, Failure> {
+    async fn stored(&mut self, store: &AnyStore, tenant: Option<&str>, most: usize, bytes: usize) -> Result<Vec<Named>, Failure> {
         let Self::Store { after, page, done } = self else { return Ok(Vec::new()) };
         let mut batch = Vec::new();
-        while batch.len() < most {
+        let mut size = 0;
+        while batch.len() < most && size < bytes {
             let Some(key) = page.next() else {
                 if *done {
                     break;
@@ -177,7 +196,8 @@ impl From {
             }
             let (events, whole) = events(store, &key).await.map_err(|e| cannot(&e))?;
             let header = Header::of(key.id.clone(), key.tenant.clone(), &events, whole);
-            let events = events.iter().map(redacted).collect();
+            let events: Vec<Event> = events.iter().map(redacted).collect();
+            size += events.iter().map(written).sum::<usize>();
             let name = format!("{}/{}", key.tenant, key.id).into();
             batch.push((name, Bytes::Events(Box::new(Recording::new(header, events)))));
         }

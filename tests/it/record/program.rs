@@ -3,9 +3,15 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use serde_json::Value;
-use waypost::engine::{Event, EventBody};
+use waypost::check;
+use waypost::driver::files::read_dir;
+use waypost::driver::{Clock, Entropy, Runtime};
+use waypost::engine::input::Open;
+use waypost::engine::{CallEffect, CallResult, Event, EventBody, Keys};
+use waypost::store::{Seals, SqliteStore};
 use waypost::transcript::record::{Header, Writer};
 
 const RETAIL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/retail");
@@ -182,4 +188,27 @@ fn memory_does_not_grow_with_the_recordings() {
     let grown = peaks[1].saturating_sub(peaks[0]);
     let more = bytes.len() * 3_500 / 1_024;
     assert!(peaks[0] > 1_000 && grown < 6 * 1_024, "{peaks:?} KiB; the recordings themselves are {more} KiB more");
+}
+
+/// The same of a store, however large its conversations are.
+#[tokio::test]
+async fn memory_does_not_grow_with_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let (shop, _) = parcels(dir.path());
+    let loaded = check::load(read_dir(Path::new(&shop)).unwrap()).loaded().unwrap();
+    let mut peaks = Vec::new();
+    for many in [60, 180] {
+        let file = dir.path().join(format!("{many}.db"));
+        let store = SqliteStore::open(&file, Seals::new(b"seal", &[], [1; 16])).unwrap();
+        let nobody = |_: CallEffect| std::future::ready(CallResult::answered(200, Value::Null));
+        let runtime = Runtime::with(loaded.clone(), store, nobody, Clock::System, Entropy::System, Keys::derive(b"test")).unwrap();
+        for n in 0..many {
+            let user = Arc::new(serde_json::json!({"preferences": {"wish": "x".repeat(500_000)}}));
+            let open = Open { conversation: format!("c-{n}").into(), tenant: "t".into(), agent: "a".into(), user_id: "u".into(), user };
+            runtime.open(open).await.unwrap();
+        }
+        drop(runtime);
+        peaks.push(peak(&["replay", "--store", &format!("sqlite:{}", file.display()), "--against", &shop]));
+    }
+    assert!(peaks[0] > 20 * 1_024 && peaks[1].saturating_sub(peaks[0]) < 20 * 1_024, "{peaks:?} KiB");
 }
