@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::reader::Reader;
 use super::script::{
-    Check, CheckKind, Entry, EntryKind, ExpectedCall, Operator, Reply, Saying, Script, Speaker, Stub, StubFault, StubLists,
+    Check, CheckKind, Entry, EntryKind, ExpectedCall, Operator, Reply, Saying, Script, Speaker, Stub, StubFault, StubLists, Word,
 };
 use crate::engine::{Command, Phase, Status};
 use crate::expr::Program;
@@ -186,6 +186,7 @@ impl Reader<'_> {
             "user" => EntryKind::Command(Speaker::User, self.command(&pair.value)?),
             "agent" => EntryKind::Command(Speaker::Agent, self.command(&pair.value)?),
             "operator" => self.operator(&pair.value)?,
+            "host" => EntryKind::Host(self.host(&pair.value)?),
             "wait" => EntryKind::Wait(self.duration(&pair.value)?),
             "expect" => EntryKind::Expect(self.expect(&pair.value)?),
             "crash" if pair.value.bool() == Some(true) => EntryKind::Crash,
@@ -193,6 +194,28 @@ impl Reader<'_> {
             _ => return None,
         };
         Some(Entry { span: pair.key_span, kind })
+    }
+
+    fn host(&mut self, node: &Node<'_>) -> Option<Word> {
+        self.map(node, "a host's word")?;
+        self.known(node, &keys::HOST);
+        let [pair] = node.entries() else {
+            return self.wrong(node.span, "a host says one thing at a time", "write `context:` or `identified:`");
+        };
+        if &*pair.key == "context" {
+            return Some(Word::Context(Arc::new(self.context(&pair.value))));
+        }
+        let node = &pair.value;
+        self.map(node, "a verification")?;
+        self.known(node, &keys::IDENTIFIED);
+        let subject = self.required(node, "subject").and_then(|n| self.text(n))?.into();
+        let level = match node.get("level").map(|n| (n.span, n.whole().and_then(|n| u32::try_from(n).ok()))) {
+            None => 1,
+            Some((_, Some(level))) => level,
+            Some((span, None)) => return self.wrong(span, "a level is a whole number", "write one, such as `1`"),
+        };
+        let mut time = |key| node.get(key).map(|n| self.time(n));
+        Some(Word::Identified { subject, level, at: time("at").flatten(), expires: time("expires").flatten() })
     }
 
     fn duration(&mut self, node: &Node<'_>) -> Option<Duration> {

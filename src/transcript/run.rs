@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::cover::{Covered, Watch};
 use super::expect::{Failure, Seen, check_all, has_unasked_write, is_gate, is_pinned};
-use super::script::{Check, CheckKind, Entry, EntryKind, Script, Speaker};
+use super::script::{Check, CheckKind, Entry, EntryKind, Script, Speaker, Word};
 use super::stubs::{Call, Stubs};
 use crate::check::Loaded;
 use crate::driver::{Clock, DriverError, Entropy, Perform, Runtime, Turn, TurnResult};
@@ -21,11 +21,14 @@ use crate::model::ErrorKind;
 use crate::outbound::{HttpPerformer, Secrets};
 use crate::source::Span;
 use crate::store::{ConversationKey, MemoryStore, Store, StoreError};
+use crate::supervise::Identity;
 use crate::understand::{Locale, Reply, classify};
 use crate::value::{Json, Name, Value};
 
 /// Where the clock stands if a transcript does not say.
 pub(super) const NOW: &str = "2026-01-05T09:00:00Z";
+/// How long a host's verification holds if a transcript does not say.
+const VERIFIED: SignedDuration = SignedDuration::from_mins(15);
 /// Events that one turn may lead to.
 const EVENTS: usize = 1 << 20;
 
@@ -252,7 +255,7 @@ impl Talk {
             EntryKind::Command(_, command) | EntryKind::Operator(_, command) => {
                 matches!(command, Command::Confirm { .. } | Command::Reject { .. })
             }
-            EntryKind::Wait(_) | EntryKind::Expect(_) | EntryKind::Crash => false,
+            EntryKind::Host(_) | EntryKind::Wait(_) | EntryKind::Expect(_) | EntryKind::Crash => false,
         }
     }
 
@@ -289,6 +292,12 @@ impl Talk {
                 let principal = Principal { id: operator.id.clone(), roles, scopes: Vec::new() };
                 let command = self.meant(command);
                 self.turn_of(entry.span, Actor::Operator, principal, Turn::Command(command)).await;
+            }
+            EntryKind::Host(word) => {
+                let scopes = ["context", "identity"].map(Arc::from).into();
+                let principal = Principal { id: "host".into(), roles: Vec::new(), scopes };
+                let command = self.sent_by_host(word);
+                self.turn_of(entry.span, Actor::Runtime, principal, Turn::Command(command)).await;
             }
             EntryKind::Wait(by) => {
                 let woken = self.runtime.advance(*by).await;
@@ -369,6 +378,17 @@ impl Talk {
             Command::Approve { hold, note } if hold.is_empty() => Command::Approve { hold: waits(), note },
             Command::Refuse { hold, note } if hold.is_empty() => Command::Refuse { hold: waits(), note },
             command => command,
+        }
+    }
+
+    fn sent_by_host(&self, word: &Word) -> Command {
+        match word {
+            Word::Context(user) => Command::Context(user.clone()),
+            Word::Identified { subject, level, at, expires } => {
+                let at = at.unwrap_or_else(|| self.runtime.clock().now());
+                let expires = expires.or_else(|| at.checked_add(VERIFIED).ok()).unwrap_or(at);
+                Command::Identified(Identity { subject: subject.clone(), level: *level, at, expires })
+            }
         }
     }
 

@@ -109,6 +109,8 @@ pub enum EntryKind {
     Command(Speaker, Command),
     /// A person of the company does.
     Operator(Operator, Command),
+    /// The host says who the user is.
+    Host(Word),
     /// Time passes.
     Wait(Duration),
     /// What must be so by now.
@@ -133,6 +135,24 @@ pub struct Operator {
     pub id: Arc<str>,
     /// Their roles; `None`: all that the workspace names.
     pub roles: Option<Vec<Arc<str>>>,
+}
+
+/// A host's word of its user.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Word {
+    /// Another context than the first.
+    Context(Arc<Json>),
+    /// It has verified them.
+    Identified {
+        /// Whom.
+        subject: Arc<str>,
+        /// How surely.
+        level: u32,
+        /// When; `None`: now.
+        at: Option<Timestamp>,
+        /// Until when; `None`: a quarter of an hour later.
+        expires: Option<Timestamp>,
+    },
 }
 
 /// One expectation.

@@ -169,6 +169,39 @@ talk: [{{user: 'where is my parcel P1234?'}}]
 }
 
 #[test]
+fn a_host_says_one_thing_at_a_time() {
+    fails(
+        "name: it
+talk:
+  - host: {}
+  - host: {context: {}, identified: {subject: u}}
+  - host: {identified: {}}
+  - host: {identified: {subject: u, level: high, at: soon}}
+  - host: {verified: {subject: u}}
+  - host: u
+",
+        &[
+            (3, "one thing at a time"),
+            (4, "one thing at a time"),
+            (5, "`subject` is missing"),
+            (6, "a level is a whole number"),
+            (7, "unknown key `verified`"),
+            (8, "a host's word is a map"),
+        ],
+    );
+    passes(
+        "name: it
+now: 2026-03-01T10:00:00Z
+talk:
+  - host: {identified: {subject: u-1, level: 2}}
+  - host: {context: {identity: {user_id: u-1, user_name: Ann}}}
+  - host: {identified: {subject: u-2}}
+  - expect: {refused: other_subject}
+",
+    );
+}
+
+#[test]
 fn what_the_record_does_not_hold_fails_the_test() {
     fails(
         "name: later\nstubs: {}\ntalk:\n  - user: hello\n  - expect: {audit: grant, case: {status: Open}}\n",

@@ -39,6 +39,7 @@ pub static TALK: Object = Object {
         may("user", Shape::Either(&[Shape::Word, Shape::One(&COMMAND, &[])]), "What the user says, or a command of theirs."),
         may("agent", BY_NAME, "A command of the language model's."),
         may("operator", Shape::Either(&[Shape::OneOf(WORDS), Shape::One(&COMMAND, OPERATOR)]), "A command of a person of the company."),
+        may("host", Shape::Object(&HOST), "What the host says of the user later on."),
         may("wait", Shape::Duration, "How much time passes."),
         may("expect", Shape::Object(&EXPECT), "What must be so by now."),
         may("crash", Shape::Bool, "`true`: the process dies, and another goes on."),
@@ -72,6 +73,26 @@ const OPERATOR: &[Key] = &[
     may("id", Shape::Word, "Who; `operator` if left out."),
     may("roles", Shape::List(&Shape::Word), "Their roles; all that the workspace names if left out."),
 ];
+
+/// What a host says: one of the two.
+pub static HOST: Object = Object {
+    what: "a host's word",
+    keys: &[
+        may("context", Shape::Map(&Shape::Any), "Another `context` than the first."),
+        may("identified", Shape::Object(&IDENTIFIED), "It has verified who the user is."),
+    ],
+};
+
+/// `identified`.
+pub static IDENTIFIED: Object = Object {
+    what: "a verification",
+    keys: &[
+        must("subject", Shape::Word, "Who the user is."),
+        may("level", Shape::Whole, "How surely; 1 if left out."),
+        may("at", Shape::Word, "When; now if left out."),
+        may("expires", Shape::Word, "Until when; 15 minutes later if left out."),
+    ],
+};
 
 const VALUES: Shape = Shape::Maybe(&Shape::Map(&Shape::Any));
 const NOTE: Shape = Shape::Maybe(&Shape::Either(&[Shape::Word, Shape::Object(&HOLD)]));

@@ -135,22 +135,13 @@ impl Making<'_> {
             EventBody::Opened(open) => {
                 self.now = Some(first.at);
                 self.moment = Some(first.at);
-                let mut user = (*open.user).clone();
-                if let Some(map) = user.as_object_mut() {
-                    map.retain(|key, _| matches!(key.as_str(), "identity" | "preferences" | "entitlements" | "customAttributes"));
-                }
+                let mut user = self.context_of(&open.user, events);
                 if user.pointer("/identity/user_id").is_none() && !open.user_id.is_empty() && &*open.user_id != "user" {
                     let mut map = user.as_object_mut().map(std::mem::take).unwrap_or_default();
                     let identity = map.entry("identity").or_insert_with(|| json!({}));
                     if let Some(identity) = identity.as_object_mut() {
                         identity.insert("user_id".into(), Json::from(&*open.user_id));
                     }
-                    user = Json::Object(map);
-                }
-                let case = events.iter().find_map(|e| if let EventBody::Case(case) = &e.body { Some(case.json()) } else { None });
-                if let Some(case) = case.filter(|_| self.answers) {
-                    let mut map = user.as_object_mut().map(std::mem::take).unwrap_or_default();
-                    map.insert("case".into(), case);
                     user = Json::Object(map);
                 }
                 self.context = Some(user).filter(|u| u.as_object().is_some_and(|m| !m.is_empty()));
@@ -256,6 +247,9 @@ impl Making<'_> {
             return;
         };
         let with = turn.brought.with.as_ref().map(shown);
+        if matches!(name, "context" | "identified") {
+            return self.said_by_host(name, with, events);
+        }
         if let Some(unknown) = self.unknown(name, with.as_ref()) {
             self.notes.push(format!("a `{name}` of `{unknown}`, which there is not, is left out"));
             return;
@@ -270,10 +264,6 @@ impl Making<'_> {
             // Ids are others each time: one that waits is meant without, and one that does not is unknown again.
             ("approve" | "refuse", Some(with)) if refused == Some("unknown_hold") => json!({"hold": with.get("hold")}),
             ("approve" | "refuse", Some(with)) => with.get("note").filter(|n| !n.is_null()).cloned().unwrap_or(json!({})),
-            ("context" | "identified", _) => {
-                self.notes.push(format!("`{name}` cannot be said in a test: it is left out"));
-                return;
-            }
             _ => json!({}),
         };
         let mut command = Map::from_iter([(name.to_owned(), argument)]);
@@ -283,6 +273,34 @@ impl Making<'_> {
             command.insert("roles".into(), json!(turn.brought.roles));
         }
         self.talk.push((who, Json::Object(command)));
+    }
+
+    /// What a host says of the user later on. What its key had no scope for changed nothing.
+    fn said_by_host(&mut self, name: &str, with: Option<Json>, events: &[Event]) {
+        let context = events.iter().find_map(|e| if let EventBody::Context { user } = &e.body { Some(user) } else { None });
+        let word = match context {
+            Some(user) => Some(self.context_of(user, events)),
+            None => with.filter(|_| self.answers && name == "identified" && !is_refused(events, "forbidden")),
+        };
+        match word {
+            Some(word) => self.talk.push(("host", json!({ name: word }))),
+            None => self.notes.push(format!("a `{name}` that was refused, or is not for everybody, is left out")),
+        }
+    }
+
+    /// What a host said of the user, with the case beside it for those who may see it.
+    fn context_of(&self, user: &Json, events: &[Event]) -> Json {
+        let mut user = user.clone();
+        if let Some(map) = user.as_object_mut() {
+            map.retain(|key, _| matches!(key.as_str(), "identity" | "preferences" | "entitlements" | "customAttributes"));
+        }
+        let case = events.iter().find_map(|e| if let EventBody::Case(case) = &e.body { Some(case.json()) } else { None });
+        if let Some(case) = case.filter(|_| self.answers) {
+            let mut map = user.as_object_mut().map(std::mem::take).unwrap_or_default();
+            map.insert("case".into(), case);
+            user = Json::Object(map);
+        }
+        user
     }
 
     /// What a command names, if the workspace does not have it: a test cannot name it.
@@ -502,6 +520,10 @@ impl Making<'_> {
         }
         Converted { text, notes: self.notes }
     }
+}
+
+fn is_refused(events: &[Event], code: &str) -> bool {
+    events.iter().any(|e| matches!(&e.body, EventBody::Refused { code: c } if **c == *code))
 }
 
 fn filled(event: &Event) -> Option<(Name, Json)> {
