@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use serde_json::json;
 
 use crate::model::provider::{EffectKind, plain};
 use crate::value::{Json, display};
@@ -20,6 +21,9 @@ const WORD: usize = 200;
 const SIZE: usize = 256 * 1024;
 /// Keys of an effect that say of which case it is.
 const OF_A_CASE: [&str; 4] = ["case", "case_id", "ticket", "ticket_id"];
+
+/// Before why a case was not taken.
+pub(super) const NOT_TAKEN: &str = "the case was not taken: ";
 
 /// What the company works on in a conversation: given by its host, or opened when the conversation goes to a person.
 #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -77,6 +81,22 @@ impl Case {
             Some(_) => return Err("`case.comments` is a list"),
         };
         Ok(Self { id: id.into(), status, issue_type, fields, comments, more: map })
+    }
+
+    /// A case that a host could have given so that this was noted of it; nothing, if nothing was.
+    pub(crate) fn like_refused(note: &str) -> Option<Json> {
+        let why = note.strip_prefix(NOT_TAKEN)?;
+        let more = |key: &str, more: Json| json!({"id": "c", key: more});
+        let wrong = [
+            json!(0),
+            json!({}),
+            more("status", json!(0)),
+            more("issue_type", json!(0)),
+            more("fields", json!(0)),
+            more("comments", json!(0)),
+        ];
+        let as_then = |case: &Json| Self::given(case, &IndexMap::new()).is_err_and(|w| w == why);
+        wrong.into_iter().chain(std::iter::once_with(|| more("more", "x".repeat(SIZE).into()))).find(as_then)
     }
 
     /// The case of a conversation that goes to a person.

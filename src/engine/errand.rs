@@ -68,7 +68,8 @@ fn listed(body: &Json) -> Json {
         Json::Object(map) => Json::Object(KEYS.iter().filter_map(|key| Some(((*key).to_owned(), short(map.get(*key)?)))).collect()),
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => Json::Null,
     };
-    items.into_iter().flatten().take(OFFERED + 1).map(item).collect()
+    let kept: Json = items.into_iter().flatten().take(OFFERED + 1).map(item).collect();
+    if body.get("more") == Some(&Json::Bool(true)) { json!({"actions": kept, "more": true}) } else { kept }
 }
 
 /// What came of an execution.

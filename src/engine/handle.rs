@@ -294,8 +294,11 @@ impl Turn<'_> {
             return self.errand_result(effect, &CallResult::Failed(CallFailure::sender_gone()));
         }
         let flight = self.state.flight.clone().filter(|f| f.effect.as_ref() == Some(effect) && f.result.is_none());
-        let Some(flight) = flight else { return Go::Wait };
         let gone = CallResult::Failed(CallFailure::sender_gone());
+        let Some(flight) = flight else {
+            self.late = Some(Box::new((effect.clone(), gone)));
+            return Go::Wait;
+        };
         let Some(action) = self.action_in_flight(&flight) else { return self.result(effect, gone) };
         let safe = action.effects == Effects::Read || action.settings.idempotency == Idempotency::Key;
         if !safe || flight.gone >= Flight::GONE {

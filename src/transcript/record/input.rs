@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use crate::engine::effect::EffectId;
 use crate::engine::event::TurnBegun;
 use crate::engine::input::{Open, Said};
-use crate::engine::{Actor, Claim, Command, Event, EventBody, Hidden, Input, InputBody, Machine, Principal, Progress, Refused, State};
+use crate::engine::{
+    Actor, Case, Claim, Command, Event, EventBody, Hidden, Input, InputBody, Machine, Principal, Progress, Refused, State,
+};
 use crate::value::{Json, Name, Value};
 
 /// Claims that one input may meet.
@@ -61,10 +63,14 @@ fn body(events: &[Event], state: &State) -> Option<InputBody> {
     })
 }
 
-/// What a host says of its user, with the case that it gave beside it.
+/// What a host says of its user, with the case that it gave beside it; in the place of one that was refused, one that is for the same reason.
 fn with_case(user: &Arc<Json>, events: &[Event]) -> Arc<Json> {
     let mut user = user.clone();
-    let case = events.iter().find_map(|e| if let EventBody::Case(case) = &e.body { Some(case.json()) } else { None });
+    let case = events.iter().find_map(|e| match &e.body {
+        EventBody::Case(case) => Some(case.json()),
+        EventBody::Noted { text } => Case::like_refused(text),
+        _ => None,
+    });
     if let Some(case) = case {
         if !user.is_object() {
             user = Arc::new(Json::Object(serde_json::Map::new()));

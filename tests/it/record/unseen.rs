@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use waypost::check::{Loaded, load};
+use waypost::engine::effect::EffectId;
 use waypost::engine::input::Open;
 use waypost::engine::{Actor, CallResult, Effect, Event, EventBody, Input, InputBody, Keys, Machine, Principal, State};
 use waypost::source::SourceMap;
@@ -298,6 +299,30 @@ async fn a_test_says_later_what_had_to_wait() {
     super::makes_a_test(&own, &events).await.unwrap();
     let text = convert("later", &events, Some(own.workspace()), true).text;
     assert!(text.contains("it is blue") && !text.starts_with('#'), "{text}");
+}
+
+/// What was given up after it had come plays again as what it was: nothing.
+#[tokio::test]
+async fn an_effect_that_is_over_is_taken_over_to_nothing() {
+    let recording = record(TALKS[1].1).await;
+    let mut events: Vec<Event> = recording.events().cloned().collect();
+    let mut state = State::default();
+    events.iter().for_each(|e| state.apply(e));
+    let own = loaded(files());
+    let machine = Machine::new(own.clone(), Keys::derive(b"recording"));
+    let input = Input {
+        at: events.last().unwrap().at,
+        actor: Actor::System,
+        principal: Principal::default(),
+        message_id: None,
+        entropy: [0; 32],
+        refused: Vec::new(),
+        unaware: false,
+        answered: false,
+        body: InputBody::TakeOver(EffectId("e-gone".into())),
+    };
+    events.extend(machine.handle(&state, input).events);
+    super::plays(&own, &events).unwrap();
 }
 
 #[tokio::test]
