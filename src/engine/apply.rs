@@ -432,7 +432,7 @@ impl State {
     }
 
     fn asking(&mut self, asking: &Asking) {
-        let Asking { provider, effect, until, context, then, waits } = asking.clone();
+        let Asking { provider, effect, until, context, then, waits, .. } = asking.clone();
         self.wait_for(&effect, waits);
         let errand = Errand::Discover { provider, until, context, then, waits };
         Arc::make_mut(&mut self.errands).insert(effect, Arc::new(errand));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::claims::Taking;
+use super::claims::{AuthorsKey, Taking};
 use super::effect::{CallEffect, CallResult, Claim, Effect, EffectId};
 use super::event::{Class, Decided, Draft, EventBody, Finished, Purpose, Told};
 use super::hold;
@@ -66,8 +66,8 @@ pub(super) struct Wanted<'a> {
     pub purpose: Purpose,
 }
 
-/// The inputs of a call, its request, what that reads, and the idempotency key that its author wrote.
-type Built = (Value, super::effect::Request, Vec<Source>, Option<Arc<str>>);
+/// The inputs of a call, its request, what that reads, and the idempotency key that its author wrote, with a digest of what that is made of.
+type Built = (Value, super::effect::Request, Vec<Source>, Option<AuthorsKey>);
 
 /// What a verdict on a draft is made from.
 struct Case<'a> {
@@ -98,6 +98,7 @@ impl Turn<'_> {
             self.build(wanted, action, run).map_err(|detail| Trouble::new(ErrorKind::InvalidInput, detail))?;
         let digest = (action.effects == Effects::Write).then(|| self.write_digest(action, &request::canonical(&request)));
         let reserves = key.is_some();
+        let (key, key_of) = key.unzip();
         request.idempotency_key = key;
         Ok(Draft {
             action: action.id.clone(),
@@ -109,6 +110,7 @@ impl Turn<'_> {
             reserves,
             owners: Vec::new(),
             approved: None,
+            key_of,
         })
     }
 
@@ -156,6 +158,8 @@ impl Turn<'_> {
             owners: if frozen { draft.owners.clone() } else { Vec::new() },
             approved: draft.approved.clone().filter(|_| frozen),
             draft: asking.filter(|_| frozen),
+            way: frozen.then(|| request::way(&action.integration)),
+            key_of: draft.key_of.clone().filter(|_| frozen),
         })));
         match (permit, rules) {
             (Some(permit), _) => Ok(self.proceed(action, permit, taking, until)),
@@ -392,6 +396,8 @@ impl Turn<'_> {
             owners: Vec::new(),
             approved: None,
             draft: None,
+            way: None,
+            key_of: None,
         })));
         match permit {
             Some(permit) => Ok(self.proceed(action, permit, taking, until)),

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::effect::{CallResult, Claim, Recorded};
+use super::recall::known_by;
 use super::redact::of_result;
 use super::scope::View;
 use super::state::Flight;
@@ -28,6 +29,9 @@ pub(super) struct Taking {
     /// What came of the request under this key before.
     pub recorded: Option<Recorded>,
 }
+
+/// A key, and a digest of what it is made of.
+pub(super) type AuthorsKey = (Arc<str>, Arc<str>);
 
 impl Turn<'_> {
     /// What a call takes. `key` is what it must reserve: nothing, if it has it already.
@@ -74,8 +78,8 @@ impl Turn<'_> {
     }
 
     /// The key that the author wrote for a write, if there is one: HMAC over tenant, action, subject and what the template comes to.
-    /// `Err`: something that it is made of has no value.
-    pub fn authors_key(&self, action: &Action, view: &View<'_>) -> Result<Option<Arc<str>>, String> {
+    /// With a digest of what it is made of, as far as that may be shown. `Err`: something that it is made of has no value.
+    pub fn authors_key(&self, action: &Action, view: &View<'_>) -> Result<Option<AuthorsKey>, String> {
         let Some(template) = action.safety.idempotency_key.as_ref().filter(|_| action.effects == Effects::Write) else {
             return Ok(None);
         };
@@ -91,7 +95,9 @@ impl Turn<'_> {
         let tenant = self.state.opened.as_ref().map_or("", |o| &*o.tenant);
         let subject = self.state.identity.as_ref().map_or("", |i| &*i.subject);
         let parts = [tenant, &action.id.to_string(), subject, "key", &text];
-        Ok(Some(self.machine.keys.idempotency_key(&parts.map(str::as_bytes)).into()))
+        let key = self.machine.keys.idempotency_key(&parts.map(str::as_bytes));
+        let of = if self.is_sensitive(template.reads(), view) { ["written", &*template.text().value] } else { ["made", &*text] };
+        Ok(Some((key.into(), known_by("key", &of).into())))
     }
 
     /// The request of a key was done: from now on its answer is given to whoever asks for the same.

@@ -463,6 +463,9 @@ pub struct Asking {
     /// Whether the run on top waits for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waits: bool,
+    /// A digest of where it is sent and as whom, as that is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<Arc<str>>,
 }
 
 /// What a provider said that it offers.
@@ -515,6 +518,9 @@ pub struct Executing {
     pub waits: bool,
     /// What was decided, and why.
     pub verdict: Verdict,
+    /// A digest of where it is sent and as whom, as that is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<Arc<str>>,
 }
 
 /// An action of a provider came to something.
@@ -681,6 +687,12 @@ pub struct Decided {
     /// What waits for this read to tell whose it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft: Option<Arc<Draft>>,
+    /// A digest of where it is sent and as whom, as that is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<Arc<str>>,
+    /// A digest of what its author's idempotency key is made of; where that is hidden, of how it is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_of: Option<Arc<str>>,
 }
 
 /// An action as it will be sent if it may be: built once, before anybody is asked.
@@ -710,6 +722,9 @@ pub struct Draft {
     /// The approval that it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Approved>,
+    /// A digest of what its author's idempotency key is made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_of: Option<Arc<str>>,
 }
 
 /// An action that waits for an approval.

@@ -61,6 +61,7 @@ pub use machine::Machine;
 pub use provider::{LeftOut, Offer};
 pub use recall::Hidden;
 pub use redact::shown;
+pub(crate) use request::way as way_of;
 pub use schema::Schema;
 pub use sensitive::Taken;
 pub use state::State;

@@ -9,12 +9,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::answer::Status;
-use super::case::{Bench, Case, reflect};
+use super::case::{Bench, Case, NOT_TAKEN, reflect};
 use super::effect::{CallEffect, CallResult, Effect, EffectId, Request};
 use super::event::{Asking, Class, Discovered, EventBody, Executed, Executing, who};
 use super::execution::{Attempt, ExecutionStatus, Wanted};
 use super::input::{Actor, Principal};
 use super::machine::Machine;
+use super::request;
 use super::result::classify;
 use super::state::{Errand, Offers, State};
 use super::steps::offer;
@@ -147,7 +148,7 @@ impl Turn<'_> {
     pub fn take_on(&mut self, case: Option<Result<Case, &'static str>>) {
         match case {
             Some(Ok(case)) => self.emit(EventBody::Case(Box::new(case))),
-            Some(Err(why)) => self.note(format!("the case was not taken: {why}")),
+            Some(Err(why)) => self.note(format!("{NOT_TAKEN}{why}")),
             None => {}
         }
     }
@@ -220,8 +221,8 @@ impl Turn<'_> {
         let action = provider::discover(integration);
         let id = EffectId(self.fresh_id("e"));
         let until = later(self.at, action.settings.timeout_ms.saturating_add(MARGIN_MS));
-        let asking =
-            Asking { provider: integration.slug.name.clone(), effect: id.clone(), until, context: self.digest_of(context), then, waits };
+        let (provider, way) = (integration.slug.name.clone(), Some(request::way(integration)));
+        let asking = Asking { provider, effect: id.clone(), until, context: self.digest_of(context), then, waits, way };
         self.emit(EventBody::Asking(Box::new(asking)));
         self.send_errand(id, ask(until), action, "/discover", &json!({"context": context}), until);
     }
@@ -317,7 +318,8 @@ impl Turn<'_> {
         let waits = wanted.from == From::Choice;
         self.executed = Some(attempt.id.clone());
         let effect = EffectId(attempt.id.clone());
-        let executing = Executing { attempt, provider: integration.slug.name.clone(), digest, until, waits, verdict };
+        let way = (attempt.status == ExecutionStatus::Sent).then(|| request::way(integration));
+        let executing = Executing { attempt, provider: integration.slug.name.clone(), digest, until, waits, verdict, way };
         self.emit(EventBody::Executing(Box::new(executing)));
         if let (Some(permit), Some(offered), Some(action)) = (permit, offered, action) {
             if waits && action.effects == Effects::Write {
@@ -385,7 +387,7 @@ impl Turn<'_> {
         let no = Reason { rule: Rule::Confirmation, code: Some("declined".into()), text: "the answer to the question was no".into() };
         let attempt = self.attempted(wanted, (id.into(), label.clone()), execution, ExecutionStatus::Declined, Some(&no));
         let verdict = Verdict { decision: Decision::Deny, reasons: Vec::new(), question: None };
-        let executing = Executing { attempt, provider: wanted.provider.clone(), digest, until: self.at, waits: false, verdict };
+        let executing = Executing { attempt, provider: wanted.provider.clone(), digest, until: self.at, waits: false, verdict, way: None };
         self.emit(EventBody::Executing(Box::new(executing)));
     }
 

@@ -6,10 +6,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::effect::Request;
 use super::operand::{self, Missing};
+use super::recall::known_by;
 use super::scope;
 use crate::expr::{Root, Scope};
 use crate::model::action::{EndpointPart, IntegrationType, Method};
-use crate::model::{Action, Operand};
+use crate::model::{Action, Integration, Operand};
 use crate::supervise::{Source, Variables};
 use crate::value::{Json, Name, Value, display};
 
@@ -212,6 +213,11 @@ pub(super) fn written(action: &Action) -> String {
     let body = invocation.body.as_ref().map(operand::written);
     let key = action.safety.idempotency_key.as_ref().map(|k| &k.text().value);
     format!("{:?}", (invocation.method, path, &invocation.tool, pairs(&invocation.query), pairs(&invocation.headers), body, key))
+}
+
+/// By which it is known whether a request is sent to the same service, by the same sender.
+pub(crate) fn way(integration: &Integration) -> Arc<str> {
+    known_by("way", &[integration.way()]).into()
 }
 
 /// Everything that is sent, as one text: what a digest is made of.

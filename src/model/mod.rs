@@ -12,6 +12,7 @@ pub mod provider;
 pub mod schema;
 pub mod settings;
 pub mod step;
+mod way;
 pub mod workspace;
 
 pub use action::{Action, ActionId, ErrorKind, Integration};

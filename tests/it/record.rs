@@ -4,6 +4,7 @@ mod damaged;
 mod mutants;
 mod offered;
 mod program;
+mod sent;
 mod unseen;
 
 use std::path::Path;

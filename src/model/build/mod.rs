@@ -23,6 +23,7 @@ use context::Context;
 use datapoint::Datapoints;
 use hash::Hasher;
 use integration::Integrations;
+pub(super) use integration::is_secret_header;
 use journey::{Declared, Journeys};
 use triggered::{Around, Triggered};
 

@@ -150,6 +150,7 @@ impl Alike {
 
     fn draft(&mut self, old: &Draft, new: &mut Draft) {
         self.request(&old.request, &mut new.request, old.digest.as_ref(), &mut new.digest);
+        new.key_of = new.key_of.take().filter(|_| old.key_of.is_some());
     }
 
     /// Gives what happened the recorded names of what is the same thing under another name.
@@ -186,17 +187,22 @@ impl Alike {
                 if let (Some(old), Some(new)) = (&old.draft, &mut new.draft) {
                     self.draft(old, Arc::make_mut(new));
                 }
+                // It was recorded before they were kept.
+                new.way = new.way.take().filter(|_| old.way.is_some());
+                new.key_of = new.key_of.take().filter(|_| old.key_of.is_some());
             }
             (EventBody::Held(old), EventBody::Held(new)) => self.draft(&old.draft, &mut new.draft),
             (EventBody::Settled { digest: old }, EventBody::Settled { digest: new }) => self.digest(old, new),
             (EventBody::Asking(old), EventBody::Asking(new)) => {
                 self.digest(&old.context, &mut new.context);
+                new.way = new.way.take().filter(|_| old.way.is_some());
                 if let (Some(old), Some(new)) = (&old.then, &mut new.then) {
                     self.optional(old.shown.as_ref(), new.shown.as_mut());
                 }
             }
             (EventBody::Discovered(old), EventBody::Discovered(new)) => self.digest(&old.context, &mut new.context),
             (EventBody::Executing(old), EventBody::Executing(new)) => {
+                new.way = new.way.take().filter(|_| old.way.is_some());
                 self.digest(&old.digest, &mut new.digest);
                 self.digest(&old.attempt.execution, &mut new.attempt.execution);
             }

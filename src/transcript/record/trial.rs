@@ -12,6 +12,7 @@ use super::play::{is_of_lost_keys, place};
 use super::{Recording, redacted};
 use crate::engine::effect::EffectId;
 use crate::engine::state::Standing;
+use crate::engine::way_of;
 use crate::engine::{CallEffect, Claim, Effect, Event, EventBody, ExecutionStatus, Hidden, InputBody, Machine, Progress, Request, State};
 use crate::model::action::IntegrationType;
 use crate::supervise::{Decision, Verdict};
@@ -216,10 +217,10 @@ struct Answer {
 /// A call that was made.
 #[derive(Clone)]
 enum Call {
-    /// Of an action of the workspace, with its inputs.
-    Action(Arc<Request>, Value),
-    /// Of a provider of actions: what it was told, but for the name of the attempt.
-    Provider(Name, Json),
+    /// Of an action of the workspace, with its inputs, and the way that it went.
+    Action(Arc<Request>, Value, Option<Arc<str>>),
+    /// Of a provider of actions: what it was told, but for the name of the attempt; and the way that it went.
+    Provider(Name, Json, Option<Arc<str>>),
 }
 
 impl Another<'_> {
@@ -266,7 +267,7 @@ impl Another<'_> {
                 match &event.body {
                     EventBody::Decided(d) => {
                         if let (Some(request), Some(inputs)) = (&d.request, &d.inputs) {
-                            decided = Some(Call::Action(request.clone(), inputs.clone()));
+                            decided = Some(Call::Action(request.clone(), inputs.clone(), d.way.clone()));
                         }
                     }
                     EventBody::ActionStarted { effect, .. } => {
@@ -274,13 +275,13 @@ impl Another<'_> {
                     }
                     EventBody::Asking(asking) => {
                         let told = serde_json::json!({"context": state.case_in_hand()});
-                        calls.push((asking.effect.clone(), Call::Provider(asking.provider.clone(), told)));
+                        calls.push((asking.effect.clone(), Call::Provider(asking.provider.clone(), told, asking.way.clone())));
                     }
                     EventBody::Executing(executing) if executing.attempt.status == ExecutionStatus::Sent => {
                         let attempt = &executing.attempt;
                         let action = attempt.action.split_once('.').map_or("", |(_, action)| action);
                         let told = serde_json::json!({"action_id": action, "context": state.case_in_hand(), "inputs": &*attempt.inputs});
-                        calls.push((EffectId(attempt.id.clone()), Call::Provider(executing.provider.clone(), told)));
+                        calls.push((EffectId(attempt.id.clone()), Call::Provider(executing.provider.clone(), told, executing.way.clone())));
                     }
                     _ => {}
                 }
@@ -400,15 +401,17 @@ fn verdict(event: &Event) -> Option<(String, &Verdict)> {
     }
 }
 
-/// A result goes to the same action with the same request and the same inputs, as far as they may be shown; a provider's to the same
-/// provider, told the same.
+/// A result goes to the same action with the same request and the same inputs, as far as they may be shown, sent the same way; a
+/// provider's to the same provider, told the same.
 fn is_same_call(answer: &Answer, call: &CallEffect) -> bool {
-    let (recorded, given) = match (&answer.call, call.action.integration.kind) {
-        (Some(Call::Provider(provider, told)), IntegrationType::Provider) => {
-            return *provider == call.action.integration.slug.name && *told == told_of(&call.request);
+    let integration = &call.action.integration;
+    let is_same_way = |way: &Option<Arc<str>>| way.as_ref().is_none_or(|w| *w == way_of(integration));
+    let (recorded, given) = match (&answer.call, integration.kind) {
+        (Some(Call::Provider(provider, told, way)), IntegrationType::Provider) => {
+            return *provider == integration.slug.name && *told == told_of(&call.request) && is_same_way(way);
         }
-        (Some(Call::Action(recorded, given)), _) => (recorded, given),
-        (Some(Call::Provider(..)) | None, _) => return false,
+        (Some(Call::Action(recorded, given, way)), _) if is_same_way(way) => (recorded, given),
+        (Some(Call::Action(..) | Call::Provider(..)) | None, _) => return false,
     };
     let request = &*call.request;
     let plain = |r: &Request| Request { idempotency_key: None, ..r.clone() };

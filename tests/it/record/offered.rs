@@ -165,14 +165,14 @@ async fn good(loaded: &Loaded, name: &str, events: &[Event]) -> String {
 #[tokio::test]
 async fn a_list_of_which_some_is_left_out_plays_again() {
     let look = r#"{"id": "look", "label": "Look at it", "requires_confirmation": false}"#;
-    let many: String = (0..150).map(|n| format!(r#"{{"id": "a-{n}"}}, "#)).collect();
+    let many = (0..150).map(|n| format!(r#"{{"id": "a-{n}"}}"#)).collect::<Vec<_>>().join(", ");
     let long = "x".repeat(70_000);
     let lists = [
         format!(r#"{{"actions": [{look}], "more": true}}"#),
         format!(r#"{{"actions": [{look}], "more": "true"}}"#),
         format!(r#"{{"actions": [{look}, 5], "more": true}}"#),
-        format!("[{look}, {many} 5]"),
-        format!(r#"{{"actions": [{look}, {many} 5], "more": true}}"#),
+        format!("[{look}, {many}, 5]"),
+        format!(r#"{{"actions": [{look}, {many}, 5], "more": true}}"#),
         format!("[{look}, {look}, null, [], {{}}]"),
         format!(r#"[{look}, {{"id": "b", "label": [1]}}, {{"id": "c", "label": "{long}", "description": 4}}]"#),
         format!(r#"[{look}, {{"id": "d", "input_schema": "none"}}, {{"id": "e", "input_schema": {{"a": {{"description": "{long}"}}}}}}]"#),
@@ -181,12 +181,12 @@ async fn a_list_of_which_some_is_left_out_plays_again() {
     ];
     let loaded = changed("", "", "");
     for list in lists {
-        let from = STUBS.find("  pay.discover:").unwrap();
-        let to = STUBS.find("  pay.refund:").unwrap();
-        let head = format!("{}  pay.discover: {{body: {list}}}\n{}", &STUBS[..from], &STUBS[to..]);
+        let (before, rest) = STUBS.split_once("  pay.discover:").unwrap();
+        let (_, after) = rest.split_once("  pay.refund:").unwrap();
+        let head = format!("{before}  pay.discover: {{body: {list}}}\n  pay.refund:{after}");
         let talk = if list.contains("look") { "look at it" } else { "hello" };
         let events = record_with(&loaded, &head, talk).await;
-        let name = &list[..list.len().min(200)];
+        let name = &format!("{list:.200}");
         let left_out = events.iter().any(|e| matches!(&e.body, EventBody::Discovered(d) if !d.left_out.is_empty()));
         assert_eq!(left_out, !list.contains(r#""true""#), "{name}");
         good(&loaded, name, &events).await;

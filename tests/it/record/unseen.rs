@@ -307,7 +307,9 @@ async fn an_effect_that_is_over_is_taken_over_to_nothing() {
     let recording = record(TALKS[1].1).await;
     let mut events: Vec<Event> = recording.events().cloned().collect();
     let mut state = State::default();
-    events.iter().for_each(|e| state.apply(e));
+    for event in &events {
+        state.apply(event);
+    }
     let own = loaded(files());
     let machine = Machine::new(own.clone(), Keys::derive(b"recording"));
     let input = Input {
