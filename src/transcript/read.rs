@@ -187,6 +187,7 @@ impl Reader<'_> {
             "agent" => EntryKind::Command(Speaker::Agent, self.command(&pair.value)?),
             "operator" => self.operator(&pair.value)?,
             "host" => EntryKind::Host(self.host(&pair.value)?),
+            "decision" => self.decision(&pair.value)?,
             "wait" => EntryKind::Wait(self.duration(&pair.value)?),
             "expect" => EntryKind::Expect(self.expect(&pair.value)?),
             "crash" if pair.value.bool() == Some(true) => EntryKind::Crash,
@@ -194,6 +195,16 @@ impl Reader<'_> {
             _ => return None,
         };
         Some(Entry { span: pair.key_span, kind })
+    }
+
+    fn decision(&mut self, node: &Node<'_>) -> Option<EntryKind> {
+        self.map(node, "a decision's deed")?;
+        self.known(node, &keys::DECISION);
+        let start = self.required(node, "start")?;
+        match self.named_command("start", start.span, start)? {
+            Command::Start { journey, variables } => Some(EntryKind::Decision(journey, variables)),
+            _ => None,
+        }
     }
 
     fn host(&mut self, node: &Node<'_>) -> Option<Word> {

@@ -255,7 +255,7 @@ impl Talk {
             EntryKind::Command(_, command) | EntryKind::Operator(_, command) => {
                 matches!(command, Command::Confirm { .. } | Command::Reject { .. })
             }
-            EntryKind::Host(_) | EntryKind::Wait(_) | EntryKind::Expect(_) | EntryKind::Crash => false,
+            EntryKind::Host(_) | EntryKind::Decision(..) | EntryKind::Wait(_) | EntryKind::Expect(_) | EntryKind::Crash => false,
         }
     }
 
@@ -298,6 +298,11 @@ impl Talk {
                 let principal = Principal { id: "host".into(), roles: Vec::new(), scopes };
                 let command = self.sent_by_host(word);
                 self.turn_of(entry.span, Actor::Runtime, principal, Turn::Command(command)).await;
+            }
+            EntryKind::Decision(journey, variables) => {
+                let start = Command::Start { journey: journey.clone(), variables: variables.clone() };
+                let principal = Principal { id: "action:test".into(), ..Principal::default() };
+                self.turn_of(entry.span, Actor::System, principal, Turn::Command(start)).await;
             }
             EntryKind::Wait(by) => {
                 let woken = self.runtime.advance(*by).await;

@@ -111,6 +111,8 @@ pub enum EntryKind {
     Operator(Operator, Command),
     /// The host says who the user is.
     Host(Word),
+    /// A decision starts a journey, with these values.
+    Decision(Name, Vec<(Name, Json)>),
     /// Time passes.
     Wait(Duration),
     /// What must be so by now.

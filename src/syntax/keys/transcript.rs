@@ -40,6 +40,7 @@ pub static TALK: Object = Object {
         may("agent", BY_NAME, "A command of the language model's."),
         may("operator", Shape::Either(&[Shape::OneOf(WORDS), Shape::One(&COMMAND, OPERATOR)]), "A command of a person of the company."),
         may("host", Shape::Object(&HOST), "What the host says of the user later on."),
+        may("decision", Shape::Object(&DECISION), "What a decision starts."),
         may("wait", Shape::Duration, "How much time passes."),
         may("expect", Shape::Object(&EXPECT), "What must be so by now."),
         may("crash", Shape::Bool, "`true`: the process dies, and another goes on."),
@@ -81,6 +82,12 @@ pub static HOST: Object = Object {
         may("context", Shape::Map(&Shape::Any), "Another `context` than the first."),
         may("identified", Shape::Object(&IDENTIFIED), "It has verified who the user is."),
     ],
+};
+
+/// What a decision does in a conversation.
+pub static DECISION: Object = Object {
+    what: "a decision's deed",
+    keys: &[must("start", Shape::Either(&[Shape::Word, Shape::Object(&START)]), "The journey, such as only `run` starts too.")],
 };
 
 /// `identified`.

@@ -223,7 +223,8 @@ impl Making<'_> {
             Actor::User => "user",
             Actor::Operator => "operator",
             Actor::Runtime if turn.what.ends_with(":reject") => "user",
-            Actor::Agent | Actor::Admin | Actor::Runtime | Actor::System => "agent",
+            Actor::System => "decision",
+            Actor::Agent | Actor::Admin | Actor::Runtime => "agent",
         };
         if let Some(text) = &turn.text {
             let filled: Vec<(Name, Json)> = events.iter().filter_map(filled).collect();
@@ -291,8 +292,11 @@ impl Making<'_> {
     /// What a host said of the user, with the case beside it for those who may see it.
     fn context_of(&self, user: &Json, events: &[Event]) -> Json {
         let mut user = user.clone();
+        // What is said of an identity is found beside it, too; what else stands there is not for everybody.
+        let identity = user.get("identity").cloned().unwrap_or_default();
         if let Some(map) = user.as_object_mut() {
-            map.retain(|key, _| matches!(key.as_str(), "identity" | "preferences" | "entitlements" | "customAttributes"));
+            let named = |key: &str| matches!(key, "identity" | "preferences" | "entitlements" | "customAttributes");
+            map.retain(|key, value| named(key) || self.answers && identity.get(key) != Some(value));
         }
         let case = events.iter().find_map(|e| if let EventBody::Case(case) = &e.body { Some(case.json()) } else { None });
         if let Some(case) = case.filter(|_| self.answers) {

@@ -117,7 +117,7 @@ async fn record(loaded: &Loaded, talk: &str) -> Vec<Event> {
 async fn record_with(loaded: &Loaded, head: &str, talk: &str) -> Vec<Event> {
     let mut text = head.to_owned();
     for said in talk.split('|') {
-        let who = if said.starts_with("operator:") || said.starts_with("host:") { "" } else { "user: " };
+        let who = if said.starts_with("operator:") || said.starts_with("host:") || said.starts_with("expect:") { "" } else { "user: " };
         let said = if said.starts_with('{') || who.is_empty() { said.to_owned() } else { format!("'{said}'") };
         let _ = writeln!(text, "  - {who}{said}");
     }
@@ -244,4 +244,19 @@ async fn a_provider_s_answer_goes_only_to_what_it_answered() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A conversation that a decision began: of a journey that only `run` starts otherwise, with values that nobody said.
+#[tokio::test]
+async fn what_a_decision_starts_becomes_a_test() {
+    let count = "name: Count\ncallable: true\nfallback: {message: Bye.}\ninputs: {amount: {required: true}}\njourney:\n  - say: '{{ variables.amount }} of {{ user.decision.of }}'\n  - done: {outcome: counted}\n";
+    let files = [("datapoints/d.yaml", "- {name: Amount, type: number}\n"), ("journeys/count.yaml", count)];
+    let loaded = load(files.map(|(name, text)| (name.to_owned(), Arc::from(text))).to_vec()).loaded().unwrap();
+    for start in ["{journey: count, variables: {amount: 5}}", "count"] {
+        let head = format!("name: it\ncontext: {{decision: {{of: shoes}}}}\nstubs: {{}}\ntalk:\n  - decision: {{start: {start}}}\n");
+        let refused = start == "count";
+        let events =
+            record_with(&loaded, &head, if refused { "expect: {refused: missing_input}" } else { "expect: {says: 5 of shoes}" }).await;
+        good(&loaded, start, &events).await;
+    }
 }
