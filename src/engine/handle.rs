@@ -172,8 +172,10 @@ impl Turn<'_> {
     fn first_wish(&mut self, heard: &Heard) {
         let offered = self.state.offered.clone();
         let pairs = offered.iter().map(|o| (&*o.id, &*o.label));
-        if let Some(option) = crate::understand::pick(&heard.text, pairs).and_then(|i| offered.get(i)) {
-            return self.start_by_message(heard, &Name::new(&option.id), 1_000);
+        let picked = crate::understand::pick(&heard.text, pairs).and_then(|i| offered.get(i)).map(|o| Name::new(&o.id));
+        // What is said of the user may be another since it was offered.
+        if let Some(journey) = picked.filter(|journey| self.meets(journey)) {
+            return self.start_by_message(heard, &journey, 1_000);
         }
         match self.wish(&heard.text) {
             Wish::One(journey, score) => self.start_by_message(heard, &journey, score),

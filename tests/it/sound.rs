@@ -137,9 +137,9 @@ fn nothing_gated_is_sent_without_its_gate() {
     if let Err(TestError::Fail(why, _)) = result {
         panic!("{why}");
     }
+    let (made, taken, reached) = (counts.made.get(), counts.taken.get(), counts.reached.get());
     around_every_way(&config, &counts);
     every_attempt_fails(&config, &counts);
-    let (made, taken, reached) = (counts.made.get(), counts.taken.get(), counts.reached.get());
     println!(
         "{made} journeys, {taken} taken by the checker, {reached} of them sent a gated write; {} gated requests, {} denials; findings {:?}",
         counts.gated.get(),
@@ -153,19 +153,19 @@ fn nothing_gated_is_sent_without_its_gate() {
 /// The same of every way around a gate, each in random surroundings.
 fn around_every_way(config: &ProptestConfig, counts: &Counts) {
     let all: Vec<_> = ways().into_iter().map(|w| (w.name, w.plan, w.talk, w.vip)).collect();
-    woven_in(config, counts, &all, |counts| counts.around.get(), "ways around a gate");
+    woven_in(config, counts, &all, |counts| counts.around.get(), 7, "ways around a gate");
 }
 
 /// The same of every attempt on a rule of the engine.
 fn every_attempt_fails(config: &ProptestConfig, counts: &Counts) {
     let all: Vec<_> = attempts().into_iter().map(|a| (a.name, a.plan, a.talk, false)).collect();
-    woven_in(config, counts, &all, |counts| counts.met.get(), "attempts on the engine");
+    woven_in(config, counts, &all, |counts| counts.met.get(), 9, "attempts on the engine");
 }
 
 type Told = (&'static str, Plan, Vec<Move>, bool);
 
-/// Weaves each into random surroundings. `ends`: how many conversations went to their end.
-fn woven_in(config: &ProptestConfig, counts: &Counts, all: &[Told], ends: fn(&Counts) -> u32, what: &str) {
+/// Weaves each into random surroundings. `ends`: how many conversations went to their end, of which `floor` of ten must.
+fn woven_in(config: &ProptestConfig, counts: &Counts, all: &[Told], ends: fn(&Counts) -> u32, floor: u64, what: &str) {
     let (before, mut never) = (ends(counts), Vec::new());
     let cases = (config.cases / 64).max(1);
     for (n, (name, plan, talk, vip)) in all.iter().enumerate() {
@@ -187,7 +187,7 @@ fn woven_in(config: &ProptestConfig, counts: &Counts, all: &[Told], ends: fn(&Co
     }
     let (tried, ended) = (all.len() as u64 * u64::from(cases), ends(counts) - before);
     println!("{tried} {what} in random surroundings, {ended} of them to their end; never {never:?}");
-    assert!(u64::from(ended) * 10 >= tried * 7, "only {ended} of {tried} {what} went to their end");
+    assert!(u64::from(ended) * 10 >= tried * floor, "only {ended} of {tried} {what} went to their end");
 }
 
 /// Goes a way. Says what is not as it should be.

@@ -4,11 +4,17 @@
 //!
 //! Each says what it comes to: a code, or a part of what is noted.
 
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::json;
 use waypost::engine::Command;
+use waypost::supervise::Identity;
+use waypost::value::Name;
 
 use super::journeys::{Block, Newer, Plan, Shown, Stmt, Value};
 use super::plans::{asks, calls, choice, verifies};
-use super::talk::{AGENT, Move};
+use super::talk::{AGENT, EPOCH, Move};
 use super::ways::{FOUND, GO, LOOK, OTHER, PLAIN, all, answer, either, fails, give, go, known, nothing};
 
 /// An attempt: what it is made in, and what is said.
@@ -23,6 +29,7 @@ pub struct Attempt {
 const PHONE: usize = 1;
 const COLLEAGUE: usize = 2;
 const HOST: usize = 3;
+const PORTER: usize = 6;
 
 const TAKE: Move = command(2);
 const HAND_BACK: Move = command(3);
@@ -86,6 +93,11 @@ fn search() -> Stmt {
     Stmt::Search("look", vec![Stmt::Escalate])
 }
 
+fn identity(who: &str) -> Identity {
+    let at = |s| Timestamp::from_second(EPOCH + s).unwrap_or_default();
+    Identity { subject: who.into(), level: 1, at: at(0), expires: at(900) }
+}
+
 struct Attempts(Vec<Attempt>);
 
 impl Attempts {
@@ -101,7 +113,7 @@ impl Attempts {
     /// In a journey whose input anybody may give.
     fn inside(&mut self, name: &'static str, gamma: Block, talk: impl IntoIterator<Item = Move>) -> &mut Attempt {
         let attempt = self.add(name, Vec::new(), talk);
-        (attempt.plan.gamma, attempt.plan.rules.open, attempt.talk[0]) = (gamma, true, Move::Begin);
+        (attempt.plan.gamma, attempt.plan.rules.open, attempt.talk[0]) = (gamma, true, Move::Begin(0));
         attempt
     }
 }
@@ -115,6 +127,10 @@ pub fn attempts() -> Vec<Attempt> {
     words(&mut attempts);
     approvals(&mut attempts);
     places(&mut attempts);
+    starts(&mut attempts);
+    claims(&mut attempts);
+    doubts(&mut attempts);
+    searches(&mut attempts);
     attempts.0
 }
 
@@ -154,7 +170,13 @@ fn old_yeses(attempts: &mut Attempts) {
 /// What is no yes.
 fn no_yeses(attempts: &mut Attempts) {
     let asked = || vec![f0(), all(), pay()];
-    for (name, nearly) in [("a yes and a no", 0), ("a yes that asks", 1), ("a yes and something else", 7)] {
+    for (name, nearly) in [
+        ("a yes and a no", 0),
+        ("a yes that asks", 1),
+        ("a yes and something else", 7),
+        ("a yes that is not sure", 8),
+        ("a yes to something changed", 9),
+    ] {
         attempts.add(name, asked(), [GO, Move::Nearly(nearly), expect("missed")]);
     }
     let late = || vec![f0(), look(), all(), pay()];
@@ -207,6 +229,29 @@ fn persons(attempts: &mut Attempts) {
     attempts.add("somebody else's answer", shown, [GO, GO, GO, answer(7), expect("dropped")]);
     let twice = [known(1), vec![fails(Value::Named("f2"), Vec::new()), calls("mine", Value::Subject)]].concat();
     attempts.add("somebody else after all", twice, [GO, GO, go(2), expect("a second one is refused")]);
+    let minute = |step| [code(60), vec![f0(), choice(), step]].concat();
+    let talk = |then| [GO, GO, GO, Move::Late(70), GO, then];
+    attempts.add("one's own, a minute later", minute(calls("hers", Value::Subject)), talk(theirs()));
+    let attempt = attempts.add("a policy for who is verified, a minute later", minute(sends("note")), talk(expect("policy")));
+    attempt.plan.rules.policy = Some(3);
+    let attempt = attempts.add("a policy for what is confirmed", vec![f0(), choice(), sends("note")], [GO, GO, expect("policy")]);
+    attempt.plan.rules.policy = Some(1);
+    let mailed = || Stmt::Call { action: "mail", x: Value::Named("f0"), y: None, keep: true, refused: None, error: None };
+    let shown = minute(mailed()).into_iter().chain([Stmt::Say(7)]).collect();
+    attempts.add("one's own answer, a minute later", shown, [GO, GO, GO, Move::Late(70), GO, GO, expect("dropped")]);
+    attempts.add("what a read does not know", owned(sends("deed")), [GO, GO, GO, answer(5), theirs()]);
+    attempts.add("nobody's answer", owned(mailed()), [GO, GO, GO, answer(5), expect("dropped")]);
+    let nobody = vec![Stmt::Collect(vec![2]), fails(Value::Named("f2"), Vec::new()), open()];
+    attempts.add("verified as nobody", nobody.clone(), [GO, answer(5), expect("identity")]).proved = false;
+    attempts.add("verified by a refusal", nobody, [GO, OTHER, expect("identity")]).proved = false;
+    let host = |by, who| Move::Do(by, Command::Identified(identity(who)));
+    let plain = || vec![choice(), f0()];
+    attempts.add("a host that may not say who it is", plain(), [host(PORTER, "s0001"), expect("forbidden")]);
+    attempts.add("a user who says who it is", plain(), [host(0, "s0001"), expect("forbidden")]);
+    attempts.add("a host that says it is another", [known(1), plain()].concat(), [GO, GO, host(HOST, "s0002"), expect("other_subject")]);
+    let claims = |by| Move::Do(by, Command::Context(Arc::new(json!({"tag": "u0009"}))));
+    attempts.add("a host that may not claim", plain(), [claims(PORTER), expect("forbidden")]);
+    attempts.add("an agent that claims", plain(), [claims(AGENT), expect("forbidden")]);
     let guessed = vec![Stmt::Collect(vec![2]), fails(Value::Named("f2"), vec![Stmt::Back(0)])];
     let talk = [GO, OTHER, GO, OTHER, GO, OTHER, GO, expect("verification was tried")];
     attempts.add("guessed too often", guessed, talk);
@@ -215,6 +260,8 @@ fn persons(attempts: &mut Attempts) {
 /// Whose word something is.
 fn words(attempts: &mut Attempts) {
     let word = expect("is an agent's word");
+    let begun = vec![choice(), verifies(Value::Named("x"), 1, 900)];
+    attempts.inside("an agent's word to begin with", begun, [GO, word.clone()]).talk[0] = Move::Begin(AGENT);
     let check = |of| verifies(Value::Named(of), 1, 900);
     let run = |with| Stmt::Run { with: Value::Named(with), ended: None };
     let talk = || [LOOK, GO, FOUND, word.clone()];
@@ -276,4 +323,75 @@ fn places(attempts: &mut Attempts) {
     attempt.plan.rules.newer = Some(Newer::Stricter);
     let attempt = attempts.add("an action that is gone", noted(), [GO, Move::Renew, GO, expect("gone")]);
     attempt.plan.rules.newer = Some(Newer::Gone);
+}
+
+/// What begins, and what may be given to it.
+fn starts(attempts: &mut Attempts) {
+    let plain = || vec![f0(), choice()];
+    let with_m0 = || vec![(Name::new("m0"), json!("a0001"))];
+    let start = |journey: &str, variables| Move::Do(0, Command::Start { journey: Name::new(journey), variables });
+    attempts.add("what is only run", plain(), [GO, Move::Begin(0), expect("unknown_journey")]);
+    attempts.add("what is under way", plain(), [GO, start("alpha", Vec::new()), expect("not_now")]);
+    attempts.add("begun with what nobody asks for", plain(), [start("beta", with_m0()), expect("not_fillable")]);
+    attempts.add("filled though nobody asks for it", plain(), [Move::Do(0, Command::Fill(with_m0())), expect("not_fillable")]);
+    let nameless = || Move::Do(0, Command::Context(Arc::new(json!({}))));
+    attempts.add("what is not for this user", plain(), [nameless(), Move::Digress, expect("requires")]);
+    let talk = [CANCEL, Move::Say("something"), nameless(), Move::Say("beta"), expect("cannot help")];
+    attempts.add("what was offered and is not for this user", plain(), talk).plan.beta = vec![choice()];
+    let busy = || vec![f0(), look(), choice()];
+    attempts.add("another journey while an action is under way", busy(), [GO, Move::Digress, expect("working")]);
+    attempts.add("a word while an action is under way", busy(), [GO, Move::Word(0), expect("queued")]);
+    let paid = || vec![f0(), all(), pay()];
+    attempts.add("what a write was sent with", [paid(), vec![choice()]].concat(), [GO, GO, GO, give(0), expect("locked")]);
+    let tells = Move::Tell { by: 0, field: 0, old: false };
+    attempts.add("the same at a confirm", [paid(), vec![nothing()]].concat(), [GO, GO, GO, tells, expect("missed")]);
+    attempts.add("an agent's no", paid(), [GO, Move::No { by: AGENT, how: 1 }, expect("forbidden")]);
+    attempts.add("a user who takes it over", paid(), [GO, Move::Command { by: 0, which: 2 }, expect("forbidden")]);
+    let gift = || vec![f0(), sends("gift")];
+    attempts.add("approved while a colleague has it", gift(), [GO, TAKE, Move::Approve(0), expect("approved")]);
+    let talk = [GO, Move::Digress, Move::Approve(0), expect("approved"), GO, CANCEL, expect("sent")];
+    attempts.add("approved while another action is under way", gift(), talk).plan.beta = vec![calls("note", Value::Constant), choice()];
+}
+
+/// What cannot be had.
+fn claims(attempts: &mut Attempts) {
+    let full = Move::Full("rate_limited");
+    let rung = vec![f0(), choice(), sends("ring")];
+    attempts.add("too often", rung, [GO, full.clone(), GO, expect("rate_limited")]);
+    let known = vec![Stmt::Collect(vec![2]), choice(), verifies(Value::Named("f2"), 1, 900)];
+    attempts.add("guessed too often by all", known, [GO, full, GO, expect("tried too often")]);
+    let sealed = || vec![f0(), all(), sends("seal")];
+    for (name, why, seen) in [
+        ("a key that is in use", "busy", "busy"),
+        ("a key that was used for something else", "other_inputs", "other_inputs"),
+        ("a key that was used for the same", "applied", "replayed"),
+    ] {
+        attempts.add(name, sealed(), [GO, Move::Full(why), GO, expect(seen)]);
+    }
+    let talk = [GO, Move::Full("used"), forwards(HOST, 0, false), expect("used")];
+    attempts.add("a forwarded yes that was used elsewhere", vec![f0(), all(), pay()], talk);
+}
+
+/// Writes of which nobody knows what came of them.
+fn doubts(attempts: &mut Attempts) {
+    let doubt = || expect("in_doubt");
+    let noted = || Stmt::Call { action: "note", x: Value::Named("f0"), y: None, keep: false, refused: None, error: Some(Vec::new()) };
+    attempts.add("the same in doubt", vec![f0(), noted(), noted()], [GO, answer(3), doubt()]);
+    let asked = |action| vec![f0(), all(), sends(action)];
+    attempts.add("again in doubt", asked("pay"), [GO, GO, answer(3), doubt(), GO]);
+    attempts.add("again in doubt after a while", asked("ship"), [GO, GO, Move::Late(45), answer(3), doubt(), GO]);
+    attempts.add("again by who takes it up", asked("pay"), [GO, GO, Move::Gone, doubt(), GO]);
+}
+
+/// What an agent may ask in a search.
+fn searches(attempts: &mut Attempts) {
+    let over = || expect("no_finding");
+    let look_for = |action| vec![Stmt::Search(action, vec![choice()])];
+    attempts.add("a read that is not listed", look_for("look"), [Move::Ask("svc.whose"), expect("not_allowed")]);
+    attempts.add("a read too late", look_for("look"), [Move::Late(70), LOOK, over()]);
+    let asked = (0..8).flat_map(|_| [LOOK, answer(0)]).chain([LOOK, over()]);
+    attempts.add("a read too many", look_for("look"), asked);
+    attempts.add("a read that needs an approval", look_for("probe"), [Move::Ask("svc.probe"), expect("approval")]);
+    let asks = Command::Read { action: "svc.look".into(), inputs: vec![(Name::new("x"), json!("d0009"))] };
+    attempts.add("a read that a user asks", look_for("look"), [Move::Do(0, asks), expect("forbidden")]);
 }

@@ -145,8 +145,8 @@ pub enum Fact {
         name: &'static str,
         reads: BTreeSet<String>,
     },
-    /// A step whose agent asks reads with values of its own.
-    Investigate,
+    /// A step whose agent asks these reads with values of its own.
+    Investigate(Vec<&'static str>),
     Collect(Vec<&'static str>),
     Other,
 }
@@ -425,7 +425,9 @@ impl Writer {
                     reads.insert("f0".to_owned());
                 } else {
                     inputs["x"] = Self::value(x, env, &mut reads);
-                    if let Some(y) = y.as_ref().filter(|_| !matches!(*action, "look" | "note" | "gift" | "mine" | "deed" | "mail")) {
+                    if let Some(y) =
+                        y.as_ref().filter(|_| !matches!(*action, "look" | "note" | "gift" | "mine" | "deed" | "mail" | "hers" | "ring"))
+                    {
                         inputs["y"] = Self::value(y, env, &mut reads);
                     }
                 }
@@ -509,7 +511,7 @@ impl Writer {
                 json!({"say": "Nothing to run."})
             }
             Stmt::Search(action, none) => {
-                fact = Fact::Investigate;
+                fact = Fact::Investigate(vec![action]);
                 let before = env.clone();
                 after.get_or_insert_default().insert("i0".to_owned());
                 let fallback = self.branch(none, &before, &mut after);
@@ -568,7 +570,7 @@ impl Writer {
                 json!({"action": {"call": "svc.peek", "each": list, "inputs": {"x": "$each"}, "outcomes": {"done": "continue", "t0409": "continue"}}})
             }
             Stmt::Investigate => {
-                fact = Fact::Investigate;
+                fact = Fact::Investigate(vec!["look", "peek"]);
                 after.get_or_insert_default().insert("i0".to_owned());
                 json!({"investigate": {"goal": "Look", "using": ["svc.look", "svc.peek"], "as": "i0", "findings": {"found": "continue"}, "fallback": "escalate"}})
             }

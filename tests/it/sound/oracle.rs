@@ -2,6 +2,7 @@
 //! that is sent from that alone. What the engine granted, or thinks of an identity, it does not look at.
 
 mod judge;
+mod laws;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +31,8 @@ pub struct Put<'a> {
     pub heard: bool,
     /// Whether it was sent before what was asked last can have been seen.
     pub unaware: bool,
+    /// Why it could not have what it claimed.
+    pub full: Option<&'a str>,
 }
 
 #[derive(Debug)]
@@ -84,6 +87,11 @@ struct Run {
     late: bool,
     /// The people of the company who said something in it.
     helpers: BTreeSet<String>,
+    /// What a write was sent with.
+    spent: BTreeSet<String>,
+    /// What an agent asked in the search at hand, and since when it may.
+    asked: u32,
+    since: Option<Timestamp>,
 }
 
 /// An action that waits for an approval.
@@ -110,6 +118,9 @@ struct Flight {
     /// Whether it was asked with something that only an agent said.
     proposed: bool,
     done: bool,
+    /// When it was sent first, and what, by which it is known again.
+    at: Timestamp,
+    request: String,
 }
 
 #[derive(Debug, Clone)]
@@ -181,6 +192,10 @@ pub struct Oracle<'f> {
     proposed: BTreeSet<String>,
     /// Whether the conversation was given up.
     ended: bool,
+    /// Writes of which nobody knows what came of them, and the last request of each.
+    doubts: BTreeMap<String, String>,
+    /// Whether the user is one for whom journeys are.
+    tagged: bool,
     /// The moment before this input.
     before: u64,
     /// The collect that was gone back to in this input.
@@ -227,6 +242,8 @@ impl<'f> Oracle<'f> {
             said: BTreeSet::new(),
             proposed: BTreeSet::new(),
             ended: false,
+            doubts: BTreeMap::new(),
+            tagged: true,
             before: 0,
             back: None,
             came_to: Vec::new(),
@@ -279,9 +296,11 @@ impl<'f> Oracle<'f> {
         } else if let Some(event) = events.first() {
             return Err(format!("an input was taken twice: {:?}", event.body));
         }
+        self.theirs(put, events)?;
         if let Some(event) = events.iter().find(|e| self.ended && !idle(e) && !matches!(e.body, EventBody::Noted { .. })) {
             return Err(format!("the conversation had been given up, and came to {:?}", event.body));
         }
+        self.settle(put.body);
         if let InputBody::Result(effect, result) = put.body {
             let awaited = self.flight.as_ref().is_some_and(|f| f.effect == *effect.0 && !f.done);
             let moves = |e: &&Event| {
@@ -379,7 +398,7 @@ impl<'f> Oracle<'f> {
                 }
             }
             InputBody::Command(Command::Said(said)) if put.actor == Actor::Runtime => {
-                let fresh = !said.message_id.is_empty() && self.forwarded.insert(said.message_id.to_string());
+                let fresh = !said.message_id.is_empty() && put.full.is_none() && self.forwarded.insert(said.message_id.to_string());
                 self.said.extend(marks(&said.text));
                 let question = asked.filter(|q| said.question.as_deref() == Some(&*self.questions[*q].id));
                 match question.filter(|_| fresh) {
@@ -456,24 +475,33 @@ impl<'f> Oracle<'f> {
         let fact = self.facts.get(&run.journey).and_then(|j| j.get(&run.step));
         let (Some(Fact::Verify { level, ttl, .. }), CallResult::Answered(answer)) = (fact, result) else { return };
         let Some(subject) = answer.body.get("who").and_then(|w| w.as_str()).filter(|_| answer.status == 200) else { return };
-        let run = run.id;
-        let other = self.identity.as_ref().is_some_and(|i| i.subject != subject);
+        let (run, subject) = (run.id, subject.to_owned());
+        self.known(Identity { subject, level: *level, at, ttl: *ttl, run });
+    }
+
+    /// Somebody was verified: another than before only where that may be, and then what the one before gave and said yes to goes.
+    fn known(&mut self, identity: Identity) {
+        let other = self.identity.as_ref().is_some_and(|i| i.subject != identity.subject);
         if other && self.rules.switch {
-            let base = self.runs.iter().rposition(|r| !r.called).map_or(run, |base| self.runs[base].id);
+            let base = self.runs.iter().rposition(|r| !r.called).map_or(identity.run, |base| self.runs[base].id);
             self.over("another subject", true, |q| q.run >= base);
             self.over("another subject in another journey", false, |_| true);
-            self.runs.iter_mut().for_each(|r| r.variables.clear());
+            for run in &mut self.runs {
+                run.variables.clear();
+                run.spent.clear();
+            }
             self.said.clear();
             self.standing = None;
         }
         if !other || self.rules.switch {
-            self.identity = Some(Identity { subject: subject.to_owned(), level: *level, at, ttl: *ttl, run });
+            self.identity = Some(identity);
         }
     }
 
     fn happened(&mut self, event: &Event, put: &Put<'_>, cancels: bool) -> Result<(), String> {
         let moment = self.moment;
         self.came_to.extend(end_of(&event.body, self.taken.is_some()));
+        self.lawful(&event.body, put)?;
         match &event.body {
             EventBody::Began(began) => {
                 let given = began.with.iter().map(|(n, _)| (n.to_string(), Variable { given: !began.called, ..Variable::given(moment) }));
@@ -647,16 +675,19 @@ impl<'f> Oracle<'f> {
 fn end_of(body: &EventBody, taken: bool) -> Option<String> {
     let word = match body {
         EventBody::Decided(decided) => return decided.verdict.code().map(ToString::to_string),
-        EventBody::Failed { code, .. } => return code.as_ref().map(ToString::to_string),
-        EventBody::Noted { text } => return Some(text.to_string()),
+        EventBody::Failed { kind, code, .. } => return Some(code.as_ref().map_or(kind.as_str(), |c| c).to_owned()),
+        EventBody::Noted { text } | EventBody::Said { text, .. } => return Some(text.to_string()),
         EventBody::HoldEnded(ended) => return Some(format!("{:?}", ended.how).to_lowercase()),
         EventBody::ActionFinished(finished) if finished.dropped => "dropped",
         EventBody::Entered { .. } | EventBody::Ended(_) if taken => "taken",
+        EventBody::Entered { via: Some(via), .. } => via,
+        EventBody::Replayed(_) => "replayed",
         EventBody::ActionStarted { .. } => "sent",
         EventBody::Asked { .. } => "asks",
         EventBody::Held(_) => "held",
         EventBody::Missed => "missed",
         EventBody::Queued(_) => "queued",
+        EventBody::Offered { .. } => "offered",
         _ => return None,
     };
     Some(word.to_owned())

@@ -13,13 +13,20 @@ pub const SPEAKING: [&str; 3] = ["wire", "print", "seal"];
 /// Actions that need a verified subject: of which level, and how many seconds ago at most.
 pub const IDENTIFIED: [(&str, u32, i64); 5] = [("open", 1, 300), ("vault", 2, 600), ("mine", 1, 900), ("deed", 1, 900), ("file", 1, 900)];
 /// The actions that need an approval, and the seconds that it is waited for.
-pub const APPROVED: ([&str; 2], i64) = (["grand", "gift"], 600);
+pub const APPROVED: ([&str; 3], i64) = (["grand", "gift", "probe"], 600);
 /// The role of those who approve, and who has it.
 pub const ROLE: (&str, [&str; 2]) = ("boss", ["op-1", "op-2"]);
 /// Verifications that a conversation may try.
 pub const TRIES: u32 = 3;
 /// Actions that change nothing.
-pub const READS: [&str; 6] = ["look", "peek", "check", "whose", "mail", "file"];
+pub const READS: [&str; 7] = ["look", "peek", "check", "whose", "mail", "file", "probe"];
+/// Actions that are only let through so often; and what has a key that is told apart from all others.
+pub const COUNTED: [&str; 2] = ["ring", "check"];
+pub const KEYED: &str = "seal";
+/// Writes that may be sent again though nobody knows what came of them: at any time, and for so many seconds.
+pub const AGAIN: (&str, &str, i64) = ("vault", "ship", 30);
+/// How often an agent may ask in one search, and the seconds that it has.
+pub const SEARCH: (u32, i64) = (8, 60);
 /// Yeses to anything of these policies are told by what is sent, who asks, and what was said before.
 pub const POLICIES: [&str; 4] = [
     r#"forbid(principal is Agent, action == Action::"svc.note", resource);"#,
@@ -36,7 +43,7 @@ actions:
   - {name: Look, type: read, invocation: {method: GET, endpoint: '/look/{x}'}, input_schema: {x: {type: string}}, settings: {retries: 1},
      outcomes: &ends [{name: done, condition: response.status == 200}, {name: t0409, condition: response.status == 409}]}
   - {name: Note, type: write, invocation: {method: POST, endpoint: /note}, input_schema: {x: {type: string}}, outcomes: *ends}
-  - {name: Pay, type: write, invocation: {method: POST, endpoint: '/pay/{x}'}, outcomes: *ends,
+  - {name: Pay, type: write, invocation: {method: POST, endpoint: '/pay/{x}'}, outcomes: *ends, settings: {retries: 1},
      input_schema: {x: {type: string}, y: {type: string, required: false}}, safety: {requires_confirmation: true}}
   - {name: Ship, type: write, invocation: {method: PUT, endpoint: /ship, query: {q: $inputs.x}, dynamic_headers: {X-Y: $inputs.y}}, outcomes: *ends,
      input_schema: {x: {type: string}, y: {type: string, required: false}}, settings: {idempotency: natural, retries: 1}, safety: {requires_confirmation: true}}
@@ -59,6 +66,12 @@ actions:
   - {name: Deed, type: write, invocation: {method: POST, endpoint: /deed}, outcomes: *ends, input_schema: {x: {type: string}},
      safety: {requires_identity_verification: {level: 1, max_age: 900},
        owner: {call: svc.whose, inputs: {x: $inputs.x}, is: response.body.who}}}
+  - {name: Hers, type: write, invocation: {method: POST, endpoint: /hers}, outcomes: *ends, input_schema: {x: {type: string}},
+     safety: {owner: inputs.x}}
+  - {name: Ring, type: write, invocation: {method: POST, endpoint: /ring}, outcomes: *ends, input_schema: {x: {type: string}},
+     safety: {rate_limit: {max: 3, per: 1h, scope: action}}}
+  - {name: Probe, type: read, invocation: {method: GET, endpoint: '/probe/{x}'}, input_schema: {x: {type: string}}, outcomes: *ends,
+     safety: {requires_approval: {role: boss, ttl: 10m}}}
   - {name: Whose, type: read, invocation: {method: GET, endpoint: '/whose/{x}'}, input_schema: {x: {type: string}}, outcomes: *ends}
   - {name: Mail, type: read, invocation: {method: GET, endpoint: '/mail/{x}'}, input_schema: {x: {type: string}}, outcomes: *ends,
      safety: {result_owner: {is: response.body.who, else: t0409}}}

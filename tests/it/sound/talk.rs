@@ -7,10 +7,11 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use waypost::engine::input::{Open, Said};
 use waypost::engine::{
-    Actor, CallEffect, CallResult, Command, Effect, EventBody, Input, InputBody, Machine, Phase, Principal, Progress, State, Status,
+    Actor, CallEffect, CallResult, Claim, Command, Effect, EventBody, Input, InputBody, Machine, Phase, Principal, Progress, Recorded,
+    Refused, State, Status,
 };
 use waypost::model::ErrorKind;
-use waypost::value::Name;
+use waypost::value::{Name, Taint};
 
 use super::journeys::Made;
 use super::oracle::{NO, Oracle, Put, Tally, YES};
@@ -23,7 +24,18 @@ pub const EPOCH: i64 = 1_767_603_600;
 const PATIENCE: i64 = 30;
 
 /// Messages that are no plain yes, whatever they look like.
-const NEARLY: [&str; 8] = ["yes no", "yes?", "yes, and also a0001", "not yes", "yes and no", "maybe", "ok but not now", "yes tomorrow"];
+const NEARLY: [&str; 10] = [
+    "yes no",
+    "yes?",
+    "yes, and also a0001",
+    "not yes",
+    "yes and no",
+    "maybe",
+    "ok but not now",
+    "yes tomorrow",
+    "yes, not sure",
+    "yes, change it",
+];
 const WORDS: [&str; 4] = ["cancel", "talk to a person", "do beta", "change it"];
 
 /// Who does something, and by which channel.
@@ -111,13 +123,15 @@ pub enum Move {
     /// A value for the input of a journey that is run.
     Hand,
     /// That journey by itself.
-    Begin,
+    Begin(usize),
     /// An agent asks that read.
     Ask(&'static str),
     /// Somebody sends just that.
     Do(usize, Command),
     /// The user's own channel says that, before what was asked last can have come there.
     Unaware(&'static str),
+    /// The user says that.
+    Say(&'static str),
     /// The value that a field was given last, once more.
     Repeat {
         by: usize,
@@ -125,6 +139,8 @@ pub enum Move {
     },
     /// Who waited for an answer was given one: nobody is told what comes of the next result.
     Left,
+    /// The next input cannot have what it claims, for that reason.
+    Full(&'static str),
     /// What the last input came to: a code, or a part of what is noted.
     Expect(&'static str),
     /// Somebody does what is asked until the journey is at the step of that number, or at one behind it; and at one before it, these.
@@ -206,6 +222,7 @@ pub struct Play<'f> {
     inputs: u64,
     /// Whether the caller of what is under way was answered.
     left: bool,
+    full: Option<&'static str>,
     /// Whether it writes down what happens.
     told: bool,
     pub log: Vec<String>,
@@ -233,24 +250,31 @@ impl<'f> Play<'f> {
             n: 0,
             inputs: 0,
             left: false,
+            full: None,
             told,
             log: Vec::new(),
         };
         let user = Arc::new(json!({"identity": {"user_id": "u-1"}, "tag": "u0001", "vip": vip}));
         let open = Open { conversation: "c-1".into(), tenant: "t-1".into(), agent: "default".into(), user_id: "u-1".into(), user };
-        let opened = play.handle(Actor::User, "", None, InputBody::Open(open), [false; 2]);
+        let opened = play.handle(Actor::User, "", None, InputBody::Open(open), [false; 2], Vec::new());
         play.state = opened.state;
         play
     }
 
-    fn handle(&mut self, actor: Actor, principal: &str, id: Option<&str>, body: InputBody, [unaware, answered]: [bool; 2]) -> Progress {
-        self.inputs += 1;
+    fn handle(
+        &self,
+        actor: Actor,
+        principal: &str,
+        id: Option<&str>,
+        body: InputBody,
+        [unaware, answered]: [bool; 2],
+        refused: Vec<Refused>,
+    ) -> Progress {
         let mut entropy = [0; 32];
         entropy[..8].copy_from_slice(&self.inputs.to_be_bytes());
         let roles = if ROLE.1.contains(&principal) { vec![ROLE.0.into()] } else { Vec::new() };
         let principal = Principal { id: principal.into(), roles, scopes: scopes(principal) };
-        let input =
-            Input { at: self.now, actor, principal, message_id: id.map(Into::into), entropy, refused: Vec::new(), unaware, answered, body };
+        let input = Input { at: self.now, actor, principal, message_id: id.map(Into::into), entropy, refused, unaware, answered, body };
         self.machine.handle(&self.state, input)
     }
 
@@ -277,7 +301,13 @@ impl<'f> Play<'f> {
         }
         self.tell(|| format!("{:>6} {actor:?} {principal} {id:?} {body:?}", now.as_second() - EPOCH));
         let answered = follows && std::mem::take(&mut self.left);
-        let progress = self.handle(actor, principal, id, body.clone(), [unaware, answered]);
+        self.inputs += 1;
+        let mut progress = self.handle(actor, principal, id, body.clone(), [unaware, answered], Vec::new());
+        let refused: Vec<Refused> = self.full.take().map_or_else(Vec::new, |why| refusals(&progress.claims, why, self.now));
+        let full = refused.first().map(|r| r.reason.to_string());
+        if !refused.is_empty() {
+            progress = self.handle(actor, principal, id, body.clone(), [unaware, answered], refused);
+        }
         self.state = progress.state;
         self.wake_at = progress.wake_at;
         for event in &progress.events {
@@ -290,7 +320,7 @@ impl<'f> Play<'f> {
         }
         let patient = now.as_second() - self.last.as_second() <= PATIENCE;
         let heard = actor != Actor::System && !answered && (!follows || patient);
-        let put = Put { at: now, actor, principal, id, body: &body, heard, unaware };
+        let put = Put { at: now, actor, principal, id, body: &body, heard, unaware, full: full.as_deref() };
         let sent: Vec<CallEffect> = progress.effects.into_iter().map(|Effect::Call(call)| *call).collect();
         self.oracle.watch(&put, &progress.events, &progress.answer, &sent)?;
         self.calls.extend(sent);
@@ -335,6 +365,7 @@ impl<'f> Play<'f> {
         let body = json!({"v": self.mark('r'), "who": if which == 7 { "s0002" } else { "s0001" }});
         match which {
             1 => answered(409, body),
+            5 => answered(200, json!({"v": body["v"]})),
             2 => answered(503, body),
             3 => failed(ErrorKind::Timeout, true),
             4 => failed(ErrorKind::Connect, false),
@@ -437,15 +468,16 @@ impl<'f> Play<'f> {
                 let x = self.mark('d');
                 self.command(0, Command::Fill(vec![(Name::new("x"), x.into())]))
             }
-            Move::Begin => {
+            Move::Begin(by) => {
                 let x = self.mark('d');
-                self.command(0, Command::Start { journey: Name::new("gamma"), variables: vec![(Name::new("x"), x.into())] })
+                self.command(*by, Command::Start { journey: Name::new("gamma"), variables: vec![(Name::new("x"), x.into())] })
             }
             Move::Ask(action) => {
                 let x = self.mark('d');
                 self.command(AGENT, Command::Read { action: (*action).into(), inputs: vec![(Name::new("x"), x.into())] })
             }
             Move::Do(by, command) => self.command(*by, command.clone()),
+            Move::Say(text) => self.say(0, text),
             Move::Unaware(text) => {
                 let (actor, principal) = WHO[0];
                 self.n += 1;
@@ -455,6 +487,10 @@ impl<'f> Play<'f> {
             Move::Repeat { by, field } => {
                 let value = self.given.last().map_or("", |given| given[*field].as_str()).to_owned();
                 self.command(*by, Command::Fill(vec![(Name::new(FIELDS[*field]), value.into())]))
+            }
+            Move::Full(why) => {
+                self.full = Some(why);
+                Ok(())
             }
             Move::Left => {
                 self.left = true;
@@ -620,6 +656,20 @@ impl<'f> Play<'f> {
             }
         }
     }
+}
+
+/// What of these claims cannot be had, for that reason.
+fn refusals(claims: &[Claim], why: &str, at: Timestamp) -> Vec<Refused> {
+    let of = |claim: &&Claim| match claim {
+        Claim::Rate { .. } => why == "rate_limited",
+        Claim::Message { .. } => why == "used",
+        Claim::Key { .. } => !matches!(why, "rate_limited" | "used"),
+        _ => false,
+    };
+    let result = || answered(200, json!({"at": at.as_second()}));
+    let recorded = (why == "applied").then(|| Recorded { taint: Taint::default(), result: result(), outcome: None });
+    let refused = |claim: &Claim| Refused { claim: claim.clone(), reason: why.into(), retry_at: None, recorded: recorded.clone() };
+    claims.iter().filter(of).map(refused).collect()
 }
 
 /// What a credential may do beside.

@@ -113,7 +113,7 @@ impl Ways {
     /// In a journey whose input anybody may give.
     fn inside(&mut self, name: &'static str, code: &'static str, gamma: Block, talk: impl IntoIterator<Item = Move>) -> &mut Way {
         let way = self.add(name, code, Vec::new(), talk);
-        (way.plan.gamma, way.plan.rules.open, way.talk[0]) = (gamma, true, Move::Begin);
+        (way.plan.gamma, way.plan.rules.open, way.talk[0]) = (gamma, true, Move::Begin(0));
         way
     }
 }
@@ -314,7 +314,7 @@ fn identities(ways: &mut Ways) {
     let two = either([known(1), vec![run(Value::Constant)]].concat(), vec![run(Value::Constant)]);
     ways.add("run from two places", "WP0503", vec![two], [OTHER]).plan.gamma = vec![open()];
     let way = ways.add("run, and started by itself", "WP0503", [known(1), vec![run(Value::Constant)]].concat(), []);
-    (way.plan.gamma, way.plan.rules.open, way.talk) = (vec![open()], true, vec![Move::Begin]);
+    (way.plan.gamma, way.plan.rules.open, way.talk) = (vec![open()], true, vec![Move::Begin(0)]);
     ways.add("known on one way", "WP0503", vec![either(known(1), Vec::new()), open()], [OTHER]);
 }
 

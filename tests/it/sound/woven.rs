@@ -91,7 +91,7 @@ pub fn surroundings() -> impl Strategy<Value = Surroundings> {
 
 /// A way in its surroundings; and what is said to go it, and to the journey beside it. `vip`: whether its user is one.
 pub fn weave(way: &Plan, talk: &[Move], vip: bool, around: &Surroundings) -> (Plan, Vec<Vec<Move>>) {
-    let inside = matches!(talk.first(), Some(Move::Begin));
+    let inside = matches!(talk.first(), Some(Move::Begin(_)));
     let mut own = if inside { way.gamma.clone() } else { way.alpha.clone() };
     for n in &around.among {
         own.insert(n % (own.len() + 1), Stmt::Hum);

@@ -36,7 +36,10 @@ impl Oracle<'_> {
         let none = BTreeSet::new();
         let reads = match self.fact() {
             Some(Fact::Call { reads, .. } | Fact::Verify { reads, .. }) => reads,
-            Some(Fact::Investigate) => &none,
+            Some(Fact::Investigate(listed)) if !listed.contains(&&*action) => {
+                return Err(format!("{action} was asked at {}, which lists {listed:?}", run.step));
+            }
+            Some(Fact::Investigate(_)) => &none,
             other => return Err(format!("{action} was sent from {}, which is {other:?}", run.step)),
         };
         if self.renewed && self.rules.newer == Some(Newer::Gone) && action == "note" {
@@ -45,6 +48,9 @@ impl Oracle<'_> {
         let carried =
             marks(&format!("{:?} {:?} {:?} {:?}", call.request.path, call.request.query, call.request.headers, call.request.body));
         let (id, step, entered) = (run.id, run.step.clone(), run.entered);
+        let spends: Vec<String> = Self::sources(run, reads).unwrap_or_default().into_keys().collect();
+        let (request, first) = self.once(&action, attempt, call, put)?;
+        let Some(run) = self.runs.last() else { return Ok(()) };
         if self.taken.is_some_and(|since| entered > since) {
             return Err(format!("{action} at {step} was sent while somebody of the company had the conversation"));
         }
@@ -64,7 +70,7 @@ impl Oracle<'_> {
             return Err(format!("{action} was sent with {mark}, of an answer that is somebody else's"));
         }
         let approved = self.approval(&action, run, reads)?;
-        self.owned(&action, attempt, &carried, call)?;
+        self.owned(&action, attempt, &carried, call, now)?;
         self.policy(&action, &carried, call, put)?;
         if let Some((_, level, age)) = IDENTIFIED.iter().find(|(a, ..)| *a == action) {
             self.tally.gated += 1;
@@ -82,6 +88,7 @@ impl Oracle<'_> {
             }
         }
         if !READS.contains(&&*action) {
+            self.runs.last_mut().into_iter().for_each(|r| r.spent.extend(spends.iter().cloned()));
             if CONFIRMED.contains(&&*action) || IDENTIFIED.iter().any(|(a, ..)| *a == action) {
                 self.tally.wrote.extend(self.runs.last().map(|r| r.journey.clone()));
             }
@@ -92,9 +99,10 @@ impl Oracle<'_> {
         for yes in self.yeses.iter_mut().filter(|y| self.questions[y.question].run == id) {
             yes.used.entry(step.clone()).or_insert(entered);
         }
-        let proposed =
-            matches!(self.fact(), Some(Fact::Investigate)) && carried.iter().any(|m| self.proposed.contains(m) && !self.said.contains(m));
-        self.flight = Some(Flight { effect: call.id.0.to_string(), action, carried, run: id, step, proposed, done: false });
+        let proposed = matches!(self.fact(), Some(Fact::Investigate(_)))
+            && carried.iter().any(|m| self.proposed.contains(m) && !self.said.contains(m));
+        self.flight =
+            Some(Flight { effect: call.id.0.to_string(), action, carried, run: id, step, proposed, done: false, at: first, request });
         Ok(())
     }
 
@@ -126,11 +134,15 @@ impl Oracle<'_> {
     }
 
     /// What is somebody else's is not touched.
-    fn owned(&self, action: &str, attempt: u32, carried: &BTreeSet<String>, call: &CallEffect) -> Result<(), String> {
+    fn owned(&self, action: &str, attempt: u32, carried: &BTreeSet<String>, call: &CallEffect, now: Timestamp) -> Result<(), String> {
+        let known = self.identity.as_ref().is_some_and(|i| i.is_valid(now));
         let subject = self.identity.as_ref().map_or("nobody", |i| &*i.subject);
         match action {
             "mine" if call.request.body.as_deref() != Some(&*json!({"x": subject}).to_string()) => {
                 Err(format!("{action} was sent for another than {subject}: {:?}", call.request.body))
+            }
+            "hers" if call.request.body.as_deref() != Some(&*json!({"x": subject}).to_string()) || !known => {
+                Err(format!("{action} was sent for {subject}, known now: {known}"))
             }
             "deed" if attempt == 1 => match &self.owner {
                 Some((asked, who, input)) if asked == carried && who == subject && *input == self.input => Ok(()),
