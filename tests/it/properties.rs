@@ -1,24 +1,28 @@
 //! Properties of the machine: whatever comes in, in whatever order, it ends within its bounds, never panics, never starts a call
 //! without a verdict that allows it, and its live state is the fold of its events (the last two are asserted by the harness).
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use waypost::check;
-use waypost::engine::{Actor, Command, InputBody, Keys, Machine, Phase, Principal, Status};
+use waypost::engine::{Actor, Command, EventBody, InputBody, Keys, Machine, Phase, Principal, Status};
 use waypost::model::ErrorKind;
+use waypost::source::SourceMap;
+use waypost::transcript::{self, Options, Runner};
 use waypost::value::Name;
 
 use crate::engine::harness::{Talk, answered, failed};
 
 /// The shipped workspace: every step kind in realistic use.
-static SHIPPED: LazyLock<Arc<Machine>> = LazyLock::new(|| {
+static LOADED: LazyLock<check::Loaded> = LazyLock::new(|| {
     let files = waypost::driver::files::read_dir(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
-    let loaded = check::load(files).loaded().unwrap();
-    Arc::new(Machine::new(loaded, Keys::derive(b"k")))
+    check::load(files).loaded().unwrap()
 });
+
+static SHIPPED: LazyLock<Arc<Machine>> = LazyLock::new(|| Arc::new(Machine::new(LOADED.clone(), Keys::derive(b"k"))));
 
 const MESSAGES: [&str; 22] = [
     "where is my order H1042",
@@ -71,6 +75,11 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         1 => (0..3_usize).prop_map(Move::TakeOver),
     ];
     proptest::collection::vec(one, 1..40)
+}
+
+fn stubs() -> impl Strategy<Value = Vec<(u16, usize)>> {
+    let status = prop_oneof![6 => Just(200_u16), 1 => Just(404), 1 => Just(409), 1 => Just(503)];
+    proptest::collection::vec((status, 0..6_usize), 6)
 }
 
 fn bodies(i: usize) -> Json {
@@ -143,6 +152,48 @@ fn result(talk: &mut Talk, back: usize, result: waypost::engine::CallResult) {
     }
 }
 
+/// The same as entries of a transcript, as far as one can say it; after stubs of every action.
+fn written(moves: &[Move], stubs: &[(u16, usize)]) -> String {
+    let mut text = "name: any\nstubs:\n".to_owned();
+    for ((integration, action), n) in LOADED.actions.keys().zip(0..) {
+        let _ = writeln!(text, "  {integration}.{action}:");
+        for (status, body) in stubs.iter().skip(n % 3).step_by(2) {
+            let _ = writeln!(text, "    - {{status: {status}, body: {}}}", bodies(*body));
+        }
+    }
+    text.push_str("talk:\n");
+    for step in moves {
+        match step {
+            Move::Say(m, _) => {
+                let _ = writeln!(text, "  - user: '{}'", MESSAGES[*m]);
+            }
+            Move::Do(actor @ (Actor::User | Actor::Agent | Actor::Operator), which, name, value) => {
+                let command = command(*which, *name, *value);
+                let values = |v: &[(Name, Json)]| Json::Object(v.iter().map(|(n, j)| (n.to_string(), j.clone())).collect());
+                let with = match &command {
+                    Command::Start { journey, variables } => json!({"journey": journey.as_str(), "variables": values(variables)}),
+                    Command::Fill(v) | Command::Change(v) | Command::Correct(v) => values(v),
+                    Command::Choose(option) => json!(option),
+                    Command::Read { action, inputs } => json!({"action": action, "inputs": values(inputs)}),
+                    Command::Finding(name) => json!(name.as_str()),
+                    _ => json!({}),
+                };
+                let who = match actor {
+                    Actor::User => "user",
+                    Actor::Agent => "agent",
+                    _ => "operator",
+                };
+                let _ = writeln!(text, "  - {who}: {{{}: {with}}}", command.name());
+            }
+            Move::Wait(seconds) => {
+                let _ = writeln!(text, "  - wait: {seconds}s");
+            }
+            Move::Do(..) | Move::Land(..) | Move::Fail(..) | Move::TakeOver(_) => {}
+        }
+    }
+    text
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -169,6 +220,41 @@ proptest! {
                 prop_assert!(trace.contains("said yes to"), "{trace}");
                 prop_assert!(!trace.contains("agent said yes"), "{trace}");
             }
+        }
+    }
+
+    /// Whatever comes in, its recording plays again: with what is hidden taken out, and under other keys.
+    #[test]
+    fn any_inputs_in_any_order_play_again(moves in moves()) {
+        let mut talk = Talk::with(SHIPPED.clone(), json!({"identity": {"user_id": "u-1"}}));
+        talk.held = true;
+        for step in &moves {
+            play(&mut talk, step);
+        }
+        if let Err(why) = crate::record::plays(&LOADED, &talk.events) {
+            prop_assert!(false, "{why}");
+        }
+    }
+
+    /// Whatever is said and answered, its recording makes a test that passes.
+    #[test]
+    fn any_conversation_makes_a_test_that_passes(moves in moves(), stubs in stubs()) {
+        let text = written(&moves, &stubs);
+        let executor = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let made = executor.block_on(async {
+            let file = SourceMap::default().add("t", Arc::<str>::from(&*text));
+            // What names what there is not cannot be said.
+            let script = transcript::read(file, &text, Some(&LOADED)).remove(0).script?;
+            let (_, events) = Runner::new(LOADED.clone(), Options::default()).record(&script).await.unwrap();
+            // Of one that was given up, only what was said is kept.
+            if !matches!(events[0].body, EventBody::Opened(_)) {
+                return None;
+            }
+            Some((crate::record::plays(&LOADED, &events), crate::record::makes_a_test(&LOADED, &events).await))
+        });
+        if let Some((plays, test)) = made {
+            prop_assert!(plays.is_ok(), "{plays:?}\n{text}");
+            prop_assert!(test.is_ok(), "{}\n{text}", test.unwrap_err());
         }
     }
 }

@@ -518,7 +518,7 @@ impl Making<'_> {
         } else if self.answers {
             text.push_str("stubs: {}\n");
         }
-        text.push_str("talk:\n");
+        text.push_str(if self.talk.is_empty() { "talk: []\n" } else { "talk:\n" });
         for (who, what) in &self.talk {
             let _ = writeln!(text, "  - {who}: {what}");
         }
