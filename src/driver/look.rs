@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{DriverError, Perform, Runtime};
+use crate::engine::answer::Refusal;
 use crate::engine::input::Open;
-use crate::engine::{Actor, Answer, Expects, LeftOut, Offer, Principal, State};
+use crate::engine::{Actor, Answer, Command, Expects, Input, InputBody, LeftOut, Offer, Principal, State};
 use crate::store::{ConversationKey, Store};
 
 /// Events that are folded again to see how a conversation stood, at most, and how many are read at a time.
@@ -32,6 +33,37 @@ impl<S: Store, P: Perform> Runtime<S, P> {
     /// What may come next from that actor, by that credential, in a conversation of that state.
     pub async fn expects_of(&self, state: &State, actor: Actor, principal: &Principal) -> Result<Expects, DriverError> {
         Ok(self.0.machine(state).await?.expects(state, actor, principal))
+    }
+
+    /// Why the command would be refused where the conversation stands, if these came right before it; with a version that the caller knows,
+    /// also where it is at another. Nothing is done. `None`: it would be taken, or what comes before is refused itself or leads to calls, so
+    /// that nobody knows.
+    pub async fn would_refuse(
+        &self,
+        key: &ConversationKey,
+        principal: &Principal,
+        at: Option<u64>,
+        before: Vec<(Actor, Command)>,
+        last: (Actor, Command),
+    ) -> Result<Option<Refusal>, DriverError> {
+        let mut state = self.state(key).await?;
+        if at.is_some_and(|at| at != state.moved()) {
+            return Ok(None);
+        }
+        let machine = self.0.machine(&state).await?;
+        let input = |(actor, command)| -> Result<Input, DriverError> {
+            let (at, entropy, principal) = (self.0.clock.now(), self.0.draw()?, principal.clone());
+            let body = InputBody::Command(command);
+            Ok(Input { at, actor, principal, message_id: None, entropy, refused: Vec::new(), unaware: false, answered: false, body })
+        };
+        for command in before {
+            let progress = machine.handle(&state, input(command)?);
+            if progress.answer.refused.is_some() || !progress.effects.is_empty() {
+                return Ok(None);
+            }
+            state = progress.state;
+        }
+        Ok(machine.handle(&state, input(last)?).answer.refused)
     }
 
     /// What providers offered last for a conversation of that state, each with why it is not for whoever looks; and who offers nothing.

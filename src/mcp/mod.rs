@@ -5,6 +5,7 @@
 mod ask;
 mod reply;
 mod resources;
+mod sessions;
 mod tools;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::request::Parts;
+use axum::middleware::from_fn_with_state;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ErrorData, Implementation, InitializeRequestParams, InitializeResult,
     ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
@@ -28,6 +30,7 @@ use crate::engine::{Expects, Phase};
 use crate::service::{Caller, Request, Role, Service, ServiceError, Told};
 use crate::store::ConversationKey;
 use ask::{Asking, Put, QUESTIONS};
+use sessions::Sessions;
 use tools::{Call, Tool};
 
 /// What a host tells its model of all this.
@@ -45,9 +48,11 @@ pub fn http(service: Service, closing: CancellationToken) -> Router {
         .with_max_request_body_bytes(body)
         .with_cancellation_token(closing.child_token());
     let room = room(&service);
+    let most = usize::try_from(service.workspace().settings.limits.serving.streams).unwrap_or(usize::MAX);
     let desk = move || Ok(Desk::new(service.clone(), None, true, room.clone()));
-    let served = StreamableHttpService::new(desk, Arc::new(LocalSessionManager::default()), config);
-    Router::new().route_service("/mcp", served)
+    let manager = Arc::new(LocalSessionManager::default());
+    let served = StreamableHttpService::new(desk, manager.clone(), config);
+    Router::new().route_service("/mcp", served).layer(from_fn_with_state(Sessions::new(manager, most), sessions::own))
 }
 
 /// The protocol over standard input and output, for one caller, until the input ends; whether a process that serves pages shares the store.
@@ -92,13 +97,8 @@ impl Desk {
     /// Who calls: always an agent. A session stays with whom it began with.
     fn caller(&self, context: &RequestContext<RoleServer>) -> Result<Caller, ErrorData> {
         let by_request = || context.extensions.get::<Parts>().and_then(|p| p.extensions.get::<Caller>().cloned());
-        let mut caller =
-            self.caller.clone().or_else(by_request).ok_or_else(|| ErrorData::internal_error("nobody asked who calls", None))?;
-        if caller.role == Role::User {
-            // A user's key stays that user's, whoever speaks by it.
-            caller.user.get_or_insert_default();
-        }
-        let caller = caller.as_agent();
+        let caller = self.caller.clone().or_else(by_request).ok_or_else(|| ErrorData::internal_error("nobody asked who calls", None))?;
+        let caller = as_agent(caller);
         let mut session = self.session();
         match &session.caller {
             Some(known) if *known != caller => Err(ErrorData::invalid_request("this session is another caller's", None)),
@@ -219,6 +219,15 @@ impl Desk {
         let agent = self.service.workspace().settings.agent_slug.clone();
         self.service.present(caller, &agent, conversation).await
     }
+}
+
+/// A caller as the agent that it is here.
+fn as_agent(mut caller: Caller) -> Caller {
+    if caller.role == Role::User {
+        // A user's key stays that user's, whoever speaks by it.
+        caller.user.get_or_insert_default();
+    }
+    caller.as_agent()
 }
 
 fn has_sessions(context: &RequestContext<RoleServer>) -> bool {

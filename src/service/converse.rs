@@ -7,10 +7,10 @@ use super::access::{Caller, Role};
 use super::error::ServiceError;
 use super::token::Unbelieved;
 use crate::driver::{DriverError, Sent, Turn, TurnResult};
-use crate::engine::answer::{Phase, Question, Refusal};
+use crate::engine::answer::{Question, Refusal};
 use crate::engine::input::Open;
 use crate::engine::{Actor, Answer, Case, Command, Expects, State, TraceLine, may_send, trace};
-use crate::store::ConversationKey;
+use crate::store::{ConversationKey, Store as _};
 use crate::value::Json;
 
 /// A turn as a caller sends it.
@@ -70,34 +70,66 @@ impl Service {
             return self.begin(caller, actor, request, sent).await;
         };
         let key = ConversationKey::new(caller.tenant.clone(), id.clone());
-        let reshown = if let Some(context) = &request.context {
-            let state = self.seen(caller, &request.agent, &key).await?;
-            self.claim(caller, &key, &state, context, &request).await?
-        } else {
-            let open = self.runtime().opened(&key).await?;
-            if !is_theirs(caller, &request.agent, &open) {
-                return Err(ServiceError::NoConversation(key.id));
+        let beside = self.comes_first(caller, &key, &request).await?;
+        let mut sent = sent;
+        if !beside.is_empty() && !self.is_answered(&key, &sent, &request).await? {
+            if let Some(refusal) = self.refused_with(caller, &key, &beside, actor, &request).await? {
+                let mut told = self.standing(caller, &key, actor).await?;
+                told.answer.refused = Some(refusal);
+                return Ok(told);
             }
-            false
-        };
-        self.identify(caller, &key, &request).await?;
-        if reshown && request.turn.is_some() {
-            let mut told = self.standing(caller, &key, actor).await?;
-            told.answer.refused = Some(stale("the context changed what is asked: answer what is asked now"));
-            return Ok(told);
+            for said in beside {
+                match self.take_first(caller, &key, said, sent.at, &request).await? {
+                    Some(moved) => sent.at = sent.at.and(Some(moved)),
+                    None => return self.moved_on(caller, &key, actor).await,
+                }
+            }
         }
         let Some(turn) = request.turn else { return self.standing(caller, &key, actor).await };
         match self.runtime().turn_as(&key, actor, caller.principal(), sent, turn).await {
             Ok(result) => self.came(caller, key, actor, result, request.traced).await,
-            Err(DriverError::Stale) => {
-                let mut told = self.standing(caller, &key, actor).await?;
-                told.answer.refused = Some(stale(MOVED_ON));
-                Ok(told)
-            }
+            Err(DriverError::Stale) => self.moved_on(caller, &key, actor).await,
             // By the name that the caller gave it.
             Err(DriverError::MessageReused(_)) => Err(ServiceError::Reused(request.id.unwrap_or_default())),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether the turn has its answer already: then nothing of it is done again.
+    async fn is_answered(&self, key: &ConversationKey, sent: &Sent, request: &Request) -> Result<bool, ServiceError> {
+        match (&sent.id, &request.turn) {
+            (Some(id), Some(_)) => {
+                let now = self.runtime().clock().now();
+                Ok(self.runtime().store().reply(key, id, now).await.map_err(DriverError::from)?.is_some())
+            }
+            (Some(_) | None, _) => Ok(false),
+        }
+    }
+
+    /// Why a command is not taken after what comes beside it: then neither is.
+    async fn refused_with(
+        &self,
+        caller: &Caller,
+        key: &ConversationKey,
+        beside: &[Beside],
+        actor: Actor,
+        request: &Request,
+    ) -> Result<Option<Refusal>, ServiceError> {
+        let Some(Turn::Command(command)) = &request.turn else { return Ok(None) };
+        let before = beside.iter().map(|b| (b.actor, b.command.clone())).collect();
+        let refusal = self.runtime().would_refuse(key, &caller.principal(), request.at, before, (actor, command.clone())).await?;
+        Ok(refusal.map(|Refusal { code, reason }| {
+            let reason =
+                format!("{reason}; nothing was done, and what came beside the command was not taken either: send that by itself").into();
+            Refusal { code, reason }
+        }))
+    }
+
+    /// The conversation is not as the caller knows it: nothing is done, and this is how it stands.
+    async fn moved_on(&self, caller: &Caller, key: &ConversationKey, actor: Actor) -> Result<Told, ServiceError> {
+        let mut told = self.standing(caller, key, actor).await?;
+        told.answer.refused = Some(stale(MOVED_ON));
+        Ok(told)
     }
 
     /// What a caller is told of a turn.
@@ -166,45 +198,50 @@ impl Service {
         if theirs { Ok(state) } else { Err(ServiceError::NoConversation(key.id.clone())) }
     }
 
-    /// A later claim of who the user is: the same one says nothing, another one needs the scope. Whether a question was put again by it.
-    async fn claim(
+    /// What comes beside a turn and is taken before it: what is said of the user, and a host's signed word of who that is.
+    async fn comes_first(&self, caller: &Caller, key: &ConversationKey, request: &Request) -> Result<Vec<Beside>, ServiceError> {
+        let mut beside = Vec::new();
+        if let Some(context) = &request.context {
+            let state = self.seen(caller, &request.agent, key).await?;
+            beside.extend(claimed(caller, &state, context)?);
+        } else {
+            let open = self.runtime().opened(key).await?;
+            if !is_theirs(caller, &request.agent, &open) {
+                return Err(ServiceError::NoConversation(key.id.clone()));
+            }
+        }
+        if let Some(token) = &request.token {
+            beside.push(self.identified(caller, key, token)?);
+        }
+        Ok(beside)
+    }
+
+    /// Takes what came beside a turn, where the conversation is at that version; how far it is then. `None`: it is at another.
+    async fn take_first(
         &self,
         caller: &Caller,
         key: &ConversationKey,
-        state: &State,
-        context: &Json,
+        said: Beside,
+        at: Option<u64>,
         request: &Request,
-    ) -> Result<bool, ServiceError> {
-        // The case stands beside what is said of the user, and effects change it: the same case again says nothing.
-        let mut user = context.clone();
-        let case = user.as_object_mut().and_then(|map| map.remove("case")).filter(|c| !c.is_null());
-        let id = |case: &Json| case.get("id").map(crate::value::display);
-        let same_case = case.is_none_or(|given| state.case().is_some_and(|c| id(&given).as_deref() == Some(&*c.id)));
-        let known = same_case && state.opened().is_some_and(|open| is_within(&user, &open.user));
-        if known {
-            return Ok(false);
-        }
-        if !caller.may("context") {
-            let why = "the context was fixed at the first turn, and this key has not the scope `context` to change it";
-            return Err(ServiceError::Forbidden(why.into()));
-        }
-        let id = request.id.as_ref().map(|id| Arc::from(format!("{}:{id}:context", caller.key)));
-        let sent = Sent { id, with: request.digest.clone(), at: None };
-        let command = Turn::Command(Command::Context(Arc::new(context.clone())));
-        let result = match self.runtime().turn_as(key, caller.role.actor(), caller.principal(), sent, command).await {
+    ) -> Result<Option<u64>, ServiceError> {
+        let id = request.id.as_ref().filter(|_| said.once).map(|id| Arc::from(format!("{}:{id}:context", caller.key)));
+        let sent = Sent { id, with: request.digest.clone(), at };
+        let of_user = matches!(said.command, Command::Identified(_));
+        let result = match self.runtime().turn_as(key, said.actor, caller.principal(), sent, Turn::Command(said.command)).await {
+            Err(DriverError::Stale) => return Ok(None),
             Err(DriverError::MessageReused(_)) => return Err(ServiceError::Reused(request.id.clone().unwrap_or_default())),
             result => result?,
         };
         match result.answer.refused {
+            Some(refused) if of_user => Err(ServiceError::Invalid("token", refused.reason.to_string())),
             Some(refused) if &*refused.code == "forbidden" => Err(ServiceError::Forbidden(refused.reason.to_string())),
-            // Whoever says yes in the same breath has not seen it.
-            _ => Ok(result.answer.phase == Phase::Confirm),
+            Some(_) | None => Ok(Some(result.answer.at)),
         }
     }
 
     /// A host's signed word of who the user is, for this conversation.
-    async fn identify(&self, caller: &Caller, key: &ConversationKey, request: &Request) -> Result<(), ServiceError> {
-        let Some(token) = &request.token else { return Ok(()) };
+    fn identified(&self, caller: &Caller, key: &ConversationKey, token: &str) -> Result<Beside, ServiceError> {
         if caller.role != Role::Runtime || !caller.may("identity") {
             let why = "a signed token is taken from a key of the role `runtime` that has the scope `identity`";
             return Err(ServiceError::Forbidden(why.into()));
@@ -213,12 +250,7 @@ impl Service {
         let live = self.live();
         let tokens = live.tokens.as_ref().ok_or_else(|| unbelieved(Unbelieved::Nobody))?;
         let identity = tokens.identity(token, &key.id, self.runtime().clock().now()).map_err(unbelieved)?;
-        let command = Turn::Command(Command::Identified(identity));
-        let result = self.runtime().turn_as(key, Actor::Runtime, caller.principal(), Sent::default(), command).await?;
-        match result.answer.refused {
-            Some(refused) => Err(ServiceError::Invalid("token", refused.reason.to_string())),
-            None => Ok(()),
-        }
+        Ok(Beside { actor: Actor::Runtime, command: Command::Identified(identity), once: false })
     }
 
     /// A new conversation; nothing is kept of one whose first command is refused.
@@ -263,6 +295,32 @@ impl Service {
         let expects = self.runtime().expects_of(&told.state, commands_of(caller, actor), &caller.principal()).await?;
         Ok(Told { conversation: None, answer: told.answer, expects, question: None, trace: Vec::new(), repeated: false, case: None })
     }
+}
+
+/// Something that comes beside a turn.
+#[derive(Debug)]
+struct Beside {
+    actor: Actor,
+    command: Command,
+    /// Whether the id of its turn makes it one with a repetition.
+    once: bool,
+}
+
+/// A later claim of who the user is: the same one says nothing, another one needs the scope.
+fn claimed(caller: &Caller, state: &State, context: &Json) -> Result<Option<Beside>, ServiceError> {
+    // The case stands beside what is said of the user, and effects change it: the same case again says nothing.
+    let mut user = context.clone();
+    let case = user.as_object_mut().and_then(|map| map.remove("case")).filter(|c| !c.is_null());
+    let id = |case: &Json| case.get("id").map(crate::value::display);
+    let same_case = case.is_none_or(|given| state.case().is_some_and(|c| id(&given).as_deref() == Some(&*c.id)));
+    if same_case && state.opened().is_some_and(|open| is_within(&user, &open.user)) {
+        return Ok(None);
+    }
+    if !caller.may("context") {
+        let why = "the context was fixed at the first turn, and this key has not the scope `context` to change it";
+        return Err(ServiceError::Forbidden(why.into()));
+    }
+    Ok(Some(Beside { actor: caller.role.actor(), command: Command::Context(Arc::new(context.clone())), once: true }))
 }
 
 const MOVED_ON: &str = "the conversation has moved on since: this is how it stands now";

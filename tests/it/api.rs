@@ -1,5 +1,6 @@
 //! The service over HTTP, driven as agent runtimes drive it.
 
+mod beside;
 mod conditions;
 mod crowd;
 mod expected;

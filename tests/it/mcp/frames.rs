@@ -179,24 +179,66 @@ fn a_session_stays_with_whom_it_began_with() {
     let keys = "server: {keys: [{name: one, key: '${ONE}', role: agent}, {name: two, key: '${TWO}', role: agent}]}\nsecrets: [ONE, TWO]";
     let dir = desk("http://127.0.0.1:9", keys);
     let served = Served::start(dir.path(), &[("ONE", "key-one"), ("TWO", "key-two")]);
-    let say = |key: &str, session: &str, body: &Value| {
-        let mut command = Command::new("curl");
-        command.args(["-s", "-i", "-m", "20", "-X", "POST", "-d", &body.to_string()]);
-        command.args(["-H", "content-type: application/json", "-H", "accept: application/json, text/event-stream"]);
-        command.args(["-H", &format!("authorization: Bearer {key}"), "-H", &format!("mcp-session-id: {session}")]);
-        String::from_utf8(command.arg(served.mcp()).output().unwrap().stdout).unwrap()
-    };
-    let [hello, ready] = greeting("2025-06-18");
-    let greeted = say("key-one", "", &hello);
-    let session = greeted.lines().find_map(|l| l.strip_prefix("mcp-session-id: ")).unwrap_or_else(|| panic!("{greeted}")).trim().to_owned();
+    let greeted = speak(&served, "POST", "key-one", "", &greeting("2025-06-18")[0]);
+    let session = session_of(&greeted);
     let list = request(2, "tools/list", json!({}));
-    // It is theirs from the greeting on: nobody takes it over by being the first to ask for something.
-    assert!(say("key-two", &session, &list).contains("another caller's"), "a session that was just begun was of use to another");
-    say("key-one", &session, &ready);
-    let own = say("key-one", &session, &list);
-    assert!(own.contains("start_journey"), "the session is of no use to its own caller");
-    let stolen = say("key-two", &session, &list);
-    assert!(stolen.contains("another caller's"), "another's session was of use");
+    // It is theirs from the greeting on: nobody takes it over by being the first to ask for something, or answers, listens or ends it.
+    let strangers = |when: &str| {
+        let yes = json!({"jsonrpc": "2.0", "id": 0, "result": {"action": "accept", "content": {"confirm": true}}});
+        let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 2}});
+        let tried = [("POST", &list), ("POST", &yes), ("POST", &cancelled), ("GET", &Value::Null), ("DELETE", &Value::Null)];
+        for (method, body) in tried {
+            let stolen = speak(&served, method, "key-two", &session, body);
+            assert!(stolen.starts_with("HTTP/1.1 404"), "{method} {body} in a session of another, {when}: {stolen}");
+        }
+    };
+    strangers("just begun");
+    speak(&served, "POST", "key-one", &session, &greeting("2025-06-18")[1]);
+    let own = || speak(&served, "POST", "key-one", &session, &list);
+    assert!(own().contains("start_journey"), "the session is of no use to its own caller");
+    strangers("in use");
+    assert!(own().contains("start_journey"), "strangers have ended it");
+    let invented = speak(&served, "POST", "key-one", "0000", &list);
+    assert!(invented.starts_with("HTTP/1.1 404"), "{invented}");
+    assert!(speak(&served, "DELETE", "key-one", &session, &Value::Null).starts_with("HTTP/1.1 2"));
+    assert!(own().starts_with("HTTP/1.1 404"));
+}
+
+/// Sends something by a key in a session; what comes, its head first.
+fn speak(served: &Served, method: &str, key: &str, session: &str, body: &Value) -> String {
+    let mut command = Command::new("curl");
+    command.args(["-s", "-i", "-m", "20", "-X", method]);
+    if !body.is_null() {
+        command.args(["-d", &body.to_string()]);
+    }
+    command.args(["-H", "content-type: application/json", "-H", "accept: application/json, text/event-stream"]);
+    command.args(["-H", &format!("authorization: Bearer {key}"), "-H", &format!("mcp-session-id: {session}")]);
+    String::from_utf8(command.arg(served.mcp()).output().unwrap().stdout).unwrap()
+}
+
+fn session_of(greeted: &str) -> String {
+    let id = greeted.lines().find_map(|l| l.strip_prefix("mcp-session-id: "));
+    id.unwrap_or_else(|| panic!("{greeted}")).trim().to_owned()
+}
+
+#[test]
+fn there_are_only_so_many_sessions_and_nobody_ends_those_of_others() {
+    let keys = "server: {keys: [{name: one, key: '${ONE}', role: agent}, {name: two, key: '${TWO}', role: agent}]}\nsecrets: [ONE, TWO]\nlimits: {streams: 3}";
+    let dir = desk("http://127.0.0.1:9", keys);
+    let served = Served::start(dir.path(), &[("ONE", "key-one"), ("TWO", "key-two")]);
+    let [hello, ready] = greeting("2025-06-18");
+    let begin = |key: &str| {
+        let session = session_of(&speak(&served, "POST", key, "", &hello));
+        speak(&served, "POST", key, &session, &ready);
+        session
+    };
+    let list = request(2, "tools/list", json!({}));
+    let lives = |key: &str, session: &str| speak(&served, "POST", key, session, &list).contains("start_journey");
+    let quiet = begin("key-one");
+    let greedy: Vec<String> = (0..6).map(|_| begin("key-two")).collect();
+    assert!(lives("key-one", &quiet), "another key's sessions have ended it");
+    let left: Vec<bool> = greedy.iter().map(|s| lives("key-two", s)).collect();
+    assert_eq!(left, [false, false, false, false, true, true]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
