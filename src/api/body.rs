@@ -1,8 +1,8 @@
 //! Reads bodies, headers and queries: bounded in size and time, and every mistake in words.
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -12,10 +12,9 @@ use serde::de::DeserializeOwned;
 
 use super::App;
 use super::problem::Problem;
-use crate::service::{Asked, Caller};
+pub(super) use crate::service::is_id;
+use crate::service::{Asked, Caller, ID_MAX};
 
-/// Characters that an id, a tenant or a user may have.
-const ID_MAX: usize = 200;
 /// Items of a page if nobody says how many.
 pub(super) const PAGE: usize = 50;
 
@@ -53,7 +52,15 @@ async fn read(request: Request, app: &App) -> Result<Bytes, Problem> {
         let detail = "send the body as JSON, with `content-type: application/json`";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", detail));
     }
+    if request.headers().get_all(CONTENT_ENCODING).iter().any(|e| !e.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        let detail = "send the body as it is, without a `content-encoding`";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", detail));
+    }
     let limit = usize::try_from(app.service.workspace().settings.limits.body).unwrap_or(usize::MAX);
+    // Told before the first byte of it is asked for.
+    if request.body().size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
+        return Err(too_large(limit));
+    }
     let within = app.admission.limits().body;
     match tokio::time::timeout(within, collect(request.into_body(), limit)).await {
         Ok(read) => read,
@@ -67,12 +74,15 @@ async fn collect(body: Body, limit: usize) -> Result<Bytes, Problem> {
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|_| Problem::bad_request("cut", "the body broke off"))?;
         if all.len().saturating_add(chunk.len()) > limit {
-            let detail = format!("a body has at most {limit} bytes");
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail));
+            return Err(too_large(limit));
         }
         all.extend_from_slice(&chunk);
     }
     Ok(all.into())
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("a body has at most {limit} bytes"))
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
@@ -120,11 +130,6 @@ pub(super) fn named(headers: &HeaderMap, name: &'static str) -> Result<Option<St
         return Err(Problem::bad_request("header", format!("the header `{name}` is not plain text of at most {ID_MAX} characters")));
     }
     Ok(Some(text.to_owned()))
-}
-
-/// Whether a text may name something: it is kept and shown as it is.
-pub(super) fn is_id(text: &str) -> bool {
-    !text.is_empty() && text.chars().count() <= ID_MAX && !text.chars().any(char::is_control)
 }
 
 /// Who calls: put there by the guard.

@@ -36,7 +36,7 @@ pub(super) async fn local(State(app): State<App>, request: Request, next: Next) 
         Ok(id) => id,
         Err(problem) => return problem.into_response(),
     };
-    let mut response = match from_here(&app, request.headers()) {
+    let mut response = match from_here(&app, &request) {
         Ok(()) => in_form(next.run(request).await),
         Err(problem) => problem.into_response(),
     };
@@ -80,12 +80,15 @@ fn bearer(header: &str) -> Option<&str> {
 
 /// Without keys anybody who reaches the port is let in, so it must be a program on this machine: a page in a browser is none, however its
 /// name was resolved.
-fn from_here(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+fn from_here(app: &App, request: &Request) -> Result<(), Problem> {
     if !app.service.is_open() || app.service.is_insecure() {
         return Ok(());
     }
-    let host = headers.get(HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
-    if !is_loopback(host) {
+    let headers = request.headers();
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = hosts.next().and_then(|h| h.to_str().ok()).unwrap_or_default();
+    let elsewhere = request.uri().authority().is_some_and(|a| a.as_str() != host);
+    if !is_loopback(host) || hosts.next().is_some() || elsewhere {
         let detail = "without keys only this machine is served: the `Host` has to be `localhost` or a loopback address";
         return Err(Problem::new(StatusCode::FORBIDDEN, "host", detail));
     }
@@ -98,9 +101,13 @@ fn from_here(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
 
 /// Whether a `Host` names this machine.
 fn is_loopback(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
+    let parts = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').map(|(name, rest)| (name, rest.strip_prefix(':').or(rest.is_empty().then_some("0")))),
+        None => host.split_once(':').map(|(name, port)| (name, Some(port))).or(Some((host, Some("0")))),
     };
+    let Some((name, Some(port))) = parts else { return false };
+    if port.parse::<u16>().is_err() {
+        return false;
+    }
     name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

@@ -16,12 +16,15 @@ use tokio::time::Sleep;
 
 use super::App;
 use super::body::{Named, Params, Who, named};
+use super::guard;
 use super::problem::Problem;
 use super::wire::Line;
 use crate::driver::Watch;
-use crate::service::Caller;
+use crate::service::{Caller, ServiceError};
 use crate::store::ConversationKey;
 
+/// The header that names the last event that was seen.
+const LAST: &str = "last-event-id";
 /// How often the store is looked into for what another process did.
 const LOOK: Duration = Duration::from_secs(1);
 /// How often something is sent, so that a broken connection is noticed.
@@ -42,21 +45,28 @@ pub(super) async fn events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let key = app.service.looked_at(&caller, &agent, &id.into()).await?;
-    let last = match named(&headers, "last-event-id")? {
+    let said = headers.get(LAST).is_some_and(|id| !id.is_empty());
+    let last = match said.then(|| named(&headers, LAST)).transpose()?.flatten() {
         Some(id) => Some(id.parse().map_err(|_| Problem::bad_request("header", "the header `last-event-id` is no number"))?),
         None => None,
     };
     let room = app.admission.stream()?;
     let watch = app.service.runtime().watch(&key);
-    let seq = last.or(from.after).unwrap_or(0);
+    // Whoever knows more than there is, of a store that was put back, goes on with what is new.
+    let seq = match last.or(from.after) {
+        Some(seq) => seq.min(app.service.runtime().state(&key).await.map_err(ServiceError::from)?.version),
+        None => 0,
+    };
     let ends = Box::pin(tokio::time::sleep(app.admission.limits().stream));
-    let reader = Reader { app, caller, key, watch, seq, ready: Vec::new(), ends, _room: room };
+    let reader = Reader { app, headers, caller, key, watch, seq, ready: Vec::new(), ends, _room: room };
     let events = stream::unfold(reader, Reader::next);
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)).into_response())
 }
 
 struct Reader {
     app: App,
+    /// Of the request, by which its caller is known again.
+    headers: HeaderMap,
     caller: Caller,
     key: ConversationKey,
     watch: Watch,
@@ -69,10 +79,15 @@ struct Reader {
 }
 
 impl Reader {
+    /// Whether who reads would still be let in, as the same caller: keys may change while the stream is open.
+    fn is_let_in(&self) -> bool {
+        guard::caller(&self.app, &self.headers).is_ok_and(|caller| caller == self.caller)
+    }
+
     /// The next event; the end when the service stops, or the stream's time is over. Whoever comes again then goes on where this ended.
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
         loop {
-            if (&mut self.ends).now_or_never().is_some() {
+            if (&mut self.ends).now_or_never().is_some() || !self.is_let_in() {
                 return None;
             }
             if let Some(line) = self.ready.pop() {

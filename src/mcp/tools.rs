@@ -9,6 +9,7 @@ use super::reply;
 use crate::driver::Turn;
 use crate::engine::{Command, Expects, Schema};
 use crate::model::Workspace;
+use crate::service::{ID_MAX, is_id};
 use crate::value::{Json, Name};
 
 /// How deep two schemas are merged: bodies of commands are no deeper.
@@ -256,6 +257,11 @@ impl Call {
         let text = Json::Object(left.0.clone()).to_string();
         let conversation = left.text("conversation_id")?;
         let (at, id) = if tool.looks() { (None, None) } else { (left.whole("at")?, left.text("message_id")?) };
+        for (name, text) in [("conversation_id", &conversation), ("message_id", &id)] {
+            if text.as_deref().is_some_and(|t| !is_id(t)) {
+                return Err(format!("`{name}` is plain text of at most {ID_MAX} characters"));
+            }
+        }
         let command = tool.command(&mut left)?;
         if let Some(strange) = left.0.keys().next() {
             return Err(format!("`{}` has no argument `{strange}`", tool.name()));

@@ -13,6 +13,15 @@ use crate::model::Workspace;
 use crate::store::{AuditRow, ConversationKey, Held, Store};
 use crate::value::Json;
 
+/// Characters that an id, a tenant or a user may have.
+pub const ID_MAX: usize = 200;
+
+/// Whether a text may name something: it is kept and shown as it is.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.chars().count() <= ID_MAX && !text.chars().any(char::is_control)
+}
+
 /// What a sensitive text is shown as.
 const REDACTED: &str = "[redacted]";
 /// Events that are read at a time.

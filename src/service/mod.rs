@@ -40,7 +40,7 @@ pub use decide::{Evaluate, Explained};
 pub use error::ServiceError;
 pub use journeys::Validate;
 pub use live::{Live, ReloadError};
-pub use look::{Asked, Audited, Conversation, HeldAction, Line, Page};
+pub use look::{Asked, Audited, Conversation, HeldAction, ID_MAX, Line, Page, is_id};
 pub use page::{Page as QuestionPage, Ticket};
 pub use provider::{Offers, Ran, Run, Wanted as WantedExecutions};
 pub use storage::{Storage, StorageError};

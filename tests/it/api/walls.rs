@@ -195,7 +195,8 @@ async fn a_host_vouches_by_a_signed_token_for_this_conversation_alone() {
 async fn without_keys_only_programs_on_this_machine_come_in() {
     let (_backend, served) = shop("").await;
     let body = json!({"message": "hi"});
-    for host in ["waypost.example", "127.0.0.1.evil.example", "evil.example:8700", "10.0.0.1"] {
+    let elsewhere = ["waypost.example", "127.0.0.1.evil.example", "evil.example:8700", "10.0.0.1"];
+    for host in elsewhere.into_iter().chain(["localhost:80@evil.example", "localhost:", "localhost:http", "[::1]evil", "[::1"]) {
         let answer = served.turn(&As::nobody().with("host", host), body.clone()).await;
         assert_eq!((answer.status, answer.code()), (403, "host"), "{host}");
     }
@@ -213,6 +214,60 @@ async fn without_keys_only_programs_on_this_machine_come_in() {
         let answer = served.raw(&As::nobody(), &path, kind, body.to_string()).await;
         assert_eq!((answer.status, answer.code()), (415, "media_type"), "{kind:?}");
     }
+}
+
+/// What comes to a request that is written by hand, its head first.
+async fn by_hand(served: &Served, request: &str) -> String {
+    let mut stream = tokio::net::TcpStream::connect(served.at).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 4_096];
+    let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut answer)).await.expect("an answer in time").unwrap();
+    String::from_utf8_lossy(&answer[..read]).into_owned()
+}
+
+#[tokio::test]
+async fn a_request_has_one_host_and_a_body_is_as_long_as_may_be_and_in_plain() {
+    let (_backend, served) = shop("limits: {body: 2KB}").await;
+    let head = "content-type: application/json\r\n";
+    let path = format!("/api/v1/agents/{}/converse", served.agent);
+    for (line, hosts) in
+        [(path.clone(), "host: localhost\r\nhost: evil.example\r\n"), (format!("http://evil.example{path}"), "host: localhost\r\n")]
+    {
+        let answer = by_hand(&served, &format!("POST {line} HTTP/1.1\r\n{hosts}{head}content-length: 0\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 403"), "{line} {hosts}: {answer}");
+    }
+    // Refused by what it says, before anything of it is read.
+    let large = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{head}expect: 100-continue\r\ncontent-length: 99999999999\r\n\r\n");
+    let answer = by_hand(&served, &large).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    let body = json!({"message": "hi"});
+    let packed = served.turn(&As::nobody().with("content-encoding", "gzip"), body.clone()).await;
+    assert_eq!((packed.status, packed.code()), (415, "media_type"));
+    assert_eq!(served.turn(&As::nobody().with("content-encoding", "identity"), body).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_key_and_goes_on_with_what_is_new() {
+    let served = keyed().await;
+    let boss = As::key("k-boss");
+    let id = served.turn(&As::key("k-bot"), start()).await.conversation();
+    // Somebody who saw more than there is, as after a store was put back.
+    let (more, _) = tokio::join!(served.events(&boss, &id, Some(u64::MAX), 1), async {
+        tokio::task::yield_now().await;
+        served.command(&As::key("k-bot"), &id, json!({"type": "cancel"})).await
+    });
+    assert!(!more.is_empty());
+    let without = KEYS.replace("{name: boss, key: '${K4}', role: admin, tenants: [acme]}, ", "");
+    let left = files(&[("journeys/hi.yaml", JOURNEY), ("datapoints/all.yaml", "{name: City, type: string}"), ("waypost.yaml", &without)]);
+    let (ended, reloaded) =
+        tokio::join!(tokio::time::timeout(Duration::from_secs(10), served.events(&boss, &id, None, usize::MAX)), async {
+            // Once it is open.
+            served.events(&boss, &id, None, 1).await;
+            served.service.reload(left).await
+        });
+    reloaded.unwrap();
+    assert!(ended.is_ok(), "it goes on without its key");
+    assert_eq!(served.look(&boss, &id, "").await.status, 401);
 }
 
 #[tokio::test]

@@ -198,6 +198,12 @@ fn a_session_stays_with_whom_it_began_with() {
     assert!(own().contains("start_journey"), "the session is of no use to its own caller");
     strangers("in use");
     assert!(own().contains("start_journey"), "strangers have ended it");
+    for id in ["x".repeat(201), "a\u{0}b".to_owned()] {
+        let args = json!({"journey": "look", "message_id": id});
+        let answer =
+            speak(&served, "POST", "key-one", &session, &request(3, "tools/call", json!({"name": "start_journey", "arguments": args})));
+        assert!(answer.contains("at most 200 characters"), "{answer}");
+    }
     let invented = speak(&served, "POST", "key-one", "0000", &list);
     assert!(invented.starts_with("HTTP/1.1 404"), "{invented}");
     assert!(speak(&served, "DELETE", "key-one", &session, &Value::Null).starts_with("HTTP/1.1 2"));
