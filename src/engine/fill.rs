@@ -169,10 +169,14 @@ impl Turn<'_> {
     fn take(&mut self, heard: &Heard, slots: Vec<Slot>, asked: &[Name], plain: bool) -> Fills {
         if self.recall.hides_text(&heard.text) {
             self.recall.judge_by(&self.rules(slots.iter().map(|s| &*s.datapoint)), true);
+            let problem = |s: &Slot| self.recall.problem(&s.datapoint).map(|(at, problem)| (at, s.name.clone(), problem));
+            let mut problems: Vec<_> = slots.iter().filter_map(problem).collect();
+            problems.sort_by_key(|(at, ..)| *at);
             let known: Vec<_> =
                 slots.into_iter().filter_map(|s| self.recall.filled(&s.name).map(|f| (s, (*f.value.json).clone()))).collect();
             let mut fills = Fills::default();
             self.accept(known, Origin::Said, &mut fills);
+            fills.problems = problems.into_iter().map(|(_, name, problem)| (name, problem)).collect();
             return fills;
         }
         let fields: Vec<&Datapoint> = slots.iter().map(|s| &*s.datapoint).collect();
@@ -180,6 +184,11 @@ impl Turn<'_> {
         let found = understand::extract(&fields, &asked, &heard.text, plain, &self.machine.locale, self.at);
         if self.is_asked_for_sensitive() || found.iter().any(|(name, _)| fields.iter().any(|d| d.sensitive && *name == d.slug.name)) {
             self.recall.judge_by(&self.rules(fields.iter().copied()), false);
+            for (name, result) in &found {
+                if let (Err(problem), Some(datapoint)) = (result, fields.iter().find(|d| d.slug.name == *name)) {
+                    self.recall.note_problem(datapoint, problem);
+                }
+            }
         }
         let mut fills = Fills::default();
         let mut accepted = Vec::new();

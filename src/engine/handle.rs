@@ -507,11 +507,13 @@ impl Turn<'_> {
                 self.recall.judge_by(&self.rules([&**datapoint]), self.recall.hides(json));
             }
             if self.recall.hides(json) {
+                // What did not fit was not asked after.
+                let Some(value) = self.recall.began_with(name) else { continue };
                 if self.actor == Actor::Agent {
                     self.stands_in_users_words(json);
                 }
                 let origin = self.recall.began_origin(name).unwrap_or(Origin::Said);
-                with.extend(self.recall.began_with(name).map(|value| (name.clone(), value, origin)));
+                with.push((name.clone(), value, origin));
                 continue;
             }
             match normalise(datapoint, json, &self.machine.locale, self.at) {

@@ -11,8 +11,9 @@ use super::operand;
 use super::scope::View;
 use super::turn::{REDACTED, Turn, hex};
 use crate::expr::{EvalError, Program, Read, Root, Scope};
-use crate::model::Operand;
+use crate::model::{Datapoint, Operand};
 use crate::supervise::Origin;
+use crate::understand::FieldProblem;
 use crate::value::{Json, Name, Value};
 
 /// Before a word that a message was taken for.
@@ -20,6 +21,9 @@ const WORD: &str = "word:";
 
 /// Before the digest of a template by which hidden values were said.
 const SAID: &str = "said";
+
+/// Before what was wrong with a hidden value.
+const PROBLEM: &str = "problem";
 
 /// What became of hidden values when a turn was played again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -213,6 +217,35 @@ impl Recall {
         })
     }
 
+    /// Who was verified in the turn.
+    pub fn verified(&self) -> Option<Arc<str>> {
+        let found = self.recorded.iter().flat_map(|r| r.iter()).find_map(|e| match &e.body {
+            EventBody::Verified { identity } => Some(identity.subject.clone()),
+            _ => None,
+        })?;
+        self.take();
+        Some(found)
+    }
+
+    /// What was wrong with a value that a hidden message had for a field, as that field says it; and its place among what was noted.
+    pub fn problem(&self, datapoint: &Datapoint) -> Option<(usize, FieldProblem)> {
+        let by = problem_of(datapoint);
+        let turn = self.recorded.iter().flat_map(|r| r.iter());
+        let turn = turn.into_iter().find_map(|e| if let EventBody::Turn(turn) = &e.body { Some(turn) } else { None })?;
+        let noted = turn.brought.judged.iter().enumerate();
+        let (at, judged, problem) =
+            noted.into_iter().find_map(|(at, judged)| Some((at, judged, FieldProblem::told(judged.on.strip_prefix(&*by)?, datapoint)?)))?;
+        self.judged.borrow_mut().push(judged.clone());
+        self.take();
+        Some((at, problem))
+    }
+
+    /// Notes what is wrong with a value that a message has for a field, where the message may be hidden later on.
+    pub fn note_problem(&self, datapoint: &Datapoint, problem: &FieldProblem) {
+        let on = format!("{}{}", problem_of(datapoint), problem.tell());
+        self.judged.borrow_mut().push(Judged { on: on.into(), answer: Some(true) });
+    }
+
     /// The journey that a message led to, and how surely.
     pub fn routed(&self) -> Option<(Name, u32)> {
         let found = self.recorded.iter().flat_map(|r| r.iter()).find_map(|e| match &e.body {
@@ -313,8 +346,13 @@ impl Judged {
     /// Whether it notes only in which words something was said.
     #[must_use]
     pub fn is_of_words(&self) -> bool {
-        self.on.strip_prefix(SAID).is_some_and(|digest| digest.starts_with(':'))
+        [SAID, PROBLEM].iter().any(|kind| self.on.strip_prefix(kind).is_some_and(|digest| digest.starts_with(':')))
     }
+}
+
+/// By which it is known again that a field has the same to say of what is wrong with a value.
+fn problem_of(datapoint: &Datapoint) -> String {
+    format!("{}:", known_by(PROBLEM, &[&datapoint.rule(), &*datapoint.name]))
 }
 
 /// A digest of what was written, by which it is known again.

@@ -211,10 +211,13 @@ impl Reader<'_> {
         self.map(node, "a host's word")?;
         self.known(node, &keys::HOST);
         let [pair] = node.entries() else {
-            return self.wrong(node.span, "a host says one thing at a time", "write `context:` or `identified:`");
+            return self.wrong(node.span, "a host says one thing at a time", "write `context:`, `identified:`, `discover:` or `execute:`");
         };
-        if &*pair.key == "context" {
-            return Some(Word::Context(Arc::new(self.context(&pair.value))));
+        match &*pair.key {
+            "context" => return Some(Word::Context(Arc::new(self.context(&pair.value)))),
+            "identified" => {}
+            word @ ("discover" | "execute") => return self.named_command(word, pair.key_span, &pair.value).map(Word::Command),
+            _ => return None,
         }
         let node = &pair.value;
         self.map(node, "a verification")?;

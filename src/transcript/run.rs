@@ -389,6 +389,7 @@ impl Talk {
     fn sent_by_host(&self, word: &Word) -> Command {
         match word {
             Word::Context(user) => Command::Context(user.clone()),
+            Word::Command(command) => command.clone(),
             Word::Identified { subject, level, at, expires } => {
                 let at = at.unwrap_or_else(|| self.runtime.clock().now());
                 let expires = expires.or_else(|| at.checked_add(VERIFIED).ok()).unwrap_or(at);

@@ -109,7 +109,7 @@ pub enum EntryKind {
     Command(Speaker, Command),
     /// A person of the company does.
     Operator(Operator, Command),
-    /// The host says who the user is.
+    /// The host says who the user is, or asks a provider.
     Host(Word),
     /// A decision starts a journey, with these values.
     Decision(Name, Vec<(Name, Json)>),
@@ -139,7 +139,7 @@ pub struct Operator {
     pub roles: Option<Vec<Arc<str>>>,
 }
 
-/// A host's word of its user.
+/// What a host says of its user, or does itself.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Word {
     /// Another context than the first.
@@ -155,6 +155,8 @@ pub enum Word {
         /// Until when; `None`: a quarter of an hour later.
         expires: Option<Timestamp>,
     },
+    /// It looks at what providers offer, or runs one of their actions.
+    Command(Command),
 }
 
 /// One expectation.

@@ -10,6 +10,10 @@ use super::{date, number};
 use crate::model::{Datapoint, DatapointType};
 use crate::value::{Json, display};
 
+/// Codes of what may be wrong with a value.
+const CODES: [&str; 10] =
+    ["required", "invalid", "ambiguous", "pattern", "too_short", "too_long", "too_small", "too_big", "not_integer", "not_listed"];
+
 /// What is wrong with a value. Never repeats it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldProblem {
@@ -22,6 +26,20 @@ pub struct FieldProblem {
 impl FieldProblem {
     pub(super) fn new(code: &'static str, help: impl Into<String>) -> Self {
         Self { code, help: help.into() }
+    }
+
+    /// As one line, from which it can be had again.
+    #[must_use]
+    pub fn tell(&self) -> String {
+        format!("{} {}", self.code, self.help)
+    }
+
+    /// What `tell` told of, as that field says it.
+    #[must_use]
+    pub fn told(line: &str, datapoint: &Datapoint) -> Option<Self> {
+        let (code, help) = line.split_once(' ')?;
+        let code = CODES.iter().find(|c| **c == code)?;
+        Some(if *code == "pattern" { other_pattern(datapoint) } else { Self::new(code, help) })
     }
 }
 
@@ -118,13 +136,17 @@ fn string(datapoint: &Datapoint, text: &str) -> Result<Json, FieldProblem> {
         return Err(FieldProblem::new("too_long", format!("Please give at most {}.", characters(at_most))));
     }
     if datapoint.pattern.as_ref().is_some_and(|p| !p.whole.is_match(text)) {
-        let help = match &datapoint.description {
-            Some(d) => format!("Please give {}.", d.trim().trim_end_matches('.')),
-            None => format!("That does not look like {}.", article(&datapoint.name)),
-        };
-        return Err(FieldProblem::new("pattern", help));
+        return Err(other_pattern(datapoint));
     }
     Ok(Json::String(text.to_owned()))
+}
+
+fn other_pattern(datapoint: &Datapoint) -> FieldProblem {
+    let help = match &datapoint.description {
+        Some(d) => format!("Please give {}.", d.trim().trim_end_matches('.')),
+        None => format!("That does not look like {}.", article(&datapoint.name)),
+    };
+    FieldProblem::new("pattern", help)
 }
 
 fn article(name: &str) -> String {

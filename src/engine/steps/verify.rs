@@ -104,6 +104,12 @@ fn subject(turn: &Turn<'_>, verify: &Verify, action: &Action, flight: &Flight) -
     let Some(CallResult::Answered(answer)) = result else { return Err("there is no answer to take the subject from") };
     let taint = redact::of_response(&action.safety, &answer.body);
     let view = View::top(&turn.state, turn.at).inputs(&flight.inputs).response(answer, &taint);
+    if turn.is_sensitive(program.reads(), &view) {
+        turn.judge_written("subject", &[&program.print()]);
+        if let Some(subject) = turn.recall.verified() {
+            return Ok(subject);
+        }
+    }
     let value = program.eval(&view).map_err(|_| "the subject could not be computed")?;
     let text = display(&value.json);
     if text.trim().is_empty() || value.json.is_object() || value.json.is_array() {

@@ -39,7 +39,7 @@ pub static TALK: Object = Object {
         may("user", Shape::Either(&[Shape::Word, Shape::One(&COMMAND, &[])]), "What the user says, or a command of theirs."),
         may("agent", BY_NAME, "A command of the language model's."),
         may("operator", Shape::Either(&[Shape::OneOf(WORDS), Shape::One(&COMMAND, OPERATOR)]), "A command of a person of the company."),
-        may("host", Shape::Object(&HOST), "What the host says of the user later on."),
+        may("host", Shape::Object(&HOST), "What the host says of the user later on, or does itself."),
         may("decision", Shape::Object(&DECISION), "What a decision starts."),
         may("wait", Shape::Duration, "How much time passes."),
         may("expect", Shape::Object(&EXPECT), "What must be so by now."),
@@ -75,12 +75,14 @@ const OPERATOR: &[Key] = &[
     may("roles", Shape::List(&Shape::Word), "Their roles; all that the workspace names if left out."),
 ];
 
-/// What a host says: one of the two.
+/// What a host says or does: one of them.
 pub static HOST: Object = Object {
     what: "a host's word",
     keys: &[
         may("context", Shape::Map(&Shape::Any), "Another `context` than the first."),
         may("identified", Shape::Object(&IDENTIFIED), "It has verified who the user is."),
+        may("discover", Shape::Any, "It asks what providers offer."),
+        may("execute", Shape::Object(&EXECUTE), "It runs an action of a provider."),
     ],
 };
 

@@ -10,7 +10,7 @@ use serde_json::{Map, json};
 use super::input::shown;
 use super::redacted;
 use crate::engine::event::TurnBegun;
-use crate::engine::{Actor, CallFailure, CallResult, Case, Event, EventBody, ExecutionStatus, State, Status, audit};
+use crate::engine::{Actor, CallFailure, CallResult, Case, Claim, Event, EventBody, ExecutionStatus, State, Status, audit};
 use crate::model::{Datapoint, ErrorKind, Workspace};
 use crate::understand::{Locale, normalise};
 use crate::value::{Json, Name};
@@ -67,6 +67,7 @@ pub fn convert(name: &str, events: &[Event], workspace: Option<&Workspace>, answ
         talk: Vec::new(),
         before: 0,
         decided: None,
+        taken: 0,
         stands: None,
         whole: matches!(events.first().map(|e| e.body.plain()), Some(EventBody::Opened(_))),
         notes: Vec::new(),
@@ -119,6 +120,8 @@ struct Making<'w> {
     before: usize,
     /// The call that was decided on last.
     decided: Option<Json>,
+    /// How often it may have taken of a rate, or a key.
+    taken: u32,
     /// The phase of what is asked, with its options, as far as that is known.
     stands: Option<(&'static str, Option<Vec<Json>>)>,
     /// Whether all events are there, not only the transcript.
@@ -131,6 +134,9 @@ struct Making<'w> {
 impl Making<'_> {
     fn input(&mut self, first: &Event, events: &[Event]) {
         let first = &redacted(first);
+        if let EventBody::Turn(turn) = &first.body {
+            self.unsayable(turn);
+        }
         match &first.body {
             EventBody::Opened(open) => {
                 self.now = Some(first.at);
@@ -183,6 +189,23 @@ impl Making<'_> {
         }
     }
 
+    /// What came from outside of the conversation, which a test cannot say.
+    fn unsayable(&mut self, turn: &TurnBegun) {
+        if &*turn.what == "unsealed" {
+            self.notes.push("the keys of its sensitive values were gone: what came of that is nothing for a test".into());
+        }
+        let by_others = |claim: &Claim| match claim {
+            Claim::Rate { max, .. } => self.taken < *max,
+            Claim::Key { .. } => self.taken == 0,
+            Claim::Message { .. } | Claim::KeyApplied { .. } | Claim::KeyFreed { .. } | Claim::RateCleared { .. } | Claim::Other { .. } => {
+                false
+            }
+        };
+        if turn.brought.refused.iter().any(|r| by_others(&r.claim)) {
+            self.notes.push("something was refused for what other conversations had done: in a test there are none".into());
+        }
+    }
+
     /// What a provider of actions answered.
     fn answered(&mut self, turn: &TurnBegun, events: &[Event]) {
         let asked = events.iter().find_map(|e| match &e.body {
@@ -223,6 +246,7 @@ impl Making<'_> {
             Actor::User => "user",
             Actor::Operator => "operator",
             Actor::Runtime if turn.what.ends_with(":reject") => "user",
+            Actor::Runtime if matches!(&*turn.what, "command:discover" | "command:execute") => "host",
             Actor::System => "decision",
             Actor::Agent | Actor::Admin | Actor::Runtime => "agent",
         };
@@ -256,9 +280,9 @@ impl Making<'_> {
             return;
         }
         let argument = match (name, with) {
-            ("start", Some(with)) => self.started(&with),
+            ("start", Some(with)) => self.started(&with, events),
             ("fill" | "correct" | "change", Some(Json::Object(values))) => {
-                Json::Object(values.into_iter().map(|(k, v)| (k.clone(), self.stand_in(&Name::new(&k), v))).collect())
+                Json::Object(values.into_iter().map(|(k, v)| (k.clone(), self.given(&Name::new(&k), v, events))).collect())
             }
             ("choose" | "finding" | "say" | "handoff" | "execute", Some(with)) => with,
             ("read", Some(with)) => json!({ "action": with.get("action"), "inputs": with.get("inputs") }),
@@ -325,14 +349,30 @@ impl Making<'_> {
         (!known).then(|| named.to_owned())
     }
 
-    fn started(&mut self, with: &Json) -> Json {
+    fn started(&mut self, with: &Json, events: &[Event]) -> Json {
         let journey = with.get("journey").cloned().unwrap_or_default();
         match with.get("variables").and_then(Json::as_object) {
             Some(variables) if !variables.is_empty() => {
-                let values = variables.iter().map(|(k, v)| (k.clone(), self.stand_in(&Name::new(k), v.clone())));
+                let values = variables.iter().map(|(k, v)| (k.clone(), self.given(&Name::new(k), v.clone(), events)));
                 json!({"journey": journey, "variables": Json::Object(values.collect())})
             }
             _ => journey,
+        }
+    }
+
+    /// A value that a command gives; in the place of one that is not shown, one that the field takes if it took that.
+    fn given(&mut self, name: &Name, value: Json, events: &[Event]) -> Json {
+        let takes = |e: &Event| match e.body.plain() {
+            EventBody::Filled(filled) => filled.name == *name,
+            EventBody::Began(began) => began.with.iter().any(|(given, _)| given == name),
+            _ => false,
+        };
+        // What it had already is taken without a word.
+        let fits = events.iter().any(takes) || self.state.variables().any(|(set, _)| set == name);
+        let field = self.workspace.and_then(|w| Some((w, w.datapoints.get(name)?)));
+        match field.filter(|_| !fits && value.as_str() == Some(REDACTED)) {
+            Some((workspace, datapoint)) => unfit(datapoint, workspace).unwrap_or_else(|| self.stand_in(name, value)),
+            None => self.stand_in(name, value),
         }
     }
 
@@ -380,6 +420,7 @@ impl Making<'_> {
 
     fn happened(&mut self, event: &Event) {
         self.asks(event);
+        self.taken += u32::from(matches!(&event.body, EventBody::Decided(_) | EventBody::VerifyTried));
         match &event.body {
             EventBody::Said { text, redacted } => self.since.said.push(redacted.as_ref().unwrap_or(text).clone()),
             EventBody::Question(question) => {
@@ -580,6 +621,16 @@ fn fault(failure: &CallFailure) -> &'static str {
 
 /// A value that a field takes.
 fn valid(datapoint: &Datapoint, workspace: &Workspace) -> Option<Json> {
+    stand_in(datapoint, workspace, true)
+}
+
+/// A value that a field does not take.
+fn unfit(datapoint: &Datapoint, workspace: &Workspace) -> Option<Json> {
+    stand_in(datapoint, workspace, false)
+}
+
+fn stand_in(datapoint: &Datapoint, workspace: &Workspace, fits: bool) -> Option<Json> {
     let locale = Locale::new(&workspace.settings);
-    STAND_INS.iter().map(|text| Json::from(*text)).find(|json| normalise(datapoint, json, &locale, Timestamp::UNIX_EPOCH).is_ok())
+    let mut values = STAND_INS.iter().map(|text| Json::from(*text));
+    values.find(|json| normalise(datapoint, json, &locale, Timestamp::UNIX_EPOCH).is_ok() == fits)
 }

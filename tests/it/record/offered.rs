@@ -82,7 +82,7 @@ talk:
 ";
 
 /// What was said after that.
-const TALKS: [(&str, &str); 10] = [
+const TALKS: [(&str, &str); 11] = [
     ("a yes", "refund|5|yes"),
     ("a no", "refund|5|no"),
     ("by commands", "{choose: refund}|{fill: {amount: 500}}|{fill: {amount: 5}}|{confirm: }"),
@@ -92,6 +92,7 @@ const TALKS: [(&str, &str); 10] = [
     ("another plan in the middle", "refund|host: {context: {identity: {user_id: u-1}, entitlements: {plan: gold}}}|5|yes"),
     ("a case in the middle that is not taken", "host: {context: {identity: {user_id: u-1}, case: 5}}|refund|5|no"),
     ("a host's own verification", "host: {identified: {subject: u-1, level: 2}}|refund|5|yes|host: {identified: {subject: u-1}}"),
+    ("a host that looks", "host: {discover: }|host: {execute: {action: pay.look}}|refund|5|host: {discover: }|yes"),
     ("an operator", "operator: {discover: }|operator: {execute: {action: pay.refund, inputs: {amount: 6}, confirmed: true}}|refund|5|yes"),
 ];
 

@@ -6,9 +6,9 @@ use jiff::SignedDuration;
 use waypost::check::{Loaded, load};
 use waypost::engine::effect::EffectId;
 use waypost::engine::input::Open;
-use waypost::engine::{Actor, CallResult, Effect, Event, EventBody, Input, InputBody, Keys, Machine, Principal, State};
+use waypost::engine::{Actor, CallResult, Claim, Effect, Event, EventBody, Input, InputBody, Keys, Machine, Principal, Refused, State};
 use waypost::source::SourceMap;
-use waypost::transcript::record::{Class, Recording, convert, parse, try_on};
+use waypost::transcript::record::{Class, Machines, Recording, convert, parse, try_on};
 use waypost::transcript::{self, Options, Runner};
 
 use super::bytes;
@@ -172,11 +172,14 @@ fn loaded(files: Files) -> Loaded {
 }
 
 async fn record(talk: &str) -> Recording {
-    let loaded = loaded(files());
+    record_on(&loaded(files()), talk).await
+}
+
+async fn record_on(loaded: &Loaded, talk: &str) -> Recording {
     let runner = Runner::new(loaded.clone(), Options::default());
     let text: Arc<str> = talk.into();
     let file = SourceMap::default().add("t", text.clone());
-    let document = transcript::read(file, &text, Some(&loaded)).remove(0);
+    let document = transcript::read(file, &text, Some(loaded)).remove(0);
     let script = document.script.unwrap_or_else(|| panic!("{:?}", document.diagnostics));
     let (failures, events) = runner.record(&script).await.unwrap();
     assert!(failures.is_empty(), "{failures:?}");
@@ -236,6 +239,97 @@ async fn what_the_recording_does_not_hold_is_never_called_the_same() {
         }
     }
     assert!(wrong.is_empty(), "called the same:\n{}", wrong.join("\n"));
+}
+
+/// What was said to a hidden value that did not fit is known again: not what it was.
+#[tokio::test]
+async fn a_hidden_value_that_did_not_fit_is_answered_the_same() {
+    const D: &str = "datapoints/d.yaml";
+    let talk = "name: it\nstubs: {}\ntalk: [{user: check my pin}, {user: '12'}, {user: '1234'}]\n";
+    let recording = record(talk).await;
+    let written = String::from_utf8(bytes(&recording.events().cloned().collect::<Vec<_>>())).unwrap();
+    assert!(written.contains("That does not look like a Pin.") && !written.contains(r#""12""#), "{written}");
+    let own = loaded(files());
+    let replayed = Machines::new(std::slice::from_ref(&own)).replay(&recording).unwrap();
+    assert_eq!(replayed.difference, None);
+    assert_eq!(tried(files(), &recording), (Class::Same, "[]".into()));
+    let described = changed(D, "- name: Pin\n", "- name: Pin\n  description: four digits\n");
+    let (class, why) = tried(described, &recording);
+    assert_eq!(class, Class::TextDiffers, "{why}");
+    assert_ne!(tried(changed(D, "[0-9]{4}", "[0-9]{2,4}"), &recording).0, Class::Same);
+}
+
+/// In the place of a hidden value that a field did not take stands one that it does not take either.
+#[tokio::test]
+async fn a_test_gives_what_does_not_fit_where_that_was_given() {
+    let talks = [
+        "{user: check my pin}, {agent: {fill: {pin: '12'}}}, {user: {fill: {pin: '1234'}}}",
+        "{agent: {start: {journey: main, variables: {pin: '12'}}}}, {user: {fill: {pin: '1234'}}}",
+    ];
+    let own = loaded(files());
+    for talk in talks {
+        let recording = record(&format!("name: it\nstubs: {{}}\ntalk: [{talk}]\n")).await;
+        let replayed = Machines::new(std::slice::from_ref(&own)).replay(&recording).unwrap();
+        assert_eq!(replayed.difference, None, "{talk}");
+        assert_eq!(tried(files(), &recording), (Class::Same, "[]".into()), "{talk}");
+        let events: Vec<Event> = recording.events().cloned().collect();
+        let converted = convert("it", &events, Some(own.workspace()), true);
+        let failures = super::tests(&own, &converted.text).await.unwrap();
+        assert!(failures.is_empty() && converted.notes.is_empty(), "{talk}: {failures:#?}\n{}", converted.text);
+    }
+}
+
+/// What came from elsewhere a test cannot say: it is noted.
+#[tokio::test]
+async fn a_test_notes_what_others_took_and_keys_that_were_gone() {
+    let own = loaded(files());
+    let notes = |events: &[Event]| convert("it", events, Some(own.workspace()), true).notes;
+    let events: Vec<Event> = record(TALKS[1].1).await.events().cloned().collect();
+    assert_eq!(notes(&events), [""; 0]);
+    for (claim, noted) in
+        [(Claim::Rate { bucket: "b".into(), max: 5, per_s: 60 }, "other conversations"), (Claim::Message { id: "m".into() }, "")]
+    {
+        let mut events = events.clone();
+        let turn = events.iter_mut().filter_map(|e| if let EventBody::Turn(turn) = &mut e.body { Some(turn) } else { None }).nth(1);
+        turn.unwrap().brought.refused.push(Refused { claim, reason: "rate_limited".into(), retry_at: None, recorded: None });
+        assert_eq!(notes(&events).len(), usize::from(!noted.is_empty()));
+        assert!(notes(&events).iter().all(|note| note.contains(noted)));
+    }
+    let mut gone = events.clone();
+    for event in &mut gone {
+        if let EventBody::Turn(turn) = &mut event.body
+            && &*turn.what == "message"
+        {
+            turn.what = "unsealed".into();
+            break;
+        }
+    }
+    assert!(notes(&gone).iter().any(|note| note.contains("keys of its sensitive values were gone")), "{:?}", notes(&gone));
+}
+
+/// Who was verified by what is hidden, is who was.
+#[tokio::test]
+async fn who_was_verified_by_what_is_hidden_is_taken_over() {
+    let files = |subject: &str| -> Files {
+        let mut files = files();
+        files.retain(|(name, _)| !name.starts_with("journeys/"));
+        let main = format!(
+            "name: Main\ntrigger: {{goal: Check a pin, examples: [check my pin]}}\nfallback: {{message: bye}}\njourney:\n  - collect: [pin]\n  - verify: {{call: svc.put-it, verified: [ok], subject: \"{subject}\"}}\n  - say: Hello.\n  - collect: [alt-pin]\n  - done: \"Bye, {{{{ conversation.identity.subject }}}}.\"\n"
+        );
+        files.push(("journeys/main.yaml".into(), main.into()));
+        files
+    };
+    let talk = "name: it\nstubs: {svc.put-it: [{body: {}}]}\ntalk: [{user: check my pin}, {user: '1234'}]\n";
+    let subject = "'u-' + string(size(inputs.pin))";
+    let own = loaded(files(subject));
+    let recording = record_on(&own, talk).await;
+    assert!(recording.events().any(|e| matches!(&e.body, EventBody::Verified { identity } if &*identity.subject == "u-4")));
+    let replayed = Machines::new(std::slice::from_ref(&own)).replay(&recording).unwrap();
+    assert_eq!(replayed.difference, None);
+    assert_eq!(tried(files(subject), &recording), (Class::Same, "[]".into()));
+    for other in ["'v-' + string(size(inputs.pin))", "'u-4'"] {
+        assert_ne!(tried(files(other), &recording).0, Class::Same, "{other}");
+    }
 }
 
 /// What is hidden is not in a test either; the words around it are.
