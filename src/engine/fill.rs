@@ -108,7 +108,11 @@ impl Turn<'_> {
             }
             if self.recall.hides(json) {
                 // Whether it was taken, only the recording can tell.
-                accepted.extend(self.recall.filled(&slot.name).map(|_| (slot, json.clone())));
+                match self.recall.filled(&slot.name) {
+                    Some(_) => accepted.push((slot, json.clone())),
+                    None if self.recall.kept(&slot.name) => fills.taken.push(slot.name),
+                    None => {}
+                }
                 continue;
             }
             match understand::normalise(&slot.datapoint, json, &self.machine.locale, self.at) {
@@ -172,10 +176,12 @@ impl Turn<'_> {
             let problem = |s: &Slot| self.recall.problem(&s.datapoint).map(|(at, problem)| (at, s.name.clone(), problem));
             let mut problems: Vec<_> = slots.iter().filter_map(problem).collect();
             problems.sort_by_key(|(at, ..)| *at);
+            let kept: Vec<Name> = slots.iter().map(|s| s.name.clone()).filter(|name| self.recall.kept(name)).collect();
             let known: Vec<_> =
                 slots.into_iter().filter_map(|s| self.recall.filled(&s.name).map(|f| (s, (*f.value.json).clone()))).collect();
             let mut fills = Fills::default();
             self.accept(known, Origin::Said, &mut fills);
+            fills.taken.extend(kept);
             fills.problems = problems.into_iter().map(|(_, name, problem)| (name, problem)).collect();
             return fills;
         }
@@ -211,6 +217,9 @@ impl Turn<'_> {
             let before = run.variables.set.get(&slot.name);
             let known = self.recall.hides(&json).then(|| self.recall.filled(&slot.name)).flatten();
             if known.is_none() && before.is_some_and(|v| *v.value.json == json) {
+                if slot.datapoint.sensitive {
+                    self.recall.keep(&slot.name);
+                }
                 fills.taken.push(slot.name);
                 continue;
             }

@@ -22,6 +22,9 @@ const WORD: &str = "word:";
 /// Before the digest of a template by which hidden values were said.
 const SAID: &str = "said";
 
+/// Before a field that was given the hidden value again that it had.
+const KEPT: &str = "kept:";
+
 /// Before what was wrong with a hidden value.
 const PROBLEM: &str = "problem";
 
@@ -227,6 +230,27 @@ impl Recall {
         Some(found)
     }
 
+    /// Notes that a field was given the value again that it had, which may not be shown.
+    pub fn keep(&self, name: &Name) {
+        self.judged.borrow_mut().push(Judged { on: format!("{KEPT}{name}").into(), answer: Some(true) });
+    }
+
+    /// Whether a field was given the value again that it had.
+    pub fn kept(&self, name: &Name) -> bool {
+        let noted = self.noted(&format!("{KEPT}{name}"));
+        let kept = noted.is_some();
+        self.judged.borrow_mut().extend(noted);
+        if kept {
+            self.take();
+        }
+        kept
+    }
+
+    /// Whether any hidden value was given again.
+    pub fn has_kept(&self) -> bool {
+        self.judged.borrow().iter().any(|j| j.on.starts_with(KEPT))
+    }
+
     /// What was wrong with a value that a hidden message had for a field, as that field says it; and its place among what was noted.
     pub fn problem(&self, datapoint: &Datapoint) -> Option<(usize, FieldProblem)> {
         let by = problem_of(datapoint);
@@ -343,6 +367,12 @@ impl Turn<'_> {
 }
 
 impl Judged {
+    /// Whether it notes that this field was given the value again that it had.
+    #[must_use]
+    pub fn keeps(&self, field: &Name) -> bool {
+        self.on.strip_prefix(KEPT) == Some(field.as_str())
+    }
+
     /// Whether it notes only in which words something was said.
     #[must_use]
     pub fn is_of_words(&self) -> bool {

@@ -284,12 +284,16 @@ impl<'m> Turn<'m> {
         run.stand.asked.iter().any(|f| plan.field(f).is_some_and(|d| d.sensitive))
     }
 
-    /// A message that filled a sensitive field is as sensitive as the field.
+    /// A message that filled a sensitive field, or had its value again, is as sensitive as the field.
     fn mark_sensitive(&mut self) {
         let mut turn = None;
+        let kept = self.recall.has_kept();
         for i in 0..self.events.len() {
-            match self.events.get(i).map(|e| &e.body) {
-                Some(EventBody::Turn(begun)) => turn = begun.text.is_some().then_some(i),
+            match self.events.get_mut(i).map(|e| &mut e.body) {
+                Some(EventBody::Turn(begun)) => {
+                    turn = begun.text.is_some().then_some(i);
+                    begun.sensitive |= kept && begun.text.is_some();
+                }
                 Some(EventBody::Filled(filled)) if !filled.value.taint.is_clean() => {
                     if let Some(EventBody::Turn(begun)) = turn.and_then(|t| self.events.get_mut(t)).map(|e| &mut e.body) {
                         begun.sensitive = true;

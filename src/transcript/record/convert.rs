@@ -280,9 +280,9 @@ impl Making<'_> {
             return;
         }
         let argument = match (name, with) {
-            ("start", Some(with)) => self.started(&with, events),
+            ("start", Some(with)) => self.started(&with, turn, events),
             ("fill" | "correct" | "change", Some(Json::Object(values))) => {
-                Json::Object(values.into_iter().map(|(k, v)| (k.clone(), self.given(&Name::new(&k), v, events))).collect())
+                Json::Object(values.into_iter().map(|(k, v)| (k.clone(), self.given(&Name::new(&k), v, turn, events))).collect())
             }
             ("choose" | "finding" | "say" | "handoff" | "execute", Some(with)) => with,
             ("read", Some(with)) => json!({ "action": with.get("action"), "inputs": with.get("inputs") }),
@@ -349,11 +349,11 @@ impl Making<'_> {
         (!known).then(|| named.to_owned())
     }
 
-    fn started(&mut self, with: &Json, events: &[Event]) -> Json {
+    fn started(&mut self, with: &Json, turn: &TurnBegun, events: &[Event]) -> Json {
         let journey = with.get("journey").cloned().unwrap_or_default();
         match with.get("variables").and_then(Json::as_object) {
             Some(variables) if !variables.is_empty() => {
-                let values = variables.iter().map(|(k, v)| (k.clone(), self.given(&Name::new(k), v.clone(), events)));
+                let values = variables.iter().map(|(k, v)| (k.clone(), self.given(&Name::new(k), v.clone(), turn, events)));
                 json!({"journey": journey, "variables": Json::Object(values.collect())})
             }
             _ => journey,
@@ -361,14 +361,13 @@ impl Making<'_> {
     }
 
     /// A value that a command gives; in the place of one that is not shown, one that the field takes if it took that.
-    fn given(&mut self, name: &Name, value: Json, events: &[Event]) -> Json {
+    fn given(&mut self, name: &Name, value: Json, turn: &TurnBegun, events: &[Event]) -> Json {
         let takes = |e: &Event| match e.body.plain() {
             EventBody::Filled(filled) => filled.name == *name,
             EventBody::Began(began) => began.with.iter().any(|(given, _)| given == name),
             _ => false,
         };
-        // What it had already is taken without a word.
-        let fits = events.iter().any(takes) || self.state.variables().any(|(set, _)| set == name);
+        let fits = events.iter().any(takes) || turn.brought.judged.iter().any(|j| j.keeps(name));
         let field = self.workspace.and_then(|w| Some((w, w.datapoints.get(name)?)));
         match field.filter(|_| !fits && value.as_str() == Some(REDACTED)) {
             Some((workspace, datapoint)) => unfit(datapoint, workspace).unwrap_or_else(|| self.stand_in(name, value)),

@@ -259,12 +259,27 @@ async fn a_hidden_value_that_did_not_fit_is_answered_the_same() {
     assert_ne!(tried(changed(D, "[0-9]{4}", "[0-9]{2,4}"), &recording).0, Class::Same);
 }
 
+/// A hidden value that is said once more is as hidden as it was, and is known again.
+#[tokio::test]
+async fn a_hidden_value_that_is_said_again_is_hidden_again() {
+    let talk = "name: it\nstubs: {}\ntalk: [{user: check my pin}, {user: '1234'}, {user: 'no, my pin is 1234'}]\n";
+    let recording = record(talk).await;
+    let written = String::from_utf8(bytes(&recording.events().cloned().collect::<Vec<_>>())).unwrap();
+    assert!(!written.contains("1234\""), "{written}");
+    let own = loaded(files());
+    let replayed = Machines::new(std::slice::from_ref(&own)).replay(&recording).unwrap();
+    assert_eq!(replayed.difference, None);
+    assert_eq!(tried(files(), &recording), (Class::Same, "[]".into()));
+}
+
 /// In the place of a hidden value that a field did not take stands one that it does not take either.
 #[tokio::test]
 async fn a_test_gives_what_does_not_fit_where_that_was_given() {
     let talks = [
         "{user: check my pin}, {agent: {fill: {pin: '12'}}}, {user: {fill: {pin: '1234'}}}",
         "{agent: {start: {journey: main, variables: {pin: '12'}}}}, {user: {fill: {pin: '1234'}}}",
+        "{user: check my pin}, {agent: {fill: {pin: '1234'}}}, {user: {correct: {pin: '123'}}}",
+        "{user: check my pin}, {agent: {fill: {pin: '1234'}}}, {user: {correct: {pin: '1234'}}}",
     ];
     let own = loaded(files());
     for talk in talks {
