@@ -237,10 +237,11 @@ fn persons(attempts: &mut Attempts) {
     let attempt = attempts.add("a policy for what is confirmed", vec![f0(), choice(), sends("note")], [GO, GO, expect("policy")]);
     attempt.plan.rules.policy = Some(1);
     let mailed = || Stmt::Call { action: "mail", x: Value::Named("f0"), y: None, keep: true, refused: None, error: None };
-    let shown = minute(mailed()).into_iter().chain([Stmt::Say(7)]).collect();
+    let noted = || [calls("note", Value::Named("r0"))];
+    let shown = minute(mailed()).into_iter().chain(noted()).collect();
     attempts.add("one's own answer, a minute later", shown, [GO, GO, GO, Move::Late(70), GO, GO, expect("dropped")]);
     attempts.add("what a read does not know", owned(sends("deed")), [GO, GO, GO, answer(5), theirs()]);
-    attempts.add("nobody's answer", owned(mailed()), [GO, GO, GO, answer(5), expect("dropped")]);
+    attempts.add("nobody's answer", owned(mailed()).into_iter().chain(noted()).collect(), [GO, GO, GO, answer(5), expect("dropped")]);
     let nobody = vec![Stmt::Collect(vec![2]), fails(Value::Named("f2"), Vec::new()), open()];
     attempts.add("verified as nobody", nobody.clone(), [GO, answer(5), expect("identity")]).proved = false;
     attempts.add("verified by a refusal", nobody, [GO, OTHER, expect("identity")]).proved = false;
@@ -330,7 +331,7 @@ fn starts(attempts: &mut Attempts) {
     let plain = || vec![f0(), choice()];
     let with_m0 = || vec![(Name::new("m0"), json!("a0001"))];
     let start = |journey: &str, variables| Move::Do(0, Command::Start { journey: Name::new(journey), variables });
-    attempts.add("what is only run", plain(), [GO, Move::Begin(0), expect("unknown_journey")]);
+    attempts.add("what is only run", plain(), [GO, start("prove", Vec::new()), expect("unknown_journey")]).plan.rules.proves = true;
     attempts.add("what is under way", plain(), [GO, start("alpha", Vec::new()), expect("not_now")]);
     attempts.add("begun with what nobody asks for", plain(), [start("beta", with_m0()), expect("not_fillable")]);
     attempts.add("filled though nobody asks for it", plain(), [Move::Do(0, Command::Fill(with_m0())), expect("not_fillable")]);

@@ -48,8 +48,9 @@ impl Oracle<'_> {
         match event {
             EventBody::Began(began) if !began.called => {
                 let given = began.with.iter().find(|(n, _)| !FIELDS.contains(&n.as_str()));
+                let open: &[&str] = if self.rules.open { &["alpha", "beta", "gamma"] } else { &["alpha", "beta"] };
                 match () {
-                    () if began.journey.as_str() == "gamma" && !self.rules.open => Err("gamma was started, which is only run".to_owned()),
+                    () if !open.contains(&began.journey.as_str()) => Err(format!("{} was started, which is only run", began.journey)),
                     () if self.runs.iter().any(|r| r.journey == began.journey.as_str()) => Err(format!("{} began twice", began.journey)),
                     () if !self.tagged => Err(format!("{} was begun by somebody whom it is not for", began.journey)),
                     () => given.map_or(Ok(()), |(name, _)| Err(format!("{} began with `{name}`", began.journey))),
