@@ -303,8 +303,11 @@ impl<'f> Play<'f> {
         let answered = follows && std::mem::take(&mut self.left);
         self.inputs += 1;
         let mut progress = self.handle(actor, principal, id, body.clone(), [unaware, answered], Vec::new());
-        let refused: Vec<Refused> = self.full.take().map_or_else(Vec::new, |why| refusals(&progress.claims, why, self.now));
-        let full = refused.first().map(|r| r.reason.to_string());
+        let pending = self.full.take();
+        let refused: Vec<Refused> = pending.map_or_else(Vec::new, |why| refusals(&progress.claims, why, self.now));
+        // What is counted is counted out, whether the engine asks or not.
+        let full =
+            refused.first().map(|r| r.reason.to_string()).or_else(|| pending.filter(|why| *why == "rate_limited").map(str::to_owned));
         if !refused.is_empty() {
             progress = self.handle(actor, principal, id, body.clone(), [unaware, answered], refused);
         }
