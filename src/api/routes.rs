@@ -4,7 +4,6 @@ use std::any::Any;
 
 use axum::Router;
 use axum::http::StatusCode;
-
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post, put};

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{DriverError, Perform, Runtime};
+use super::{DriverError, Perform, Runtime, Turn};
 use crate::engine::answer::Refusal;
 use crate::engine::input::Open;
-use crate::engine::{Actor, Answer, Command, Expects, Input, InputBody, LeftOut, Offer, Principal, State};
+use crate::engine::{Actor, Answer, Expects, Input, LeftOut, Offer, Principal, State};
 use crate::store::{ConversationKey, Store};
 
 /// Events that are folded again to see how a conversation stood, at most, and how many are read at a time.
@@ -35,35 +35,34 @@ impl<S: Store, P: Perform> Runtime<S, P> {
         Ok(self.0.machine(state).await?.expects(state, actor, principal))
     }
 
-    /// Why the command would be refused where the conversation stands, if these came right before it; with a version that the caller knows,
-    /// also where it is at another. Nothing is done. `None`: it would be taken, or what comes before is refused itself or leads to calls, so
-    /// that nobody knows.
+    /// Which of these turns would be refused, if they came one after another where the conversation stands, and why. Nothing is done.
+    /// `None`: none would, or one before leads to calls, so that nobody knows, or the conversation is at another version.
     pub async fn would_refuse(
         &self,
         key: &ConversationKey,
         principal: &Principal,
         at: Option<u64>,
-        before: Vec<(Actor, Command)>,
-        last: (Actor, Command),
-    ) -> Result<Option<Refusal>, DriverError> {
+        turns: Vec<(Actor, Turn)>,
+    ) -> Result<Option<(usize, Refusal)>, DriverError> {
         let mut state = self.state(key).await?;
         if at.is_some_and(|at| at != state.moved()) {
             return Ok(None);
         }
         let machine = self.0.machine(&state).await?;
-        let input = |(actor, command)| -> Result<Input, DriverError> {
+        for (n, (actor, turn)) in turns.into_iter().enumerate() {
             let (at, entropy, principal) = (self.0.clock.now(), self.0.draw()?, principal.clone());
-            let body = InputBody::Command(command);
-            Ok(Input { at, actor, principal, message_id: None, entropy, refused: Vec::new(), unaware: false, answered: false, body })
-        };
-        for command in before {
-            let progress = machine.handle(&state, input(command)?);
-            if progress.answer.refused.is_some() || !progress.effects.is_empty() {
-                return Ok(None);
+            let (refused, body) = (Vec::new(), turn.into());
+            let input = Input { at, actor, principal, message_id: None, entropy, refused, unaware: false, answered: false, body };
+            let progress = machine.handle(&state, input);
+            if let Some(refusal) = progress.answer.refused {
+                return Ok(Some((n, refusal)));
+            }
+            if !progress.effects.is_empty() {
+                break;
             }
             state = progress.state;
         }
-        Ok(machine.handle(&state, input(last)?).answer.refused)
+        Ok(None)
     }
 
     /// What providers offered last for a conversation of that state, each with why it is not for whoever looks; and who offers nothing.

@@ -23,6 +23,7 @@ use crate::value::{Json, Name};
 
 /// Journeys whose fields are told with `start`; of more, only what must be passed in.
 const TOLD: usize = 20;
+
 /// The commands that may come next from that actor, whose credential says more of an operator.
 pub(super) fn expects(machine: &Machine, state: &State, actor: Actor, principal: &Principal) -> Expects {
     let mut list = List { actor, commands: Vec::new() };

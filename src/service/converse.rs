@@ -106,7 +106,7 @@ impl Service {
         }
     }
 
-    /// Why a command is not taken after what comes beside it: then neither is.
+    /// Why the turn is not taken after what comes beside it: then neither is. What comes beside it is an error of its own where it is refused.
     async fn refused_with(
         &self,
         caller: &Caller,
@@ -115,14 +115,16 @@ impl Service {
         actor: Actor,
         request: &Request,
     ) -> Result<Option<Refusal>, ServiceError> {
-        let Some(Turn::Command(command)) = &request.turn else { return Ok(None) };
-        let before = beside.iter().map(|b| (b.actor, b.command.clone())).collect();
-        let refusal = self.runtime().would_refuse(key, &caller.principal(), request.at, before, (actor, command.clone())).await?;
-        Ok(refusal.map(|Refusal { code, reason }| {
-            let reason =
-                format!("{reason}; nothing was done, and what came beside the command was not taken either: send that by itself").into();
-            Refusal { code, reason }
-        }))
+        let before = beside.iter().map(|b| (b.actor, Turn::Command(b.command.clone())));
+        let turns = before.chain(request.turn.clone().map(|turn| (actor, turn))).collect();
+        let refused = self.runtime().would_refuse(key, &caller.principal(), request.at, turns).await?;
+        // Where the first of all is refused nothing has been done before it: it is, on record.
+        let Some((n @ 1.., Refusal { code, reason })) = refused else { return Ok(None) };
+        if let Some(said) = beside.get(n) {
+            return said.refused(&Refusal { code, reason }).map_or(Ok(None), Err);
+        }
+        let reason = format!("{reason}; nothing was done, and what came beside it was not taken either: send that by itself").into();
+        Ok(Some(Refusal { code, reason }))
     }
 
     /// The conversation is not as the caller knows it: nothing is done, and this is how it stands.
@@ -227,16 +229,15 @@ impl Service {
     ) -> Result<Option<u64>, ServiceError> {
         let id = request.id.as_ref().filter(|_| said.once).map(|id| Arc::from(format!("{}:{id}:context", caller.key)));
         let sent = Sent { id, with: request.digest.clone(), at };
-        let of_user = matches!(said.command, Command::Identified(_));
-        let result = match self.runtime().turn_as(key, said.actor, caller.principal(), sent, Turn::Command(said.command)).await {
+        let command = Turn::Command(said.command.clone());
+        let result = match self.runtime().turn_as(key, said.actor, caller.principal(), sent, command).await {
             Err(DriverError::Stale) => return Ok(None),
             Err(DriverError::MessageReused(_)) => return Err(ServiceError::Reused(request.id.clone().unwrap_or_default())),
             result => result?,
         };
-        match result.answer.refused {
-            Some(refused) if of_user => Err(ServiceError::Invalid("token", refused.reason.to_string())),
-            Some(refused) if &*refused.code == "forbidden" => Err(ServiceError::Forbidden(refused.reason.to_string())),
-            Some(_) | None => Ok(Some(result.answer.at)),
+        match result.answer.refused.and_then(|refused| said.refused(&refused)) {
+            Some(error) => Err(error),
+            None => Ok(Some(result.answer.at)),
         }
     }
 
@@ -304,6 +305,17 @@ struct Beside {
     command: Command,
     /// Whether the id of its turn makes it one with a repetition.
     once: bool,
+}
+
+impl Beside {
+    /// What the caller is told where it is refused.
+    fn refused(&self, refused: &Refusal) -> Option<ServiceError> {
+        match &self.command {
+            Command::Identified(_) => Some(ServiceError::Invalid("token", refused.reason.to_string())),
+            _ if &*refused.code == "forbidden" => Some(ServiceError::Forbidden(refused.reason.to_string())),
+            _ => None,
+        }
+    }
 }
 
 /// A later claim of who the user is: the same one says nothing, another one needs the scope.

@@ -12,8 +12,10 @@ journey:
   - confirm: {fields: [city], message: 'Leave {{ variables.city }}, {{ user.user_name }}?'}
   - choice: {Stay: done, Go: done}
 ";
-const KEYS: &str = "secrets: [K1, K2]
-server: {keys: [{name: app, key: '${K1}', role: runtime, scopes: [context, identity]}, {name: boss, key: '${K2}', role: operator}]}";
+const KEYS: &str = "secrets: [K1, JWT]
+server: {keys: [{name: app, key: '${K1}', role: runtime, scopes: [context, identity]}]}
+identity: {jwt: {issuer: host, audience: waypost, algorithms: [HS256], keys: ['${JWT}']}}";
+const SHARED: &str = "a key that host and service share, and nobody else";
 
 fn host() -> As {
     As::key("k-app")
@@ -26,7 +28,7 @@ fn named(name: &str) -> Json {
 /// A conversation that asks Ann whether she leaves Graz.
 async fn asked() -> (Served, String) {
     let written = [("journeys/leave.yaml", JOURNEY), ("datapoints/all.yaml", "{name: City, type: string}"), ("waypost.yaml", KEYS)];
-    let served = Plan::of(files(&written)).secret("K1", "k-app").secret("K2", "k-boss").serve().await;
+    let served = Plan::of(files(&written)).secret("K1", "k-app").secret("JWT", SHARED).serve().await;
     let begun = served.turn(&host(), json!({"command": {"type": "start", "journey": "leave"}, "context": named("Ann")})).await;
     let id = begun.conversation();
     let asked = served.turn(&host(), json!({"conversation_id": id, "message": "Graz"})).await;
@@ -83,4 +85,29 @@ async fn a_yes_beside_a_context_that_changes_its_question_is_asked_again_and_is_
     assert_eq!(served.turn(&host(), other).await.status, 422);
     let gone = served.turn(&host(), json!({"conversation_id": id, "message": "yes"})).await;
     assert_eq!(gone.body["response"]["phase"], json!("phase_choice"), "{gone:?}");
+}
+
+/// A host's word that this is somebody.
+fn token(id: &str, subject: &str) -> String {
+    let exp = waypost::driver::Clock::System.now().as_second() + 60;
+    let claims = json!({"iss": "host", "aud": "waypost", "sub": subject, "exp": exp, "nonce": id, "level": 2});
+    let key = jsonwebtoken::EncodingKey::from_secret(SHARED.as_bytes());
+    jsonwebtoken::encode(&jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256), &claims, &key).unwrap()
+}
+
+#[tokio::test]
+async fn a_context_beside_a_token_that_is_not_taken_is_not_either() {
+    let (served, id) = asked().await;
+    let first = json!({"conversation_id": id, "identity_token": token(&id, "C-1")});
+    assert_eq!(served.turn(&host(), first).await.status, 200);
+    let before = looked(&served, &id).await;
+    for turn in [json!({}), json!({"message": "yes"}), json!({"command": {"type": "cancel"}})] {
+        let mut turn = turn;
+        (turn["conversation_id"], turn["context"], turn["identity_token"]) = (json!(id), named("Eve"), json!(token(&id, "C-2")));
+        let refused = served.turn(&host(), turn.clone()).await;
+        assert_eq!((refused.status, refused.code()), (422, "token"), "{turn}: {refused:?}");
+        assert_eq!(looked(&served, &id).await, before, "{turn} moved it");
+    }
+    let both = json!({"conversation_id": id, "context": named("Eve"), "identity_token": token(&id, "C-1"), "message": "yes"});
+    assert_eq!(question(&served.turn(&host(), both).await), "Leave Graz, Eve?");
 }
