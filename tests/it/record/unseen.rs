@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use waypost::check::{Loaded, load};
 use waypost::engine::effect::EffectId;
 use waypost::engine::input::Open;
@@ -411,6 +411,12 @@ async fn a_test_says_later_what_had_to_wait() {
 }
 
 /// What was given up after it had come plays again as what it was: nothing.
+/// What comes from nobody.
+fn by_itself(at: Timestamp, body: InputBody) -> Input {
+    let (principal, refused) = (Principal::default(), Vec::new());
+    Input { at, actor: Actor::System, principal, message_id: None, entropy: [0; 32], refused, unaware: false, answered: false, body }
+}
+
 #[tokio::test]
 async fn an_effect_that_is_over_is_taken_over_to_nothing() {
     let recording = record(TALKS[1].1).await;
@@ -421,17 +427,7 @@ async fn an_effect_that_is_over_is_taken_over_to_nothing() {
     }
     let own = loaded(files());
     let machine = Machine::new(own.clone(), Keys::derive(b"recording"));
-    let input = Input {
-        at: events.last().unwrap().at,
-        actor: Actor::System,
-        principal: Principal::default(),
-        message_id: None,
-        entropy: [0; 32],
-        refused: Vec::new(),
-        unaware: false,
-        answered: false,
-        body: InputBody::TakeOver(EffectId("e-gone".into())),
-    };
+    let input = by_itself(events.last().unwrap().at, InputBody::TakeOver(EffectId("e-gone".into())));
     events.extend(machine.handle(&state, input).events);
     super::plays(&own, &events).unwrap();
 }
@@ -447,17 +443,7 @@ async fn the_time_at_which_nobody_had_come_back_is_told_apart() {
     }
     let machine = Machine::new(loaded(files()), Keys::derive(b"recording"));
     let day = SignedDuration::from_hours(24);
-    let wake = Input {
-        at: events.last().unwrap().at + day,
-        actor: Actor::System,
-        principal: Principal::default(),
-        message_id: None,
-        entropy: [0; 32],
-        refused: Vec::new(),
-        unaware: false,
-        answered: false,
-        body: InputBody::Wake,
-    };
+    let wake = by_itself(events.last().unwrap().at + day, InputBody::Wake);
     let given_up = machine.handle(&state, wake).events;
     assert!(given_up.iter().any(|e| e.body == EventBody::Abandoned), "{given_up:#?}");
     let recording = parse(&bytes(&[events, given_up].concat())).unwrap();
