@@ -1,10 +1,15 @@
 //! Who is let in: keys, tenants, and, where there are no keys, only programs on this machine.
 
+use std::panic::AssertUnwindSafe;
+
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, AUTHORIZATION, HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use tower::Service as _;
 
 use super::App;
 use super::body::named;
@@ -29,21 +34,44 @@ pub(super) async fn known(State(app): State<App>, mut request: Request, next: Ne
     next.run(request).await
 }
 
-/// Checks where a request comes from, gives every answer the id of its request, and those that the router makes itself the form of all
-/// others.
-pub(super) async fn local(State(app): State<App>, request: Request, next: Next) -> Response {
-    let id = match named(request.headers(), REQUEST_ID) {
-        Ok(id) => id,
-        Err(problem) => return problem.into_response(),
-    };
-    let mut response = match from_here(&app, &request) {
-        Ok(()) => in_form(next.run(request).await),
-        Err(problem) => problem.into_response(),
-    };
-    if let Some(id) = id.and_then(|id| HeaderValue::from_str(&id).ok()) {
-        response.headers_mut().insert(REQUEST_ID, id);
+/// What every request comes in by, whatever it asks for.
+#[derive(Debug, Clone)]
+pub struct Front {
+    app: App,
+    routes: Router,
+}
+
+impl Front {
+    pub(super) fn new(app: App, routes: Router) -> Self {
+        Self { app, routes }
     }
-    response
+
+    /// Checks where a request comes from, gives every answer the id of its request, and those that the router makes itself, or nobody
+    /// because handling it broke off, the form of all others.
+    ///
+    /// Not a layer of the router: each of these is copied, with all below it, for every request.
+    pub(super) async fn answer(mut self, request: Request) -> Response {
+        let id = match named(request.headers(), REQUEST_ID) {
+            Ok(id) => id,
+            Err(problem) => return problem.into_response(),
+        };
+        let mut response = match from_here(&self.app, &request) {
+            Ok(()) => match AssertUnwindSafe(async move { self.routes.call(request).await }).catch_unwind().await {
+                Ok(Ok(response)) => in_form(response),
+                Err(_) => broken_off(),
+            },
+            Err(problem) => problem.into_response(),
+        };
+        if let Some(id) = id.and_then(|id| HeaderValue::from_str(&id).ok()) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        response
+    }
+}
+
+fn broken_off() -> Response {
+    tracing::error!("handling a request broke off");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "handling the request broke off").into_response()
 }
 
 /// The router knows only by its status which method a route has not.
@@ -51,7 +79,6 @@ fn in_form(response: Response) -> Response {
     if response.status() != StatusCode::METHOD_NOT_ALLOWED {
         return response;
     }
-    // It names the methods that there are behind this layer, unless somebody has before it.
     let mut answer = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this route has another method").into_response();
     if let Some(allow) = response.headers().get(ALLOW) {
         answer.headers_mut().insert(ALLOW, allow.clone());

@@ -1,18 +1,20 @@
 //! Accepts connections and serves them: with bounds on how many there are and how long a head may take, until it is told to stop.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::body::Body;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::guard::Front;
 use super::patient::Patient;
 use crate::model::settings::{self, Serving};
 
@@ -78,7 +80,7 @@ impl Limits {
 }
 
 /// Serves until `stop` is cancelled, then lets what is under way finish.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, front: Front, limits: Limits, stop: CancellationToken) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.head).max_header_size(HEAD);
     let http = Arc::new(http);
@@ -96,7 +98,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
         };
         match accepted {
             Ok((stream, from)) => {
-                let connection = connection(http.clone(), Patient::new(stream, limits.send), from, router.clone(), stop.clone());
+                let connection = connection(http.clone(), Patient::new(stream, limits.send), from, front.clone(), stop.clone());
                 tasks.spawn(async move {
                     connection.await;
                     drop(permit);
@@ -115,12 +117,16 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     }
 }
 
-async fn connection(http: Arc<http1::Builder>, stream: Patient, from: SocketAddr, router: Router, stop: CancellationToken) {
+async fn connection(http: Arc<http1::Builder>, stream: Patient, from: SocketAddr, front: Front, stop: CancellationToken) {
     // Without it every small answer waits for the acknowledgement of the one before.
     if let Err(error) = stream.tcp().set_nodelay(true) {
         tracing::debug!(%error, %from, "a connection keeps its delay");
     }
-    let serving = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let handle = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let front = front.clone();
+        async move { Ok::<_, Infallible>(front.answer(request.map(Body::new)).await) }
+    });
+    let serving = http.serve_connection(TokioIo::new(stream), handle);
     let mut serving = std::pin::pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,

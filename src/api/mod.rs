@@ -32,6 +32,7 @@ use crate::service::Service;
 use admission::Admission;
 
 pub use actions::Delivery;
+pub use guard::Front;
 pub use listen::{Limits, serve};
 pub use openapi::document;
 
@@ -47,9 +48,9 @@ struct Parts {
 }
 
 /// The service over HTTP; `beside`: what other surfaces add, behind the same guard. Streams end when `closing` is cancelled.
-pub fn router(service: Service, limits: Limits, beside: Router, closing: CancellationToken) -> Router {
+pub fn router(service: Service, limits: Limits, beside: Router, closing: CancellationToken) -> Front {
     let app = App(Arc::new(Parts { service, admission: Arc::new(Admission::new(limits)), closing }));
-    routes::router(app, beside)
+    Front::new(app.clone(), routes::router(app, beside))
 }
 
 impl std::ops::Deref for App {

@@ -1,14 +1,10 @@
 //! The table of routes: the router and the document that describes them are made of it, and of nothing else.
 
-use std::any::Any;
-
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post, put};
 use schemars::{Schema, SchemaGenerator};
-use tower_http::catch_panic::CatchPanicLayer;
 
 use super::problem::Problem;
 use super::{App, actions, capabilities, conditions, conversations, converse, definitions, executions, guard, health, page, stream, wire};
@@ -569,14 +565,7 @@ pub(super) fn router(app: App, beside: Router) -> Router {
         .nest(BASE, keyed.merge(open.clone()))
         .merge(open)
         .merge(page::router())
-        .with_state(app.clone())
+        .with_state(app)
         .merge(beside.layer(known))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no_route", "there is nothing here") })
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(app, guard::local))
-}
-
-fn panicked(_: Box<dyn Any + Send>) -> Response {
-    tracing::error!("handling a request broke off");
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "handling the request broke off").into_response()
 }

@@ -125,8 +125,8 @@ async fn serving(
 ) -> Outcome {
     let stop = CancellationToken::new();
     let limits = api::Limits::of(&service.workspace().settings.limits);
-    let router = api::router(service.clone(), limits, mcp::http(service.clone(), stop.clone()), stop.clone());
-    let server = api::serve(listener, router, limits, stop.clone());
+    let front = api::router(service.clone(), limits, mcp::http(service.clone(), stop.clone()), stop.clone());
+    let server = api::serve(listener, front, limits, stop.clone());
     let mut beside = service.beside();
     let mut broken = false;
     let mut traces = service.traces().map_err(|e| Failure::new(e.to_string()))?;
