@@ -1,5 +1,6 @@
 //! What is counted and timed, for Prometheus.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use super::{Seen, Span, What};
 use crate::engine::event::{Class, EventBody};
 
 /// Labels: names that the workspace's author gave, and codes. Never anything of a conversation.
-type Labels<const N: usize> = [(&'static str, String); N];
+type Labels<const N: usize> = [(&'static str, Text); N];
+type Text = Cow<'static, str>;
 
 type Count<const N: usize> = Family<Labels<N>, Counter>;
 type Times<const N: usize> = Family<Labels<N>, Histogram, fn() -> Histogram>;
@@ -109,32 +111,32 @@ impl Metrics {
     pub(super) fn turn(&self, seen: &Seen<'_>, spans: &[Span]) {
         let refused =
             seen.events.iter().find_map(|e| if let EventBody::Refused { code } = &e.body { Some(code.to_string()) } else { None });
-        let end = seen.failed.map(str::to_owned).or(refused).unwrap_or_else(|| "answered".to_owned());
-        count(&self.turns, [("what", seen.what.to_owned()), ("end", end)]);
+        let end = seen.failed.map(Text::from).or(refused.map(Text::from)).unwrap_or(Text::Borrowed("answered"));
+        count(&self.turns, [("what", seen.what.into()), ("end", end)]);
         for span in spans {
-            let of = |name: &str| span.attribute(name).unwrap_or_default().to_owned();
+            let of = |name: &str| span.found(name).cloned().unwrap_or_default();
             let took = seconds(span);
             match span.what {
-                What::Turn => self.turn.get_or_create(&[("what", seen.what.to_owned())]).observe(took),
+                What::Turn => self.turn.get_or_create(&[("what", seen.what.into())]).observe(took),
                 What::Step => self.steps.get_or_create(&[("kind", of("kind"))]).observe(took),
                 What::Verdict => {
-                    let labels = [("action", span.name.clone()), ("decision", of("decision")), ("code", of("code"))];
+                    let labels = [("action", span.name.clone().into()), ("decision", of("decision")), ("code", of("code"))];
                     count(&self.verdicts, labels);
                 }
                 What::Call => {
-                    let result = span.attribute("status").map_or_else(|| of("error"), class);
-                    count(&self.calls, [("action", span.name.clone()), ("result", result)]);
-                    self.call.get_or_create(&[("action", span.name.clone())]).observe(took);
+                    let result = span.attribute("status").map_or_else(|| of("error"), |status| class(status).into());
+                    count(&self.calls, [("action", span.name.clone().into()), ("result", result)]);
+                    self.call.get_or_create(&[("action", span.name.clone().into())]).observe(took);
                     if span.attribute("attempt").is_some_and(|n| n != "1") {
-                        count(&self.retries, [("action", span.name.clone())]);
+                        count(&self.retries, [("action", span.name.clone().into())]);
                     }
                 }
             }
             if let Some((journey, outcome)) = span.attribute("ended").and_then(|e| e.split_once(':')) {
-                count(&self.outcomes, [("journey", journey.to_owned()), ("outcome", outcome.to_owned())]);
+                count(&self.outcomes, [("journey", journey.to_owned().into()), ("outcome", outcome.to_owned().into())]);
             }
             if let Some(journey) = span.attribute("routed") {
-                count(&self.routed, [("journey", journey.to_owned())]);
+                count(&self.routed, [("journey", journey.to_owned().into())]);
             }
         }
         for event in seen.events {
@@ -146,21 +148,21 @@ impl Metrics {
         let body = if let EventBody::Sealed { body, .. } = body { body } else { body };
         if let EventBody::ActionFinished(finished) = body {
             if finished.class == Some(Class::InDoubt) {
-                count(&self.in_doubt, [("action", finished.action.to_string())]);
+                count(&self.in_doubt, [("action", finished.action.to_string().into())]);
             }
         } else if let EventBody::Settled { .. } = body {
             self.settled.inc();
         } else if let EventBody::Held(_) = body {
-            count(&self.holds, [("how", "asked".to_owned())]);
+            count(&self.holds, [("how", "asked".into())]);
         } else if let EventBody::HoldEnded(ended) = body {
-            count(&self.holds, [("how", ended.how.as_str().to_owned())]);
+            count(&self.holds, [("how", ended.how.as_str().into())]);
         } else if let EventBody::Escalated(escalated) = body {
-            count(&self.escalations, [("queue", escalated.to.to_string())]);
+            count(&self.escalations, [("queue", escalated.to.to_string().into())]);
         }
     }
 
     pub(super) fn stored(&self, what: &'static str, took: Duration) {
-        self.store.get_or_create(&[("what", what.to_owned())]).observe(took.as_secs_f64());
+        self.store.get_or_create(&[("what", what.into())]).observe(took.as_secs_f64());
     }
 
     pub(super) fn dropped(&self) {

@@ -1,5 +1,6 @@
 //! A turn as spans: itself, and in it each step, verdict and call. A pure function of its events.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -53,7 +54,7 @@ pub struct Span {
     /// When it ended.
     pub to: Timestamp,
     /// What is known of it.
-    pub attributes: Vec<(&'static str, String)>,
+    pub attributes: Vec<(&'static str, Cow<'static, str>)>,
     /// Whether it went wrong.
     pub failed: bool,
 }
@@ -68,7 +69,11 @@ impl Span {
     /// An attribute.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str())
+        self.found(name).map(|value| &**value)
+    }
+
+    pub(super) fn found(&self, name: &str) -> Option<&Cow<'static, str>> {
+        self.attributes.iter().find(|(n, _)| *n == name).map(|(_, value)| value)
     }
 
     /// The attributes in a line.
@@ -76,7 +81,7 @@ impl Span {
         Facts(self)
     }
 
-    fn is(&mut self, name: &'static str, value: impl Into<String>) {
+    fn is(&mut self, name: &'static str, value: impl Into<Cow<'static, str>>) {
         self.attributes.push((name, value.into()));
     }
 }
@@ -103,8 +108,8 @@ pub fn spans(seen: &Seen<'_>) -> Vec<Span> {
         attributes: Vec::new(),
         failed: seen.failed.is_some(),
     };
-    turn.is("tenant", seen.tenant);
-    turn.is("conversation", seen.conversation);
+    turn.is("tenant", seen.tenant.to_owned());
+    turn.is("conversation", seen.conversation.to_owned());
     if let Some(failed) = seen.failed {
         turn.is("error", failed);
     }
@@ -154,7 +159,7 @@ impl Walk<'_> {
             EventBody::Sealed { body, .. } => self.event(body, at),
             EventBody::Turn(begun) => self.turn(|turn| {
                 turn.is("actor", actor_name(begun.actor));
-                turn.is("does", &*begun.what);
+                turn.is("does", begun.what.to_string());
             }),
             EventBody::Routed { journey, score } => {
                 let journey = self.shown(journey);
@@ -164,8 +169,8 @@ impl Walk<'_> {
                 });
             }
             EventBody::Offered { .. } => self.turn(|turn| turn.is("routed", "nowhere")),
-            EventBody::Refused { code } => self.turn(|turn| turn.is("refused", &**code)),
-            EventBody::Escalated(escalated) => self.turn(|turn| turn.is("escalated", &*escalated.to)),
+            EventBody::Refused { code } => self.turn(|turn| turn.is("refused", code.to_string())),
+            EventBody::Escalated(escalated) => self.turn(|turn| turn.is("escalated", escalated.to.to_string())),
             EventBody::Began(began) => {
                 self.leave(at);
                 self.journeys.push(began.journey.clone());

@@ -216,7 +216,7 @@ async fn what_was_being_sent_when_it_stops_is_sent() {
     .await;
     let now = Clock::System.now();
     let turn = |name: &str| {
-        let attributes = vec![("tenant", "acme".to_owned()), ("conversation", name.to_owned())];
+        let attributes = vec![("tenant", "acme".into()), ("conversation", name.to_owned().into())];
         vec![Span { what: What::Turn, parent: None, name: name.into(), from: now, to: now, attributes, failed: false }]
     };
     let (spans, receiver) = tokio::sync::mpsc::channel(8);
