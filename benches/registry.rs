@@ -59,7 +59,7 @@ async fn settled(service: &Service, round: usize) -> f64 {
         let key = ConversationKey::new("acme", format!("k-{round}-{n}"));
         let owed = NewOwed { event: "conversation.escalated", data: r#"{"turns": 3, "queue": "care"}"#.into(), depth: 0 };
         let owner = Some(Owner { agent: "shop".into(), user: "u".into() });
-        let commit = Commit { owner, owed: vec![owed], ..Commit::new(key, 0, service.runtime().clock().now()) };
+        let commit = Commit { owner, owed: vec![owed].into(), ..Commit::new(key, 0, service.runtime().clock().now()) };
         store.commit(commit).await.expect("a commit");
     }
     let start = Instant::now();

@@ -18,12 +18,12 @@ pub(super) struct States(Mutex<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     used: u64,
-    states: BTreeMap<ConversationKey, (u64, State)>,
+    states: BTreeMap<ConversationKey, (u64, Arc<State>)>,
 }
 
 impl States {
     /// The state as it was last seen.
-    pub(super) fn get(&self, key: &ConversationKey) -> Option<State> {
+    pub(super) fn get(&self, key: &ConversationKey) -> Option<Arc<State>> {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         inner.used += 1;
         let now = inner.used;
@@ -43,7 +43,7 @@ impl States {
     }
 
     /// Keeps a state that was committed; the one that was not used for longest goes.
-    pub(super) fn put(&self, key: &ConversationKey, state: State) {
+    pub(super) fn put(&self, key: &ConversationKey, state: Arc<State>) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         inner.used += 1;
         let now = inner.used;
@@ -71,11 +71,11 @@ mod tests {
         let states = States::default();
         let key = |n: usize| ConversationKey::new("t", format!("c-{n}"));
         for n in 0..KEPT {
-            states.put(&key(n), State::default());
+            states.put(&key(n), Arc::default());
         }
         assert!(states.get(&key(0)).is_some(), "it speaks again");
         for n in KEPT..KEPT + 100 {
-            states.put(&key(n), State::default());
+            states.put(&key(n), Arc::default());
         }
         let kept: Vec<usize> = (0..KEPT + 100).filter(|n| states.version(&key(*n)).is_some()).collect();
         assert_eq!(kept.len(), KEPT);

@@ -136,6 +136,43 @@ impl Entropy {
     }
 }
 
+/// Draws that are asked of the machine at a time.
+const AHEAD: usize = 64;
+
+/// What is drawn for inputs. The machine is asked for many at a time: each time that it is costs as much as a small answer to a socket.
+pub(super) struct Draws {
+    entropy: Entropy,
+    ahead: Mutex<Vec<[u8; 32]>>,
+}
+
+impl std::fmt::Debug for Draws {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Draws").field("entropy", &self.entropy).finish_non_exhaustive()
+    }
+}
+
+impl Draws {
+    pub(super) fn of(entropy: Entropy) -> Self {
+        Self { entropy, ahead: Mutex::default() }
+    }
+
+    /// The next 32 bytes, which nobody else gets. `None` if the machine has none to give.
+    pub(super) fn draw(&self) -> Option<[u8; 32]> {
+        match &self.entropy {
+            Entropy::Seeded(_) => self.entropy.draw(),
+            Entropy::System => {
+                let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+                if ahead.is_empty() {
+                    let mut bytes = [0; 32 * AHEAD];
+                    getrandom::fill(&mut bytes).ok()?;
+                    ahead.extend(bytes.as_chunks().0);
+                }
+                ahead.pop()
+            }
+        }
+    }
+}
+
 /// An id that sorts by time: UUID version 7.
 pub(super) fn new_id(now: Timestamp, entropy: &[u8; 32]) -> Arc<str> {
     let mut random = [0; 10];
@@ -144,4 +181,19 @@ pub(super) fn new_id(now: Timestamp, entropy: &[u8; 32]) -> Arc<str> {
     }
     let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_draws_are_the_same() {
+        let draws = Draws::of(Entropy::System);
+        let all: std::collections::BTreeSet<_> = (0..=AHEAD * 2).map(|_| draws.draw().unwrap()).collect();
+        assert_eq!(all.len(), AHEAD * 2 + 1);
+        assert!(!format!("{draws:?}").contains("ahead"), "what is to be drawn is not shown");
+        let (one, other) = (Draws::of(Entropy::seeded(7)), Draws::of(Entropy::seeded(7)));
+        assert_eq!([one.draw(), one.draw()], [other.draw(), other.draw()], "of a seed they are always the same");
+    }
 }

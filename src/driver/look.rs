@@ -60,7 +60,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             if !progress.effects.is_empty() {
                 break;
             }
-            state = progress.state;
+            state = Arc::new(progress.state);
         }
         Ok(None)
     }
@@ -98,7 +98,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
     }
 
     /// The state of a conversation.
-    pub async fn state(&self, conversation: &ConversationKey) -> Result<State, DriverError> {
+    pub async fn state(&self, conversation: &ConversationKey) -> Result<Arc<State>, DriverError> {
         let (state, ..) = self.0.load(conversation).await?;
         state.ok_or_else(|| DriverError::NoConversation(conversation.id.clone()))
     }

@@ -17,10 +17,10 @@ use tokio::sync::{Mutex as AsyncMutex, Notify};
 use super::audit::Chain;
 use super::cache::States;
 use super::carry::{Broken, Carried};
-use super::clock::{Clock, Entropy, later, new_id, until};
+use super::clock::{Clock, Draws, Entropy, later, new_id, until};
 use super::locks::{Held, Locks};
 use super::perform::Perform;
-use super::texts;
+use super::texts::{self, Saved};
 use super::turn::{DriverError, Sent, Turn, TurnResult};
 use super::versions::Versions;
 use super::watchers::{Watch, Watchers};
@@ -29,11 +29,12 @@ use crate::engine::effect::{EffectId, Refused};
 use crate::engine::input::Open;
 use crate::engine::{
     Actor, Answer, CallEffect, CallFailure, CallResult, Claim, Effect, Event, Happened, Input, InputBody, Keys, Machine, Phase, Principal,
-    State, Status, attempts, happened, holds,
+    State, Status, attempts, happened, holds, may_happen,
 };
 use crate::model::Workspace;
 use crate::model::action::ErrorKind;
-use crate::store::records::NewOwed;
+use crate::registry::EventKind;
+use crate::store::records::{NewOwed, Owing};
 use crate::store::{AuditHead, Commit, Committed, ConversationKey, MESSAGE_IDS_KEPT, Owner, Reply, SNAPSHOT_EVERY, Store, StoreError};
 use crate::telemetry::{self, Telemetry};
 use crate::value::Name;
@@ -46,8 +47,6 @@ const CLAIMS: usize = 16;
 const INPUTS: usize = 10_000;
 /// How long after its time a sender is given up.
 const TAKE_OVER: Duration = Duration::from_secs(1);
-/// How often the workspace's texts are put into the store again.
-const SAVE_EVERY: Duration = Duration::from_hours(12);
 /// The kind of the names under which conversations are opened once.
 const STARTED: &str = "started";
 /// Timers handled in one call.
@@ -72,11 +71,11 @@ pub(super) struct Inner<S, P> {
     pub(super) store: S,
     performer: P,
     pub(super) clock: Clock,
-    entropy: Entropy,
+    draws: Draws,
     keys: Keys,
     audit: Chain,
     versions: Versions,
-    saved: AsyncMutex<Option<Timestamp>>,
+    saved: Saved,
     // A turn holds the first until it is answered; each input holds the second from its load to its commit.
     turns: Locks,
     inputs: Locks,
@@ -124,7 +123,7 @@ struct Told {
 }
 
 /// A conversation as the store has it: its state, its version and the end of its audit; none, 0 and none if there is none.
-type Seen = (Option<State>, u64, AuditHead);
+type Seen = (Option<Arc<State>>, u64, AuditHead);
 
 /// The calls of a turn that are under way, each with its effect.
 type Calls = FuturesUnordered<BoxFuture<'static, (EffectId, CallResult)>>;
@@ -150,11 +149,11 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             store,
             performer,
             clock,
-            entropy,
+            draws: Draws::of(entropy),
             audit: Chain::new(keys.clone()),
             versions: Versions::new(loaded, keys.clone()),
             keys,
-            saved: AsyncMutex::default(),
+            saved: Saved::default(),
             turns: Locks::default(),
             inputs: Locks::default(),
             states: States::default(),
@@ -186,11 +185,11 @@ impl<S: Store, P: Perform> Runtime<S, P> {
     /// changed.
     pub async fn reload<E: From<DriverError>>(&self, loaded: Loaded, last: impl Future<Output = Result<(), E>>) -> Result<(), E> {
         let now = self.0.clock.now();
-        let mut saved = self.0.saved.lock().await;
+        let saving = self.0.saved.begin().await;
         texts::save(&self.0.store, loaded.workspace(), now).await?;
         last.await?;
         self.0.versions.replace(loaded);
-        *saved = Some(now);
+        saving.done(now);
         Ok(())
     }
 
@@ -639,7 +638,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
             let owner = opening.map(|open| Owner { agent: open.agent.clone(), user: open.user_id.clone() });
             let state = match state {
                 Some(state) => state,
-                None if opening.is_some() => State::default(),
+                None if opening.is_some() => Arc::default(),
                 None => return Err(DriverError::NoConversation(turning.key.id.clone())),
             };
             let machine = self.machine(&state).await?;
@@ -649,7 +648,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 Some(open) => Some(machine.handle(&state, opened(open, now, self.draw()?))),
                 None => None,
             };
-            let before = begun.as_ref().map_or(&state, |b| &b.state);
+            let before = begun.as_ref().map_or(&*state, |b| &b.state);
             if is_sent(&body) && turning.at.is_some_and(|at| at != before.moved()) {
                 return Err(DriverError::Stale);
             }
@@ -668,17 +667,18 @@ impl<S: Store, P: Perform> Inner<S, P> {
                     body: body.clone(),
                 };
                 let progress = machine.handle(before, input);
-                let after = progress.state;
+                let after = Arc::new(progress.state);
                 let working = progress.answer.phase == Phase::Working;
                 *told = progress.effects.is_empty() && !working;
-                let result = turning.with(&progress.answer, &progress.events, &after);
                 let is_refused = progress.answer.refused.is_some() && matches!(body, InputBody::Command(_));
+                let answer = turning.said_with(progress.answer);
                 if let (Some(begun), true) = (&begun, is_refused) {
-                    *lock(&turning.standing) = TurnResult { answer: result.answer, state: begun.state.clone(), ..TurnResult::default() };
+                    let state = Arc::new(begun.state.clone());
+                    *lock(&turning.standing) = TurnResult { answer, state, ..TurnResult::default() };
                     return Ok(Stepped { effects: Vec::new(), wake_at: None, working: false });
                 }
                 if progress.events.is_empty() && progress.claims.is_empty() {
-                    *lock(&turning.standing) = result;
+                    turning.stands(answer, Vec::new(), after);
                     return Ok(Stepped { effects: progress.effects, wake_at: progress.wake_at, working });
                 }
                 // A process that dies with an effect in flight does not wake for it; whoever has the timers then does.
@@ -688,10 +688,13 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 let ended = *told;
                 let finished = after.status() == Status::Abandoned;
                 let reply = turning.message.as_ref().filter(|_| ended);
-                let events: Vec<Event> = begun.iter().flat_map(|b| &b.events).cloned().chain(progress.events).collect();
+                let events = match &begun {
+                    Some(begun) => begun.events.iter().cloned().chain(progress.events).collect(),
+                    None => progress.events,
+                };
+                let events = Arc::new(events);
                 let (audit, audit_head) = self.audit.append(&turning.key, &head, now, &events)?;
-                let happened = happened(&state, &events).into_iter();
-                let owed: Vec<NewOwed> = happened.map(|h| owed(machine.workspace(), h)).collect();
+                let owed = owing(machine.workspace(), &state, &events);
                 let executions = attempts(&events);
                 let holds = after.opened().map(|open| holds(&open.agent, &events)).unwrap_or_default();
                 let commit = Commit {
@@ -702,16 +705,12 @@ impl<S: Store, P: Perform> Inner<S, P> {
                     snapshot: if finished {
                         Some(after.remains())
                     } else {
-                        (after.version / SNAPSHOT_EVERY > version / SNAPSHOT_EVERY).then(|| after.clone())
+                        (after.version / SNAPSHOT_EVERY > version / SNAPSHOT_EVERY).then(|| State::clone(&after))
                     },
-                    events,
+                    events: events.clone(),
                     claims: progress.claims.into_iter().chain(turning.start(now)).collect(),
                     wake_at,
-                    reply: reply.map(|(id, digest)| Reply {
-                        message_id: id.clone(),
-                        digest: digest.clone(),
-                        answer: result.answer.clone(),
-                    }),
+                    reply: reply.map(|(id, digest)| Reply { message_id: id.clone(), digest: digest.clone(), answer: answer.clone() }),
                     audit,
                     audit_head,
                     holds,
@@ -725,7 +724,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 self.telemetry.stored("commit", until(now, self.clock.now()));
                 match committed? {
                     Committed::Done { owes, .. } => {
-                        self.states.put(&turning.key, after);
+                        self.states.put(&turning.key, after.clone());
                         if wake_at.is_some_and(|at| at.as_millisecond() <= self.looks_at.load(Ordering::SeqCst)) {
                             self.timer_set.notify_one();
                         }
@@ -733,7 +732,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
                             self.owed.notify_one();
                         }
                         self.watchers.tell(&turning.key);
-                        *lock(&turning.standing) = result;
+                        turning.stands(answer, Arc::unwrap_or_clone(events), after);
                         return Ok(Stepped { effects: progress.effects, wake_at: progress.wake_at, working });
                     }
                     Committed::Conflict { .. } => {
@@ -761,10 +760,14 @@ impl<S: Store, P: Perform> Inner<S, P> {
     /// Keeps the texts of the workspace in the store, again and again, for the store drops those of which it hears nothing.
     async fn save_texts(&self) -> Result<(), DriverError> {
         let now = self.clock.now();
-        let mut saved = self.saved.lock().await;
-        if saved.is_none_or(|at| later(at, SAVE_EVERY) <= now) {
+        if self.saved.holds(now) {
+            return Ok(());
+        }
+        let saving = self.saved.begin().await;
+        // Somebody else may have done it meanwhile.
+        if !self.saved.holds(now) {
             texts::save(&self.store, &self.versions.workspace(), now).await?;
-            *saved = Some(now);
+            saving.done(now);
         }
         Ok(())
     }
@@ -776,7 +779,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
     }
 
     /// The state of a conversation, its version and the end of its audit; `None`, 0 and none if there is none.
-    pub(super) async fn load(&self, key: &ConversationKey) -> Result<(Option<State>, u64, AuditHead), DriverError> {
+    pub(super) async fn load(&self, key: &ConversationKey) -> Result<Seen, DriverError> {
         let known = self.states.get(key);
         let began = self.clock.now();
         let loaded = self.store.load(key, known.as_ref().map_or(0, |s| s.version)).await;
@@ -784,9 +787,12 @@ impl<S: Store, P: Perform> Inner<S, P> {
         let Some(stored) = loaded? else {
             return Ok((None, 0, AuditHead::default()));
         };
-        let mut state = stored.snapshot.or(known).unwrap_or_default();
-        for event in &stored.events {
-            state.apply(event);
+        let mut state = stored.snapshot.map(Arc::new).or(known).unwrap_or_default();
+        if !stored.events.is_empty() {
+            let state = Arc::make_mut(&mut state);
+            for event in &stored.events {
+                state.apply(event);
+            }
         }
         if state.version != stored.version {
             self.states.forget(key);
@@ -810,7 +816,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
     }
 
     pub(super) fn draw(&self) -> Result<[u8; 32], DriverError> {
-        self.entropy.draw().ok_or(DriverError::Broken("the machine has no randomness to give"))
+        self.draws.draw().ok_or(DriverError::Broken("the machine has no randomness to give"))
     }
 
     fn background(&self) -> MutexGuard<'_, BTreeMap<ConversationKey, usize>> {
@@ -836,18 +842,29 @@ impl Turning {
         self.started.as_ref().map(|name| Claim::Other { kind: Name::new(STARTED), key: name.clone(), until })
     }
 
-    /// Where the turn stands after one more input: all that was said, and the rest as it is now.
-    fn with(&self, answer: &Answer, events: &[Event], state: &State) -> TurnResult {
+    /// An answer after one more input: all that was said, and the rest as it is now.
+    fn said_with(&self, answer: Answer) -> Answer {
         let before = lock(&self.standing);
-        let messages = before.answer.messages.iter().chain(&answer.messages).cloned().collect();
-        let sensitive = before.answer.sensitive || answer.sensitive;
-        TurnResult {
-            answer: Answer { messages, sensitive, ..answer.clone() },
-            events: before.events.iter().chain(events).cloned().collect(),
-            state: state.clone(),
-            repeated: before.repeated,
-        }
+        let messages = before.answer.messages.iter().cloned().chain(answer.messages).collect();
+        Answer { messages, sensitive: before.answer.sensitive || answer.sensitive, ..answer }
     }
+
+    /// Where the turn stands now.
+    fn stands(&self, answer: Answer, events: Vec<Event>, state: Arc<State>) {
+        let mut standing = lock(&self.standing);
+        (standing.answer, standing.state) = (answer, state);
+        standing.events.extend(events);
+    }
+}
+
+/// What events owe to conditions: told only where one is bound to them.
+fn owing(workspace: &Arc<Workspace>, before: &Arc<State>, events: &Arc<Vec<Event>>) -> Owing {
+    let names: Vec<&'static str> = may_happen(events).map(EventKind::as_str).collect();
+    if names.is_empty() {
+        return Owing::default();
+    }
+    let (workspace, before, events) = (workspace.clone(), before.clone(), events.clone());
+    Owing::new(names, move || happened(&before, &events).into_iter().map(|h| owed(&workspace, h)).collect())
 }
 
 /// What an event owes to conditions. Journeys are called as their authors wrote them.

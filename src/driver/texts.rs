@@ -3,15 +3,62 @@
 //! A journey's hash leads to the hash of its workspace, that to the list of its files, and each of these to a text.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncGuard};
 
 use super::DriverError;
+use super::clock::later;
 use crate::check::{self, Loaded};
 use crate::model::workspace::WorkspaceTexts;
 use crate::model::{ContentHash, Workspace};
 use crate::store::{Store, StoreError, Version};
+
+/// How often the workspace's texts are put into the store again.
+const SAVE_EVERY: Duration = Duration::from_hours(12);
+
+/// Until when what was put into the store counts as being there. Every input asks, so it is read without waiting for anybody.
+#[derive(Debug)]
+pub(super) struct Saved {
+    // In milliseconds.
+    until: AtomicI64,
+    one: AsyncMutex<()>,
+}
+
+impl Default for Saved {
+    fn default() -> Self {
+        Self { until: AtomicI64::new(i64::MIN), one: AsyncMutex::default() }
+    }
+}
+
+impl Saved {
+    /// Whether the texts need not be saved yet.
+    pub(super) fn holds(&self, now: Timestamp) -> bool {
+        now.as_millisecond() < self.until.load(Ordering::Acquire)
+    }
+
+    /// Leave to save them, for one at a time.
+    pub(super) async fn begin(&self) -> Saving<'_> {
+        Saving { until: &self.until, _one: self.one.lock().await }
+    }
+}
+
+/// Leave to save the texts.
+#[derive(Debug)]
+pub(super) struct Saving<'a> {
+    until: &'a AtomicI64,
+    _one: AsyncGuard<'a, ()>,
+}
+
+impl Saving<'_> {
+    /// They were saved then.
+    pub(super) fn done(self, at: Timestamp) {
+        self.until.store(later(at, SAVE_EVERY).as_millisecond(), Ordering::Release);
+    }
+}
 
 /// Everything that a workspace's runs need to be loaded again.
 pub(super) async fn save<S: Store>(store: &S, workspace: &Workspace, at: Timestamp) -> Result<(), DriverError> {

@@ -31,7 +31,7 @@ pub struct TurnResult {
     /// What happened, in order.
     pub events: Vec<Event>,
     /// Where the conversation stands after it; of a repeated one, nothing.
-    pub state: State,
+    pub state: Arc<State>,
     /// Whether this is the answer to an earlier turn with the same message id.
     pub repeated: bool,
 }

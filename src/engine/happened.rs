@@ -27,7 +27,7 @@ pub struct Happened {
 /// What happened by these events, after that state.
 #[must_use]
 pub fn happened(before: &State, events: &[Event]) -> Vec<Happened> {
-    if !events.iter().any(|e| is_told(e.body.plain())) {
+    if may_happen(events).next().is_none() {
         return Vec::new();
     }
     let mut telling = Telling { state: before.clone(), answered: None, action: None, out: Vec::new() };
@@ -37,16 +37,17 @@ pub fn happened(before: &State, events: &[Event]) -> Vec<Happened> {
     telling.out
 }
 
-fn is_told(body: &EventBody) -> bool {
-    matches!(
-        body,
-        EventBody::Began(_)
-            | EventBody::Matched { .. }
-            | EventBody::Failed { .. }
-            | EventBody::Ended(_)
-            | EventBody::Escalated(_)
-            | EventBody::Abandoned
-    )
+/// What may have happened by these events, seen without a state: nothing else has.
+pub fn may_happen(events: &[Event]) -> impl Iterator<Item = EventKind> {
+    events.iter().filter_map(|event| match event.body.plain() {
+        EventBody::Began(_) => Some(EventKind::JourneyStarted),
+        EventBody::Matched { .. } => Some(EventKind::ActionFinished),
+        EventBody::Failed { .. } => Some(EventKind::ActionFailed),
+        EventBody::Ended(_) => Some(EventKind::Completed),
+        EventBody::Escalated(_) => Some(EventKind::Escalated),
+        EventBody::Abandoned => Some(EventKind::Abandoned),
+        _ => None,
+    })
 }
 
 struct Telling<'e> {

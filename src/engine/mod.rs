@@ -53,7 +53,7 @@ pub use effect::{CallEffect, CallFailure, CallResult, Claim, Effect, EffectId, H
 pub use event::{Event, EventBody};
 pub use execution::{Attempt, ExecutionStatus, Wanted, attempts};
 pub use handle::may_send;
-pub use happened::{Happened, happened};
+pub use happened::{Happened, happened, may_happen};
 pub use hold::{HoldChange, HoldRow, holds};
 pub use input::{Actor, Command, Input, InputBody, Principal};
 pub use keys::{Keys, derived, key_id};

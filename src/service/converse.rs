@@ -145,7 +145,7 @@ impl Service {
     ) -> Result<Told, ServiceError> {
         let state = if result.repeated {
             let past = self.runtime().state_at(&key, result.answer.at).await?;
-            past.unwrap_or_default()
+            Arc::new(past.unwrap_or_default())
         } else {
             result.state
         };
@@ -194,7 +194,7 @@ impl Service {
     }
 
     /// The state of a conversation that the caller may know of; for anybody else there is none.
-    pub(super) async fn seen(&self, caller: &Caller, agent: &str, key: &ConversationKey) -> Result<State, ServiceError> {
+    pub(super) async fn seen(&self, caller: &Caller, agent: &str, key: &ConversationKey) -> Result<Arc<State>, ServiceError> {
         let state = self.runtime().state(key).await?;
         let theirs = state.opened().is_some_and(|open| is_theirs(caller, agent, open));
         if theirs { Ok(state) } else { Err(ServiceError::NoConversation(key.id.clone())) }

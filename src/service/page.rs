@@ -139,7 +139,7 @@ impl Service {
     }
 
     /// The question that stands in a conversation, if one does.
-    async fn asked(&self, key: &ConversationKey) -> Result<Option<(State, Question)>, ServiceError> {
+    async fn asked(&self, key: &ConversationKey) -> Result<Option<(Arc<State>, Question)>, ServiceError> {
         let state = match self.runtime().state(key).await {
             Ok(state) => state,
             Err(DriverError::NoConversation(_)) => return Ok(None),

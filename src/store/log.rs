@@ -34,10 +34,7 @@ impl Dictionary {
 
     /// Bytes, compressed against what is learned by now.
     pub(super) fn pack(&self, raw: &[u8]) -> Packed {
-        match &self.learned {
-            None => Packed { learned: false, bytes: lz4_flex::block::compress_prepend_size(raw).into() },
-            Some(dictionary) => Packed { learned: true, bytes: lz4_flex::block::compress_prepend_size_with_dict(raw, dictionary).into() },
-        }
+        packed(raw, self.learned.as_deref())
     }
 
     /// What was packed.
@@ -47,6 +44,27 @@ impl Dictionary {
             _ => lz4_flex::block::decompress_size_prepended(&packed.bytes),
         }
         .map_err(|e| StoreError::Corrupt(e.to_string()))
+    }
+}
+
+fn packed(raw: &[u8], dictionary: Option<&[u8]>) -> Packed {
+    match dictionary {
+        None => Packed { learned: false, bytes: lz4_flex::block::compress_prepend_size(raw).into() },
+        Some(dictionary) => Packed { learned: true, bytes: lz4_flex::block::compress_prepend_size_with_dict(raw, dictionary).into() },
+    }
+}
+
+/// Lines of a log that are to be made small, while others go on with the store.
+#[derive(Debug)]
+pub(super) struct Idle {
+    raw: Arc<Vec<u8>>,
+    learned: Option<Arc<[u8]>>,
+}
+
+impl Idle {
+    /// Makes them small.
+    pub(super) fn pack(&self) -> Packed {
+        packed(&self.raw, self.learned.as_deref())
     }
 }
 
@@ -91,7 +109,7 @@ struct Chunk {
 /// The lines of a chunk: only the last one of a log may lie open.
 #[derive(Debug)]
 enum Bytes {
-    Open(Vec<u8>),
+    Open(Arc<Vec<u8>>),
     Packed(Packed),
 }
 
@@ -113,10 +131,10 @@ impl Chunk {
 
     fn add(&mut self, dictionary: &Dictionary, new: &Lines) -> Result<(), StoreError> {
         if let Bytes::Packed(packed) = &self.bytes {
-            self.bytes = Bytes::Open(dictionary.unpack(packed)?);
+            self.bytes = Bytes::Open(dictionary.unpack(packed)?.into());
         }
         if let Bytes::Open(raw) = &mut self.bytes {
-            raw.extend_from_slice(&new.raw);
+            Arc::make_mut(raw).extend_from_slice(&new.raw);
             self.lines += new.count;
             self.events += new.events;
         }
@@ -191,11 +209,30 @@ impl Log {
             self.pack(dictionary);
             let (first_line, first_event) = (self.lines(), u32::try_from(self.events()).unwrap_or(u32::MAX));
             self.chunks.reserve_exact(1);
-            let bytes = Bytes::Open(new.raw.clone());
+            let bytes = Bytes::Open(new.raw.clone().into());
             self.chunks.push(Chunk { first_line, first_event, lines: new.count, events: new.events, bytes });
         }
         dictionary.learn(&new.raw);
         Ok(!lay_open)
+    }
+
+    /// Its last lines, if they lie open, to be made small.
+    pub(super) fn idle(&self, dictionary: &Dictionary) -> Option<Idle> {
+        let Bytes::Open(raw) = &self.chunks.last()?.bytes else { return None };
+        Some(Idle { raw: raw.clone(), learned: dictionary.learned.clone() })
+    }
+
+    /// Puts lines that were made small in their place; whether more was written meanwhile, so that they still lie open.
+    pub(super) fn settle(&mut self, idle: &Idle, packed: Packed) -> bool {
+        let Some(last) = self.chunks.last_mut() else { return false };
+        match &last.bytes {
+            Bytes::Open(raw) if Arc::ptr_eq(raw, &idle.raw) => {
+                last.bytes = Bytes::Packed(packed);
+                false
+            }
+            Bytes::Open(_) => true,
+            Bytes::Packed(_) => false,
+        }
     }
 
     /// Makes it small.
@@ -258,5 +295,39 @@ impl Log {
         let raw = chunk.raw(dictionary)?;
         let line = raw.split(|b| *b == b'\n').nth((number - chunk.first_line) as usize);
         line.map(|l| parse(l.strip_prefix(&[BESIDE]).unwrap_or(l))).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &str) -> Lines {
+        let mut lines = Lines::default();
+        let write = |out: &mut Vec<u8>| {
+            out.extend_from_slice(text.as_bytes());
+            Ok(())
+        };
+        lines.push(Kind::Event, write).unwrap();
+        lines
+    }
+
+    #[test]
+    fn lines_that_were_made_small_meanwhile_are_put_in_place_only_if_no_more_were_written() {
+        let (mut log, mut dictionary) = (Log::default(), Dictionary::default());
+        let read = |log: &Log, dictionary: &Dictionary| {
+            log.read_events(dictionary, 0, usize::MAX, |line| Ok(String::from_utf8_lossy(line).into_owned())).unwrap()
+        };
+        assert!(log.append(&mut dictionary, &lines("{1}")).unwrap());
+        let late = log.idle(&dictionary).unwrap();
+        assert!(!log.append(&mut dictionary, &lines("{2}")).unwrap(), "they lie open still");
+        assert!(log.settle(&late, late.pack()), "more was written: they are to be made small later");
+        assert_eq!(read(&log, &dictionary), ["{1}", "{2}"]);
+        let idle = log.idle(&dictionary).unwrap();
+        assert!(!log.settle(&idle, idle.pack()));
+        assert!(log.idle(&dictionary).is_none(), "nothing lies open");
+        assert_eq!(read(&log, &dictionary), ["{1}", "{2}"]);
+        assert!(log.append(&mut dictionary, &lines("{3}")).unwrap(), "they lie open again");
+        assert_eq!(read(&log, &dictionary), ["{1}", "{2}", "{3}"]);
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::claims::{Ledger, refused, taken};
-use super::log::{Dictionary, Kind, Lines, Log, Packed};
+use super::log::{Dictionary, Idle, Kind, Lines, Log, Packed};
 use super::records::Kept as Recorded;
 use super::rows::{digest, numbered, write_numbered};
 use super::{
@@ -92,6 +92,9 @@ struct Message {
 /// In place of the number of a line.
 const NO_REPLY: u32 = u32::MAX;
 
+/// A conversation whose lines are to be made small.
+type Resting = (ConversationKey, Idle);
+
 /// A reply as it lies in the log, before its answer.
 type ReplyHead = (Arc<str>, Arc<str>);
 
@@ -117,6 +120,17 @@ impl MemoryStore {
     /// Looks at what is kept of conditions and actions, or changes it.
     pub(super) fn records<T>(&self, with: impl FnOnce(&mut Recorded) -> T) -> T {
         with(&mut self.inner().records)
+    }
+
+    /// Commits. What takes time is done where nobody waits for it: before the lock is had, and after it is given back.
+    fn committed(&self, commit: Commit) -> Result<Committed, StoreError> {
+        let lines = if commit.finished { None } else { Some(written(&self.seals, &commit)?) };
+        let (committed, resting) = self.inner().commit(&self.seals, commit, lines)?;
+        if let Some(resting) = resting {
+            let packed = resting.1.pack();
+            self.inner().settle(resting, packed);
+        }
+        Ok(committed)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -173,7 +187,8 @@ impl Inner {
         Ok(Some(Stored { owner, version: conversation.version(), snapshot, events, audit }))
     }
 
-    fn commit(&mut self, seals: &Seals, commit: Commit) -> Result<Committed, StoreError> {
+    /// Commits those lines, or, of what has ended, what is left of it and the rest; and gives what lies idle now.
+    fn commit(&mut self, seals: &Seals, commit: Commit, lines: Option<Lines>) -> Result<(Committed, Option<Resting>), StoreError> {
         let Commit {
             key,
             expected,
@@ -199,38 +214,23 @@ impl Inner {
         }
         let version = standing.map_or(0, |c| c.version());
         if version != expected {
-            return Ok(Committed::Conflict { version });
+            return Ok((Committed::Conflict { version }, None));
         }
         let refused = self.refuse(&key, &claims, now);
         if !refused.is_empty() {
-            return Ok(Committed::ClaimRefused { refused });
+            return Ok((Committed::ClaimRefused { refused }, None));
         }
-        let mut lines = Lines::default();
         // What came before is rewritten when all but the transcript goes.
         let mut remains = None;
-        if finished {
-            let (kept, gone, messages) = self.transcript(seals, &key, &events, now)?;
-            remains = Some((gone, messages));
-            lines = kept;
+        let lines = if let Some(lines) = lines {
+            lines
         } else {
-            for event in &events {
-                lines.push(Kind::Event, |out| seals.write_event(&key, event, out))?;
-            }
-        }
-        for row in &audit {
-            lines.push(Kind::Audit, |out| serde_json::to_writer(out, row).map_err(corrupt))?;
-        }
-        let replied = match reply {
-            Some(r) => {
-                lines.push(Kind::Beside, |out| {
-                    let head: ReplyHead = (r.message_id.clone(), r.digest);
-                    serde_json::to_writer(&mut *out, &head).map_err(corrupt)?;
-                    seals.write_answer(&key, &r.answer, out)
-                })?;
-                Some(digest(&r.message_id))
-            }
-            None => None,
+            let (mut kept, gone, messages) = self.transcript(seals, &key, &events, now)?;
+            remains = Some((gone, messages));
+            write_beside(seals, &key, &audit, reply.as_ref(), &mut kept)?;
+            kept
         };
+        let replied = reply.map(|r| digest(&r.message_id));
         let snapshot = match snapshot {
             Some(state) => {
                 let mut raw = Vec::new();
@@ -300,7 +300,7 @@ impl Inner {
                 }
             }
         }
-        let owes = self.records.owe(&key.tenant, &key.id, now, owed);
+        let owes = self.records.owe(&key.tenant, &key.id, now, &owed);
         for row in executions {
             let executed = Executed { key: key.clone(), row };
             self.executions.insert((key.tenant.clone(), executed.row.id.clone()), executed);
@@ -311,20 +311,22 @@ impl Inner {
                 ledger.take(claim, &key.id, now);
             }
         }
-        if opened {
-            self.opened(key);
-        }
-        Ok(Committed::Done { version, owes })
+        let resting = if opened { self.opened(key) } else { None };
+        Ok((Committed::Done { version, owes }, resting))
     }
 
-    /// The last lines of a conversation lie open: those of the one that was opened first are made small.
-    fn opened(&mut self, key: ConversationKey) {
+    /// The last lines of a conversation lie open: those of the one that was opened first are to be made small.
+    fn opened(&mut self, key: ConversationKey) -> Option<Resting> {
         self.open.push_back(key);
-        if self.open.len() > OPEN
-            && let Some(first) = self.open.pop_front()
-            && let Some(conversation) = self.conversations.get_mut(&first)
-        {
-            conversation.log.pack(&self.dictionary);
+        let first = if self.open.len() > OPEN { self.open.pop_front()? } else { return None };
+        let idle = self.conversations.get(&first)?.log.idle(&self.dictionary)?;
+        Some((first, idle))
+    }
+
+    /// Puts the lines of a conversation that were made small in their place, unless it spoke meanwhile.
+    fn settle(&mut self, (key, idle): Resting, packed: Packed) {
+        if self.conversations.get_mut(&key).is_some_and(|c| c.log.settle(&idle, packed)) {
+            self.open.push_back(key);
         }
     }
 
@@ -505,7 +507,7 @@ impl Store for MemoryStore {
     }
 
     fn commit(&self, commit: Commit) -> impl Future<Output = Result<Committed, StoreError>> + Send {
-        ready(self.inner().commit(&self.seals, commit))
+        ready(self.committed(commit))
     }
 
     fn reply(
@@ -634,6 +636,37 @@ impl Store for MemoryStore {
     fn erase_user(&self, tenant: &str, user: &str, digest: DigestText) -> impl Future<Output = Result<Erased, StoreError>> + Send {
         ready(self.inner().erase_user(tenant, user, &digest))
     }
+}
+
+/// A commit as the lines of its log.
+fn written(seals: &Seals, commit: &Commit) -> Result<Lines, StoreError> {
+    let mut lines = Lines::default();
+    for event in commit.events.iter() {
+        lines.push(Kind::Event, |out| seals.write_event(&commit.key, event, out))?;
+    }
+    write_beside(seals, &commit.key, &commit.audit, commit.reply.as_ref(), &mut lines)?;
+    Ok(lines)
+}
+
+/// The lines beside its events: the rows of its audit, and, as the last, a reply.
+fn write_beside(
+    seals: &Seals,
+    key: &ConversationKey,
+    audit: &[AuditRow],
+    reply: Option<&Reply>,
+    lines: &mut Lines,
+) -> Result<(), StoreError> {
+    for row in audit {
+        lines.push(Kind::Audit, |out| serde_json::to_writer(out, row).map_err(corrupt))?;
+    }
+    if let Some(reply) = reply {
+        lines.push(Kind::Beside, |out| {
+            let head: ReplyHead = (reply.message_id.clone(), reply.digest.clone());
+            serde_json::to_writer(&mut *out, &head).map_err(corrupt)?;
+            seals.write_answer(key, &reply.answer, out)
+        })?;
+    }
+    Ok(())
 }
 
 fn before(now: Timestamp, by: SignedDuration) -> Timestamp {

@@ -224,7 +224,7 @@ pub struct Commit {
     /// Whose the conversation is, if this opens it.
     pub owner: Option<Owner>,
     /// What happened.
-    pub events: Vec<Event>,
+    pub events: Arc<Vec<Event>>,
     /// What must be had for it to have happened.
     pub claims: Vec<Claim>,
     /// When the conversation wants to be woken; replaces what stood before.
@@ -244,7 +244,7 @@ pub struct Commit {
     /// The journeys that its runs stand on, if they are others than before.
     pub pinned: Option<Vec<ContentHash>>,
     /// What its events owe to conditions: kept only where one is bound to them.
-    pub owed: Vec<records::NewOwed>,
+    pub owed: records::Owing,
     /// It has ended for good: the snapshot is all that its state is, and of its events only the transcript stays.
     pub finished: bool,
 }
@@ -258,7 +258,7 @@ impl Commit {
             expected,
             now,
             owner: None,
-            events: Vec::new(),
+            events: Arc::default(),
             claims: Vec::new(),
             wake_at: None,
             snapshot: None,
@@ -268,7 +268,7 @@ impl Commit {
             holds: Vec::new(),
             executions: Vec::new(),
             pinned: None,
-            owed: Vec::new(),
+            owed: records::Owing::default(),
             finished: false,
         }
     }

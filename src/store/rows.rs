@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::pack::{pack, unpack};
-use super::records::NewOwed;
+use super::records::Owing;
 use super::{AuditHead, AuditRow, Commit, ConversationKey, MESSAGE_IDS_KEPT, Owner, Seals, StoreError};
 use crate::engine::{Attempt, Claim, Event, HoldChange};
 use crate::model::workspace::ContentHash;
@@ -38,7 +38,7 @@ pub(super) struct Rows {
     pub(super) holds: Vec<HoldChange>,
     pub(super) executions: Vec<Attempt>,
     pub(super) pinned: Option<Vec<ContentHash>>,
-    pub(super) owed: Vec<NewOwed>,
+    pub(super) owed: Owing,
     pub(super) finished: bool,
 }
 
@@ -104,7 +104,7 @@ impl Rows {
             version: expected + count(events.len()),
             now,
             owner,
-            events: Batch::of(seals, &key, &events)?,
+            events: Batch::of(seals, &key, &*events)?,
             claims,
             wake_at: wake_at.filter(|_| !finished).map(nanos),
             snapshot,

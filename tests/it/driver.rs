@@ -385,7 +385,7 @@ async fn a_run_whose_version_is_lost_says_so() {
     let bare = MemoryStore::new();
     let stored = store.load(&key, 0).await.unwrap().unwrap();
     let empty = waypost::store::Commit::new(key.clone(), 0, clock.now());
-    let commit = waypost::store::Commit { owner: Some(stored.owner), events: stored.events, ..empty };
+    let commit = waypost::store::Commit { owner: Some(stored.owner), events: stored.events.into(), ..empty };
     bare.commit(commit).await.unwrap();
     let newer = workspace_with("queues: {default: care, names: [care]}", &ORDER.replace("is {{ variables.order.status }}", "has moved"));
     let second = runtime(newer, &bare, |_| async { shipped() }, &clock);

@@ -136,7 +136,7 @@ fn event(text: &str) -> Event {
 fn commit(id: &str, expected: u64, texts: &[&str]) -> Commit {
     Commit {
         owner: (expected == 0).then(|| Owner { agent: "shop".into(), user: "u-1".into() }),
-        events: texts.iter().map(|t| event(t)).collect(),
+        events: texts.iter().map(|t| event(t)).collect::<Vec<_>>().into(),
         ..Commit::new(key(id), expected, at(0))
     }
 }
@@ -193,7 +193,7 @@ async fn a_snapshot_spares_the_events_before_it<S: Store>(store: &S) {
         let next = event(&n.to_string());
         state.apply(&next);
         let snapshot = (n + 1 == SNAPSHOT_EVERY).then(|| state.clone());
-        done(store, Commit { events: vec![next], snapshot, ..commit("c", n, &[]) }).await;
+        done(store, Commit { events: vec![next].into(), snapshot, ..commit("c", n, &[]) }).await;
     }
     done(store, commit("c", SNAPSHOT_EVERY, &["after"])).await;
     let stored = store.load(&key("c"), 3).await.unwrap().unwrap();
@@ -441,10 +441,10 @@ async fn what_has_ended_keeps_its_transcript_and_audit<S: Store>(store: &S) {
     let first =
         Commit { claims, reply: Some(reply("m", "an answer")), audit: vec![row(1, "a")], wake_at: Some(at(5)), ..commit("c", 0, &["a"]) };
     done(store, first).await;
-    done(store, Commit { events: vec![said("hello"), event("b"), said("bye")], ..commit("c", 1, &[]) }).await;
+    done(store, Commit { events: vec![said("hello"), event("b"), said("bye")].into(), ..commit("c", 1, &[]) }).await;
     let abandoned = Event { v: 1, at: at(9), body: EventBody::Abandoned };
     let last = |snapshot: u64, events: Vec<Event>, rows: Vec<AuditRow>| Commit {
-        events,
+        events: events.into(),
         snapshot: Some(state(snapshot)),
         finished: true,
         audit: rows,

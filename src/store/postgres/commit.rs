@@ -1,6 +1,7 @@
 //! A commit: one statement that compares the version, sets it and writes all rows; in a transaction where claims need more.
 
 use deadpool_postgres::{GenericClient, Object};
+use futures_util::future::join;
 use tokio_postgres::types::ToSql;
 
 use super::super::rows::{Batch, ERASED, FINISHED, Rows, digest, nanos, outdated};
@@ -76,8 +77,10 @@ pub(super) async fn commit(client: &mut Object, seals: &Seals, rows: &Rows) -> R
         return why_not(client, rows).await;
     }
     let transaction = client.transaction().await?;
-    claims::lock(&transaction, rows).await?;
-    let before = head(&transaction, rows).await?;
+    // Sent together: whoever writes compares the version anyhow, so it does not matter which comes first.
+    let (locked, before) = join(claims::lock(&transaction, rows), head(&transaction, rows)).await;
+    locked?;
+    let before = before?;
     let version = before.map_or(0, |b| b.version);
     if before.is_some_and(|b| b.life == ERASED) || version != rows.expected {
         return why_not(&transaction, rows).await;
@@ -86,8 +89,20 @@ pub(super) async fn commit(client: &mut Object, seals: &Seals, rows: &Rows) -> R
     if !refused.is_empty() {
         return Ok(Committed::ClaimRefused { refused });
     }
-    let Some((conversation, owes)) = write(&transaction, rows).await? else { return why_not(&transaction, rows).await };
-    claims::take(&transaction, seals, rows, conversation).await?;
+    let wrote = if let Some(head) = before {
+        // Sent together, too: if nothing is written, nothing of it stays.
+        let (wrote, took) = join(write(&transaction, rows), claims::take(&transaction, seals, rows, head.row)).await;
+        let wrote = wrote?;
+        took?;
+        wrote
+    } else {
+        let wrote = write(&transaction, rows).await?;
+        if let Some((conversation, _)) = wrote {
+            claims::take(&transaction, seals, rows, conversation).await?;
+        }
+        wrote
+    };
+    let Some((conversation, owes)) = wrote else { return why_not(&transaction, rows).await };
     others(&transaction, rows, conversation).await?;
     if rows.finished {
         shrink(&transaction, seals, rows, conversation).await?;
@@ -167,9 +182,10 @@ async fn write(client: &impl GenericClient, rows: &Rows) -> Result<Option<(i64, 
     let texts: Vec<&str> = rows.audit.iter().map(|r| &*r.text).collect();
     let macs: Vec<&str> = rows.audit.iter().map(|r| &*r.mac).collect();
     let pinned: Option<Vec<&str>> = rows.pinned.as_ref().map(|p| p.iter().map(|h| &*h.0).collect());
-    let events: Vec<&str> = rows.owed.iter().map(|o| o.event).collect();
-    let data: Vec<&str> = rows.owed.iter().map(|o| &*o.data).collect();
-    let depths: Vec<i64> = rows.owed.iter().map(|o| i64::from(o.depth)).collect();
+    let owed = rows.owed.told();
+    let events: Vec<&str> = owed.iter().map(|o| o.event).collect();
+    let data: Vec<&str> = owed.iter().map(|o| &*o.data).collect();
+    let depths: Vec<i64> = owed.iter().map(|o| i64::from(o.depth)).collect();
     let values: [&(dyn ToSql + Sync); 28] = [
         &&*rows.key.tenant,
         &&*rows.key.id,

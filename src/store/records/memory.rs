@@ -1,14 +1,15 @@
 //! Definitions, primitives, decisions, deliveries and owed events in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::future::ready;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::{
-    After, DecisionsOf, Defined, Defines, Definition, DefinitionOf, Delivery, Namespaces, NewDefinition, NewOwed, Owed, PrimitiveWrite,
-    Record, Recorded, Records, Registered, SHARED,
+    After, DecisionsOf, Defined, Defines, Definition, DefinitionOf, Delivery, Namespaces, NewDefinition, NewOwed, Owed, Owing,
+    PrimitiveWrite, Record, Recorded, Records, Registered, SHARED,
 };
 use crate::registry::{Decision, PrimitiveId, Sample, Series, runs_of};
 use crate::store::{MemoryStore, StoreError};
@@ -204,16 +205,14 @@ impl Kept {
     }
 
     /// Keeps what a commit owes to conditions, if any is bound to it, and says whether one is.
-    pub(in super::super) fn owe(&mut self, tenant: &Text, conversation: &Text, at: Timestamp, owed: Vec<NewOwed>) -> bool {
-        let mut owes = false;
-        for NewOwed { event, data, depth } in owed {
-            if self.bound(tenant, Defines::Condition, event).is_empty() {
-                continue;
-            }
+    pub(in super::super) fn owe(&mut self, tenant: &Text, conversation: &Text, at: Timestamp, owing: &Owing) -> bool {
+        let is_bound = |event| Ok::<_, Infallible>(!self.bound(tenant, Defines::Condition, event).is_empty());
+        let Ok(told) = owing.told_where(is_bound);
+        let owes = !told.is_empty();
+        for NewOwed { event, data, depth } in told {
             let id = self.next();
             let owed = Owed { id, tenant: tenant.clone(), conversation: conversation.clone(), event: event.into(), at, data, depth };
             self.owed.insert(id, (Timestamp::MIN, owed));
-            owes = true;
         }
         owes
     }

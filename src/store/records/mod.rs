@@ -236,6 +236,70 @@ pub struct NewOwed {
     pub depth: u32,
 }
 
+/// What the events of a commit owe to conditions. Most are owed nothing: what there is to know of them is put together only where a
+/// condition is bound to one.
+#[derive(Clone)]
+pub struct Owing {
+    events: Vec<&'static str>,
+    tell: Arc<dyn Fn() -> Vec<NewOwed> + Send + Sync>,
+}
+
+impl std::fmt::Debug for Owing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Owing").field("events", &self.events).finish_non_exhaustive()
+    }
+}
+
+impl Default for Owing {
+    fn default() -> Self {
+        Self::new(Vec::new(), Vec::new)
+    }
+}
+
+impl From<Vec<NewOwed>> for Owing {
+    fn from(owed: Vec<NewOwed>) -> Self {
+        Self::new(owed.iter().map(|o| o.event).collect(), move || owed.clone())
+    }
+}
+
+impl Owing {
+    /// What `tell` tells, which is of no events but these. It may be asked more than once.
+    #[must_use]
+    pub fn new(mut events: Vec<&'static str>, tell: impl Fn() -> Vec<NewOwed> + Send + Sync + 'static) -> Self {
+        events.sort_unstable();
+        events.dedup();
+        Self { events, tell: Arc::new(tell) }
+    }
+
+    /// Whether nothing can be owed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn told(&self) -> Vec<NewOwed> {
+        if self.events.is_empty() { Vec::new() } else { (self.tell)() }
+    }
+
+    /// What is owed of the events to which a condition is bound.
+    pub fn told_where<E>(&self, mut is_bound: impl FnMut(&'static str) -> Result<bool, E>) -> Result<Vec<NewOwed>, E> {
+        let mut bound = Vec::new();
+        for event in &self.events {
+            if is_bound(event)? {
+                bound.push(*event);
+            }
+        }
+        if bound.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut owed = (self.tell)();
+        owed.retain(|o| bound.contains(&o.event));
+        Ok(owed)
+    }
+}
+
 /// An event that conditions are owed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Owed {

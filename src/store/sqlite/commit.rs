@@ -70,14 +70,16 @@ pub(super) fn commit(connection: &Connection, seals: &Seals, rows: &Rows) -> Res
             run(connection, "INSERT INTO pins VALUES (?1, ?2)", params![conversation, hash.0])?;
         }
     }
-    let mut owes = false;
-    for owed in &rows.owed {
-        let sql = "INSERT INTO owed (tenant, conversation, event, at, data, depth, lease) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
-             WHERE EXISTS (SELECT 1 FROM bindings WHERE tenant IN (?1, '') AND defines = 0 AND key = ?3)";
-        let (key, at) = (&rows.key, nanos(rows.now));
-        let values = params![key.tenant, key.id, owed.event, at, owed.data, owed.depth, i64::MIN];
-        owes |= connection.prepare_cached(sql).and_then(|mut s| s.execute(values)).map_err(failed)? > 0;
+    let (key, at) = (&rows.key, nanos(rows.now));
+    let owed = rows.owed.told_where(|event| {
+        let sql = "SELECT EXISTS (SELECT 1 FROM bindings WHERE tenant IN (?1, '') AND defines = 0 AND key = ?2)";
+        connection.prepare_cached(sql).and_then(|mut s| s.query_row(params![key.tenant, event], |r| r.get(0))).map_err(failed)
+    })?;
+    for owed in &owed {
+        let sql = "INSERT INTO owed (tenant, conversation, event, at, data, depth, lease) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        run(connection, sql, params![key.tenant, key.id, owed.event, at, owed.data, owed.depth, i64::MIN])?;
     }
+    let owes = !owed.is_empty();
     Ok(Committed::Done { version: rows.version, owes })
 }
 

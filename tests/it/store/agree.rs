@@ -107,7 +107,7 @@ async fn played<S: Store>(store: &S, tenant: &str, ops: &[Op]) -> Vec<String> {
             },
             snapshot: finished.then(|| state(version + events.len() as u64)),
             finished,
-            events,
+            events: events.into(),
             ..Commit::new(key.clone(), if op.stale { version + 1 } else { version }, now)
         };
         say(&store.commit(commit).await);

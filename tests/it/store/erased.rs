@@ -57,7 +57,7 @@ async fn raced() -> Option<(PostgresStore, Other, Decision)> {
         .await
         .unwrap();
     let owed = NewOwed { event: "journey.started", data: "{}".into(), depth: 0 };
-    done(&store, Commit { owed: vec![owed], ..commit("c", 0, &["a"]) }).await;
+    done(&store, Commit { owed: vec![owed].into(), ..commit("c", 0, &["a"]) }).await;
     Some((store, Other::of(&url).await, Decision { conversation_id: Some("c".into()), ..decision("d1", "c") }))
 }
 

@@ -315,11 +315,11 @@ pub async fn an_event_is_owed_where_a_condition_is_bound_and_settled_once<S: Rec
         Committed::Done { owes, .. } => owes,
         other => panic!("{other:?}"),
     };
-    assert!(owes(Commit { owed: events.clone(), ..commit("c", 0, &["a"]) }).await);
-    let theirs = Commit { key: waypost::store::ConversationKey::new("else", "c"), owed: events.clone(), ..commit("c", 0, &["a"]) };
+    assert!(owes(Commit { owed: events.clone().into(), ..commit("c", 0, &["a"]) }).await);
+    let theirs = Commit { key: waypost::store::ConversationKey::new("else", "c"), owed: events.clone().into(), ..commit("c", 0, &["a"]) };
     assert!(!owes(theirs).await, "theirs is bound to nothing");
     // What is not committed owes nothing.
-    store.commit(Commit { owed: events, ..commit("c", 0, &["b"]) }).await.unwrap();
+    store.commit(Commit { owed: events.into(), ..commit("c", 0, &["b"]) }).await.unwrap();
     let claimed = store.claim_owed(at(1), at(60), 10).await.unwrap();
     assert_eq!(claimed.len(), 1);
     let first = &claimed[0];
@@ -335,7 +335,7 @@ pub async fn an_event_is_owed_where_a_condition_is_bound_and_settled_once<S: Rec
 
 pub async fn what_was_decided_on_an_erased_users_events_is_gone<S: Records>(store: &S) {
     store.register(NewDefinition { bound: vec!["journey.started".into()], ..new("a", "1") }).await.unwrap();
-    done(store, Commit { owed: vec![owed("journey.started")], ..commit("c", 0, &["a"]) }).await;
+    done(store, Commit { owed: vec![owed("journey.started")].into(), ..commit("c", 0, &["a"]) }).await;
     let of = |id: &str| Decision { conversation_id: Some("c".into()), ..decision(id, "c") };
     let sample = (Arc::from("s"), Arc::from("c"), Sample { at: at(1), value: 1.0 });
     let delivery = NewDelivery { decision: "d1".into(), n: 0, action_id: "page".into(), action_version: "1".into(), due: at(0) };

@@ -129,7 +129,7 @@ impl Process {
     }
 
     async fn state(&self) -> State {
-        self.runtime.state(&self.key).await.unwrap()
+        std::sync::Arc::unwrap_or_clone(self.runtime.state(&self.key).await.unwrap())
     }
 }
 
