@@ -7,6 +7,7 @@ mod reply;
 mod resources;
 mod sessions;
 mod tools;
+mod whole;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,6 +33,7 @@ use crate::store::ConversationKey;
 use ask::{Asking, Put, QUESTIONS};
 use sessions::Sessions;
 use tools::{Call, Tool};
+use whole::Bounds;
 
 /// What a host tells its model of all this.
 const INSTRUCTIONS: &str = "Journeys are processes of a company that you may take its users through. Find one with `list_journeys`, start it \
@@ -41,18 +43,21 @@ const INSTRUCTIONS: &str = "Journeys are processes of a company that you may tak
 
 /// The protocol over HTTP, at `/mcp`: for a router that puts the [`Caller`] into each request. Sessions end when `closing` is cancelled.
 pub fn http(service: Service, closing: CancellationToken) -> Router {
-    let body = usize::try_from(service.workspace().settings.limits.body).unwrap_or(usize::MAX);
+    let limits = service.workspace().settings.limits;
+    let bytes = usize::try_from(limits.body).unwrap_or(usize::MAX);
+    let body = Bounds { bytes, within: Duration::from_millis(limits.serving.receive_ms) };
     // Hosts, origins and keys are looked at before a request comes here.
     let config = StreamableHttpServerConfig::default()
         .disable_allowed_hosts()
-        .with_max_request_body_bytes(body)
+        .with_max_request_body_bytes(bytes)
         .with_cancellation_token(closing.child_token());
     let room = room(&service);
-    let most = usize::try_from(service.workspace().settings.limits.serving.streams).unwrap_or(usize::MAX);
+    let most = usize::try_from(limits.serving.streams).unwrap_or(usize::MAX);
     let desk = move || Ok(Desk::new(service.clone(), None, true, room.clone()));
     let manager = Arc::new(LocalSessionManager::default());
     let served = StreamableHttpService::new(desk, manager.clone(), config);
-    Router::new().route_service("/mcp", served).layer(from_fn_with_state(Sessions::new(manager, most), sessions::own))
+    let own = from_fn_with_state(Sessions::new(manager, most), sessions::own);
+    Router::new().route_service("/mcp", served).layer(own).layer(from_fn_with_state(body, whole::read))
 }
 
 /// The protocol over standard input and output, for one caller, until the input ends; whether a process that serves pages shares the store.

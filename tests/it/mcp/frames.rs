@@ -247,6 +247,25 @@ fn there_are_only_so_many_sessions_and_nobody_ends_those_of_others() {
     assert_eq!(left, [false, false, false, false, true, true]);
 }
 
+#[test]
+fn a_body_that_does_not_come_is_not_waited_for() {
+    use std::io::Read as _;
+    let dir = desk("http://127.0.0.1:9", "limits: {requests: 1, waiting: 1, wait: 100ms, receive: 1s}");
+    let served = Served::start(dir.path(), &[]);
+    let at = served.url.strip_prefix("http://").unwrap();
+    let mut half = std::net::TcpStream::connect(at).unwrap();
+    half.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+    let head =
+        format!("POST /mcp HTTP/1.1\r\nhost: {at}\r\naccept: application/json, text/event-stream\r\ncontent-type: application/json\r\n");
+    write!(half, "{head}content-length: 100\r\n\r\n{{").unwrap();
+    let mut answer = vec![0; 1_000];
+    let read = half.read(&mut answer).expect("an answer in time");
+    assert!(answer[..read].starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer[..read]));
+    // Its place is another's now.
+    let next = speak(&served, "POST", "", "", &greeting("2025-06-18")[0]);
+    assert!(next.starts_with("HTTP/1.1 200"), "{next}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_past_what_is_handled_at_once_are_sent_away() {
     let shop = crate::outbound::server::Server::start(|_| crate::outbound::server::Do::Hang).await;
