@@ -132,6 +132,10 @@ impl Tokens {
     /// Who a token says that it is, for this conversation.
     pub fn identity(&self, token: &str, conversation: &str, now: Timestamp) -> Result<Identity, Unbelieved> {
         let header = decode_header(token).ok().filter(|_| token.len() <= TOKEN_MAX).ok_or(Unbelieved::Signature)?;
+        // What its signer calls critical has to be understood (RFC 7515, 4.1.11), and nothing of that is here.
+        if header.crit.is_some() {
+            return Err(Unbelieved::Signature);
+        }
         // A key is tried by the one algorithm that it is for, whatever else the token says.
         let fits = |k: &&Key| k.algorithm == header.alg && (k.id.is_none() || header.kid.is_none() || k.id == header.kid);
         let claims = self.keys.iter().filter(fits).find_map(|key| {

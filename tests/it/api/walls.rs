@@ -159,6 +159,9 @@ async fn a_host_vouches_by_a_signed_token_for_this_conversation_alone() {
     let good = token(&claims(&[]), HS256, SHARED.as_bytes());
     let (head, rest) = good.split_once('.').unwrap();
     let none = format!("eyJhbGciOiJub25lIn0.{rest}");
+    let mut critical = jsonwebtoken::Header::new(HS256);
+    critical.crit = Some(vec!["b64".into()]);
+    let by = jsonwebtoken::EncodingKey::from_secret(SHARED.as_bytes());
     let bad = [
         token(&claims(&[("aud", json!("others"))]), HS256, SHARED.as_bytes()),
         token(&claims(&[("iss", json!("others"))]), HS256, SHARED.as_bytes()),
@@ -170,6 +173,7 @@ async fn a_host_vouches_by_a_signed_token_for_this_conversation_alone() {
         token(&claims(&[]), HS512, SHARED.as_bytes()),
         token(&claims(&[]), HS256, b"another key of the same length, or longer"),
         none,
+        jsonwebtoken::encode(&critical, &claims(&[]), &by).unwrap(),
         format!("{head}.{head}.{head}"),
         "x".into(),
         "x".repeat(10_000),
