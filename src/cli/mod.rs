@@ -188,6 +188,8 @@ fn log(level: Option<&str>, format: &str) {
     let own = level.map(|level| format!("waypost={level},")).unwrap_or_default();
     let filter = EnvFilter::new(format!("off,{own}waypost::channel=info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    // What cannot be logged is not told of on standard error either: that breaks off whatever was being done where nobody reads it any more.
+    let log = log.log_internal_errors(false);
     if format == "json" {
         log.json().flatten_event(true).init();
     } else {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::terminal::{BAD, BOLD, CARE, DIM, Terminal};
@@ -26,6 +27,8 @@ const LISTEN: &str = "127.0.0.1:8700";
 const LAST: Duration = Duration::from_secs(5);
 /// How long the files must be left alone before they are taken.
 const QUIET: Duration = Duration::from_millis(150);
+/// Until a workspace that the store kept from being taken is tried again.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// Serve a workspace to agents over HTTP
 ///
@@ -56,6 +59,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
     let Some(loaded) = workspace::load(&args.workspace, terminal)? else { return Ok(Status::Findings) };
+    // Before its store is there, which may take long: what changes meanwhile is seen, too.
+    let changes = watch(&args.workspace, terminal)?;
     let secrets = Secrets::environment(&args.workspace);
     let settings = loaded.settings.clone();
     let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -95,7 +100,6 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
     let agent = &settings.agent_slug;
     writeln!(terminal.err, "{BOLD}listening on http://{at}{BOLD:#} {DIM}· POST /api/v1/agents/{agent}/converse, MCP at /mcp{DIM:#}")?;
     terminal.flush()?;
-    let changes = watch(&args.workspace, terminal)?;
     executor.block_on(serving(&service, listener, &args.workspace, changes, terminal))
 }
 
@@ -120,32 +124,42 @@ async fn serving(
     service: &Service,
     listener: TcpListener,
     root: &Path,
-    mut changes: tokio::sync::mpsc::Receiver<()>,
+    changes: tokio::sync::mpsc::Receiver<()>,
     terminal: &mut Terminal,
 ) -> Outcome {
     let stop = CancellationToken::new();
     let limits = api::Limits::of(&service.workspace().settings.limits);
     let front = api::router(service.clone(), limits, mcp::http(service.clone(), stop.clone()), stop.clone());
-    let server = api::serve(listener, front, limits, stop.clone());
+    // On the executor, with a task of its own: however long anything here takes, whoever comes is let in.
+    let mut server = JoinSet::new();
+    server.spawn(api::serve(listener, front, limits, stop.clone()));
     let mut beside = service.beside();
     let mut broken = false;
     let mut traces = service.traces().map_err(|e| Failure::new(e.to_string()))?;
     let mut told = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    let mut asked = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
-    tokio::pin!(server);
-    loop {
-        tokio::select! {
-            () = &mut server => break,
-            Some(ended) = beside.join_next() => {
-                tracing::error!(?ended, "what works beside the requests has broken off");
-                broken = true;
-                stop.cancel();
+    let asked = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+    {
+        let anew = taking_anew(service, root, changes, asked, terminal);
+        tokio::pin!(anew);
+        loop {
+            tokio::select! {
+                ended = server.join_next() => {
+                    if let Some(Err(error)) = ended {
+                        tracing::error!(%error, "accepting connections has broken off");
+                        broken = true;
+                    }
+                    break;
+                }
+                Some(ended) = beside.join_next() => {
+                    tracing::error!(?ended, "what works beside the requests has broken off");
+                    broken = true;
+                    stop.cancel();
+                }
+                _ = told.recv(), if !stop.is_cancelled() => stop.cancel(),
+                _ = tokio::signal::ctrl_c(), if !stop.is_cancelled() => stop.cancel(),
+                () = sending(traces.as_mut()) => {}
+                () = &mut anew => {}
             }
-            _ = told.recv(), if !stop.is_cancelled() => stop.cancel(),
-            _ = tokio::signal::ctrl_c(), if !stop.is_cancelled() => stop.cancel(),
-            () = sending(traces.as_mut()) => {}
-            Some(()) = changes.recv() => reload(service, root, terminal).await?,
-            Some(()) = asked.recv() => reload(service, root, terminal).await?,
         }
     }
     drop(beside);
@@ -155,7 +169,7 @@ async fn serving(
     {
         tracing::warn!("the collector did not take the last traces in time");
     }
-    writeln!(terminal.err, "{DIM}stopped{DIM:#}")?;
+    tell(terminal, format_args!("{DIM}stopped{DIM:#}"));
     if broken {
         return Err(
             Failure::new("it stopped because something that works beside the requests broke off").help("start it again: nothing is lost")
@@ -172,28 +186,64 @@ async fn sending(traces: Option<&mut TracesTo>) {
     }
 }
 
-/// Takes the workspace anew, or says why not.
-async fn reload(service: &Service, root: &Path, terminal: &mut Terminal) -> Result<(), Failure> {
+/// Takes the workspace anew whenever its files have changed or a signal asks for it, for ever. One that only the store kept from being taken
+/// is tried again: it may forbid something.
+async fn taking_anew(
+    service: &Service,
+    root: &Path,
+    mut changes: tokio::sync::mpsc::Receiver<()>,
+    mut asked: tokio::signal::unix::Signal,
+    terminal: &mut Terminal,
+) {
+    let mut waits = false;
+    loop {
+        tokio::select! {
+            Some(()) = changes.recv() => {}
+            Some(()) = asked.recv() => {}
+            () = tokio::time::sleep(AGAIN), if waits => {}
+            else => std::future::pending().await,
+        }
+        waits = !reload(service, root, waits, terminal).await;
+    }
+}
+
+/// Takes the workspace anew, or says why not, unless that was said before. `false`: it is to be tried again.
+async fn reload(service: &Service, root: &Path, was_said: bool, terminal: &mut Terminal) -> bool {
     let files = match files::read_dir(root) {
         Ok(files) => files,
         Err(error) => {
-            writeln!(terminal.err, "{BAD}not taken{BAD:#}: the workspace cannot be read: {error}")?;
-            return Ok(());
+            tell(terminal, format_args!("{BAD}not taken{BAD:#}: the workspace cannot be read: {error}"));
+            return true;
         }
     };
     match service.reload(files).await {
-        Ok(false) => return Ok(()),
-        Ok(true) => writeln!(terminal.err, "{DIM}the workspace was taken anew{DIM:#}")?,
+        Ok(false) => true,
+        Ok(true) => {
+            tell(terminal, format_args!("{DIM}the workspace was taken anew{DIM:#}"));
+            true
+        }
         Err(error) => {
             tracing::warn!(%error, "the workspace was not taken anew");
             if let ReloadError::Findings(checked) = &error {
-                let report = checked.report();
-                writeln!(terminal.err, "{}", report.render(Format::Full, terminal.colours_err()).trim_end())?;
+                let report = checked.report().render(Format::Full, terminal.colours_err());
+                tell(terminal, format_args!("{}", report.trim_end()));
             }
-            writeln!(terminal.err, "{BAD}not taken{BAD:#}: {error}; the version before stays")?;
+            let again = error.is_of_the_store();
+            if again && !was_said {
+                tell(terminal, format_args!("{BAD}not taken{BAD:#}: {error}; the version before stays until it can be"));
+            } else if !again {
+                tell(terminal, format_args!("{BAD}not taken{BAD:#}: {error}; the version before stays"));
+            }
+            !again
         }
     }
-    Ok(terminal.flush()?)
+}
+
+/// Writes a line for whoever reads standard error. A server goes on where nobody does any more.
+fn tell(terminal: &mut Terminal, line: std::fmt::Arguments<'_>) {
+    if let Err(error) = writeln!(terminal.err, "{line}").and_then(|()| terminal.flush()) {
+        tracing::debug!(%error, "nobody reads what is told");
+    }
 }
 
 /// Tells when files of a workspace have changed and were left alone since.

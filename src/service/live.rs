@@ -39,6 +39,14 @@ pub enum ReloadError {
     Driver(#[from] DriverError),
 }
 
+impl ReloadError {
+    /// Whether only the store was in the way: the same files may be taken later.
+    #[must_use]
+    pub const fn is_of_the_store(&self) -> bool {
+        matches!(self, Self::Driver(DriverError::Store(_)) | Self::Defined(DefinedError::Store(_)))
+    }
+}
+
 impl Live {
     pub(super) fn new(loaded: &Loaded, secrets: &Secrets) -> Result<Self, AccessError> {
         let access = Access::new(&loaded.settings, secrets)?;

@@ -24,7 +24,7 @@ pub struct Program {
 #[expect(clippy::disallowed_methods, reason = "a test reads what the program prints")]
 fn reader(stream: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, lines) = channel();
-    std::thread::spawn(move || BufReader::new(stream).lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+    std::thread::spawn(move || BufReader::new(stream).lines().map_while(Result::ok).all(|line| sender.send(line).is_ok()));
     lines
 }
 
@@ -52,6 +52,11 @@ impl Program {
         let line = program.prints("listening on http://");
         line.split("http://").nth(1).unwrap().split(' ').next().unwrap().clone_into(&mut program.at);
         program
+    }
+
+    /// From now on nobody reads what it prints.
+    fn unread(&mut self) {
+        drop(std::mem::replace(&mut self.lines, channel().1));
     }
 
     /// Waits until it prints a line with that in it.
@@ -101,6 +106,12 @@ fn root() -> PathBuf {
     env!("CARGO_MANIFEST_DIR").into()
 }
 
+/// A client of whatever is served here, as patient as that.
+fn client(patience: Duration) -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().timeout(patience).build().unwrap()
+}
+
 /// The `sh` blocks of a heading.
 fn scripts(page: &str, heading: &str) -> String {
     let section = page.split("\n## ").find(|s| s.starts_with(heading)).unwrap();
@@ -129,7 +140,7 @@ async fn a_workspace_is_taken_anew_while_it_runs_and_a_signal_ends_it() {
     let journey = |text: &str| format!("{{name: Hi, trigger: {{goal: greet, examples: [hi]}}, journey: [{{done: {text}}}]}}");
     std::fs::write(&file, journey("Hello.")).unwrap();
     let mut program = Program::start(dir.path(), &["--store", "memory"], "");
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = client(LONG);
     let url = format!("http://{}/api/v1/agents/default/converse", program.at);
     let says = async || {
         let answer = client.post(&url).json(&serde_json::json!({"message": "hi"})).send().await.unwrap();
@@ -144,6 +155,68 @@ async fn a_workspace_is_taken_anew_while_it_runs_and_a_signal_ends_it() {
     assert_eq!(says().await, "Good day.");
     program.signal("-TERM");
     program.prints("stopped");
+    assert!(program.ended());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_is_let_in_while_a_workspace_waits_for_its_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("journeys/hi.yaml");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let journey = |text: &str| format!("{{name: Hi, trigger: {{goal: greet, examples: [hi]}}, journey: [{{done: {text}}}]}}");
+    std::fs::write(&file, journey("Hello.")).unwrap();
+    let store = dir.path().join("kept.db");
+    let mut program = Program::start(dir.path(), &["--store", &format!("sqlite:{}", store.display())], "");
+    let other = rusqlite::Connection::open(store).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    std::fs::write(&file, journey("Good day.")).unwrap();
+    // Longer than it waits for the store.
+    for _ in 0..60 {
+        let answer = client(Duration::from_secs(2)).get(format!("http://{}/healthz", program.at)).send().await;
+        assert!(answer.is_ok_and(|a| a.status() == 200), "nobody is let in");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    program.prints("not taken");
+    // It is taken as soon as the store can be written to, without being asked again.
+    other.execute_batch("ROLLBACK").unwrap();
+    program.prints("taken anew");
+    program.signal("-TERM");
+    assert!(program.ended());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_goes_on_where_nobody_reads_what_it_prints() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("journeys/hi.yaml");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let journey = |text: &str| format!("{{name: Hi, trigger: {{goal: greet, examples: [hi]}}, journey: [{{done: {text}}}]}}");
+    std::fs::write(&file, journey("Hello.")).unwrap();
+    let mut program = Program::start(dir.path(), &["--store", "memory", "--log", "trace"], "");
+    program.unread();
+    let client = client(LONG);
+    let url = format!("http://{}/api/v1/agents/default/converse", program.at);
+    let says = async || {
+        let answer = client.post(&url).json(&serde_json::json!({"message": "hi"})).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.json::<serde_json::Value>().await.unwrap()["response"]["message"].as_str().unwrap().to_owned()
+    };
+    // The first lines may still be read.
+    for _ in 0..3 {
+        assert_eq!(says().await, "Hello.");
+    }
+    std::fs::write(&file, "name: [").unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    std::fs::write(&file, journey("Good day.")).unwrap();
+    let mut said = says().await;
+    for _ in 0..50 {
+        if said == "Good day." {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        said = says().await;
+    }
+    assert_eq!(said, "Good day.");
+    program.signal("-TERM");
     assert!(program.ended());
 }
 
