@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{DriverError, Perform, Runtime, Turn};
 use crate::engine::answer::Refusal;
 use crate::engine::input::Open;
-use crate::engine::{Actor, Answer, Expects, Input, LeftOut, Offer, Principal, State};
+use crate::engine::{Actor, Answer, EventBody, Expects, Input, LeftOut, Offer, Principal, State};
 use crate::store::{ConversationKey, Store};
 
 /// Events that are folded again to see how a conversation stood, at most, and how many are read at a time.
@@ -86,6 +86,38 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             }
         }
         Ok(None)
+    }
+
+    /// What was said by the turn that was sent under that id, as that actor may see it, and whether anything in it is sensitive. Nothing, if
+    /// there is none.
+    pub(super) async fn said_under(
+        &self,
+        conversation: &ConversationKey,
+        id: &str,
+        actor: Actor,
+    ) -> Result<(Vec<Arc<str>>, bool), DriverError> {
+        let (mut said, mut sensitive, mut is_it, mut after) = (Vec::new(), false, false, 0);
+        while after < PAST {
+            let events = self.0.store.events(conversation, after, PAGE).await?;
+            let Some((last, _)) = events.last() else { break };
+            after = *last;
+            for (_, event) in &events {
+                match event.body.plain() {
+                    EventBody::Turn(turn) if turn.is_sent() => {
+                        if is_it {
+                            return Ok((said, sensitive));
+                        }
+                        is_it = turn.id.as_deref() == Some(id);
+                    }
+                    EventBody::Said { text, redacted } if is_it => {
+                        said.push(redacted.as_ref().filter(|_| actor == Actor::Agent).unwrap_or(text).clone());
+                        sensitive |= redacted.is_some() && actor != Actor::Agent;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok((said, sensitive))
     }
 
     /// How a conversation was opened: whose it is never changes, so it is not asked of the store again and again.

@@ -28,8 +28,8 @@ use crate::check::Loaded;
 use crate::engine::effect::{EffectId, Refused};
 use crate::engine::input::Open;
 use crate::engine::{
-    Actor, Answer, CallEffect, CallFailure, CallResult, Claim, Effect, Event, Happened, Input, InputBody, Keys, Machine, Phase, Principal,
-    State, Status, attempts, happened, holds, may_happen,
+    Actor, Answer, CallEffect, CallFailure, CallResult, Claim, Effect, Event, EventBody, Happened, Input, InputBody, Keys, Machine, Phase,
+    Principal, State, Status, attempts, happened, holds, may_happen,
 };
 use crate::model::Workspace;
 use crate::model::action::ErrorKind;
@@ -339,7 +339,20 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             }
             return Ok(TurnResult { answer: reply.answer, repeated: true, ..TurnResult::default() });
         }
-        self.answered(Turning { actor, principal, message, at: sent.at, ..self.turning(conversation) }, turn.into(), held).await
+        let turning = Turning { actor, principal, message, at: sent.at, ..self.turning(conversation) };
+        let mut result = self.answered(turning, turn.into(), held).await?;
+        let is_it = |e: &Event| matches!(e.body.plain(), EventBody::Turn(turn) if turn.id == sent.id);
+        let answer = &mut result.answer;
+        if let Some(id) = sent.id.as_ref().filter(|id| result.state.has_taken(id) && !result.events.iter().any(is_it))
+            && answer.messages.is_empty()
+            && answer.phase != Phase::Working
+        {
+            // Whoever was sent it before died before it could answer: what it came to is on record.
+            let (messages, sensitive) = self.said_under(conversation, id, actor).await?;
+            answer.messages = messages;
+            answer.sensitive |= sensitive;
+        }
+        Ok(result)
     }
 
     /// Wakes the conversations that wanted to be woken by now, and those whose sender is gone; says what came of each.

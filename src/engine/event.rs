@@ -432,6 +432,12 @@ impl TurnBegun {
         (self.actor == Actor::Operator && !own).then(|| who(self.actor, &self.by))
     }
 
+    /// Whether somebody sent it: everything else follows from what was sent, or from time.
+    #[must_use]
+    pub fn is_sent(&self) -> bool {
+        matches!(&*self.what, "message" | "said") || self.what.starts_with("command:")
+    }
+
     /// Whether its text is the user's own.
     #[must_use]
     pub fn is_the_users(&self) -> bool {

@@ -424,6 +424,12 @@ impl State {
         self.moved
     }
 
+    /// Whether a turn was taken in under that id.
+    #[must_use]
+    pub fn has_taken(&self, id: &Arc<str>) -> bool {
+        self.ids.contains(id)
+    }
+
     /// Its status.
     #[must_use]
     pub fn status(&self) -> Status {

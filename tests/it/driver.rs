@@ -420,6 +420,31 @@ fn a_read_in_flight_in_a_process_that_died_is_made_again() {
 }
 
 #[test]
+fn what_a_turn_came_to_is_told_to_whoever_sends_it_again_after_its_process_died() {
+    let (store, clock, calls) = (MemoryStore::new(), clock(), Counted::default());
+    let executor = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let key = executor().block_on(async {
+        let runtime = runtime(workspace("limits: {turn: 50ms}"), &store, |_| std::future::pending(), &clock);
+        let key = open(&runtime).await;
+        let first = send(&runtime, &key, Some("m-1"), "where is my order A1").await.unwrap();
+        assert_eq!(first.answer.phase, Phase::Working);
+        key
+    });
+    executor().block_on(async {
+        let runtime = runtime(workspace(""), &store, calls.clone(), &clock);
+        runtime.advance(Duration::from_hours(1)).await.unwrap();
+        for meanwhile in [None, Some("where is my order B2")] {
+            if let Some(text) = meanwhile {
+                assert_eq!(send(&runtime, &key, Some("m-2"), text).await.unwrap().answer.text(), "Order B2 is shipped.");
+            }
+            let again = send(&runtime, &key, Some("m-1"), "where is my order A1").await.unwrap();
+            assert_eq!((again.answer.text(), again.answer.phase), ("Order A1 is shipped.".to_owned(), Phase::Done));
+        }
+        assert_eq!(calls.0.load(Ordering::SeqCst), 2);
+    });
+}
+
+#[test]
 fn a_write_in_flight_in_a_process_that_died_is_never_sent_again() {
     let (store, clock, calls) = (MemoryStore::new(), clock(), Counted::default());
     let key = die_in_flight(&store, &clock, &["cancel my order A1", "yes"]);
