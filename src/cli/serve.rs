@@ -130,14 +130,15 @@ async fn serving(
     let stop = CancellationToken::new();
     let limits = api::Limits::of(&service.workspace().settings.limits);
     let front = api::router(service.clone(), limits, mcp::http(service.clone(), stop.clone()), stop.clone());
-    // On the executor, with a task of its own: however long anything here takes, whoever comes is let in.
-    let mut server = JoinSet::new();
-    server.spawn(api::serve(listener, front, limits, stop.clone()));
     let mut beside = service.beside();
     let mut broken = false;
     let mut traces = service.traces().map_err(|e| Failure::new(e.to_string()))?;
     let mut told = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let asked = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+    // On the executor, with a task of its own: however long anything here takes, whoever comes is let in. Last, so that the first turn is
+    // traced, too.
+    let mut server = JoinSet::new();
+    server.spawn(api::serve(listener, front, limits, stop.clone()));
     {
         let anew = taking_anew(service, root, changes, asked, terminal);
         tokio::pin!(anew);
