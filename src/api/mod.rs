@@ -48,7 +48,7 @@ struct Parts {
 }
 
 /// The service over HTTP; `beside`: what other surfaces add, behind the same guard. Streams end when `closing` is cancelled.
-pub fn router(service: Service, limits: Limits, beside: Router, closing: CancellationToken) -> Front {
+pub fn front(service: Service, limits: Limits, beside: Router, closing: CancellationToken) -> Front {
     let app = App(Arc::new(Parts { service, admission: Arc::new(Admission::new(limits)), closing }));
     Front::new(app.clone(), routes::router(app, beside))
 }

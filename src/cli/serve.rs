@@ -129,7 +129,7 @@ async fn serving(
 ) -> Outcome {
     let stop = CancellationToken::new();
     let limits = api::Limits::of(&service.workspace().settings.limits);
-    let front = api::router(service.clone(), limits, mcp::http(service.clone(), stop.clone()), stop.clone());
+    let front = api::front(service.clone(), limits, mcp::http(service.clone(), stop.clone()), stop.clone());
     let mut beside = service.beside();
     let mut broken = false;
     let mut traces = service.traces().map_err(|e| Failure::new(e.to_string()))?;

@@ -192,7 +192,7 @@ mod tests {
         let draws = Draws::of(Entropy::System);
         let all: std::collections::BTreeSet<_> = (0..=AHEAD * 2).map(|_| draws.draw().unwrap()).collect();
         assert_eq!(all.len(), AHEAD * 2 + 1);
-        assert!(!format!("{draws:?}").contains("ahead"), "what is to be drawn is not shown");
+        assert_eq!(format!("{draws:?}"), "Draws { entropy: System, .. }", "what is to be drawn is not shown");
         let (one, other) = (Draws::of(Entropy::seeded(7)), Draws::of(Entropy::seeded(7)));
         assert_eq!([one.draw(), one.draw()], [other.draw(), other.draw()], "of a seed they are always the same");
     }

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::request::Parts;
 use axum::middleware::from_fn_with_state;
 use rmcp::model::{
@@ -33,7 +34,6 @@ use crate::store::ConversationKey;
 use ask::{Asking, Put, QUESTIONS};
 use sessions::Sessions;
 use tools::{Call, Tool};
-use whole::Bounds;
 
 /// What a host tells its model of all this.
 const INSTRUCTIONS: &str = "Journeys are processes of a company that you may take its users through. Find one with `list_journeys`, start it \
@@ -45,7 +45,7 @@ const INSTRUCTIONS: &str = "Journeys are processes of a company that you may tak
 pub fn http(service: Service, closing: CancellationToken) -> Router {
     let limits = service.workspace().settings.limits;
     let bytes = usize::try_from(limits.body).unwrap_or(usize::MAX);
-    let body = Bounds { bytes, within: Duration::from_millis(limits.serving.receive_ms) };
+    let within = Duration::from_millis(limits.serving.receive_ms);
     // Hosts, origins and keys are looked at before a request comes here.
     let config = StreamableHttpServerConfig::default()
         .disable_allowed_hosts()
@@ -57,7 +57,11 @@ pub fn http(service: Service, closing: CancellationToken) -> Router {
     let manager = Arc::new(LocalSessionManager::default());
     let served = StreamableHttpService::new(desk, manager.clone(), config);
     let own = from_fn_with_state(Sessions::new(manager, most), sessions::own);
-    Router::new().route_service("/mcp", served).layer(own).layer(from_fn_with_state(body, whole::read))
+    Router::new()
+        .route_service("/mcp", served)
+        .layer(own)
+        .layer(from_fn_with_state(within, whole::read))
+        .layer(DefaultBodyLimit::max(bytes))
 }
 
 /// The protocol over standard input and output, for one caller, until the input ends; whether a process that serves pages shares the store.

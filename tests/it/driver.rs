@@ -11,7 +11,9 @@ use waypost::driver::{Clock, DriverError, Entropy, Perform, Runtime, Turn, TurnR
 use waypost::engine::input::Open;
 use waypost::engine::{Actor, CallEffect, CallFailure, CallResult, HttpAnswer, Keys, Phase, Principal, Status};
 use waypost::model::ErrorKind;
-use waypost::store::{ConversationKey, MemoryStore, Store};
+use waypost::registry::EventKind;
+use waypost::store::records::{Defines, NewDefinition};
+use waypost::store::{ConversationKey, MemoryStore, Records as _, Store};
 
 const SHOP: &str = "
 name: Shop
@@ -94,8 +96,12 @@ fn failure(kind: ErrorKind, sent: bool) -> CallResult {
 }
 
 async fn open<S: Store, P: Perform>(runtime: &Runtime<S, P>) -> ConversationKey {
+    open_as(runtime, "c-1").await
+}
+
+async fn open_as<S: Store, P: Perform>(runtime: &Runtime<S, P>, id: &str) -> ConversationKey {
     let user = Arc::new(json!({"identity": {"user_id": "u-1"}}));
-    let open = Open { conversation: "c-1".into(), tenant: "acme".into(), agent: "shop".into(), user_id: "u-1".into(), user };
+    let open = Open { conversation: id.into(), tenant: "acme".into(), agent: "shop".into(), user_id: "u-1".into(), user };
     runtime.open(open).await.unwrap()
 }
 
@@ -417,6 +423,31 @@ fn a_read_in_flight_in_a_process_that_died_is_made_again() {
         assert_eq!(calls.0.load(Ordering::SeqCst), 1);
         assert!(woken.iter().any(|(k, r)| *k == key && r.answer.text() == "Order A1 is shipped."), "{woken:?}");
     });
+}
+
+#[tokio::test]
+async fn each_kind_of_event_is_owed_to_the_conditions_that_are_bound_to_it() {
+    let (store, clock) = (MemoryStore::new(), clock());
+    let bound: Vec<Arc<str>> = EventKind::ALL.iter().map(|kind| kind.as_str().into()).collect();
+    let body = r#"{"condition_id": "all", "version": "1"}"#.into();
+    let (tenant, namespace, id, version) = ("acme".into(), "org".into(), "all".into(), "1".into());
+    let definition = NewDefinition { tenant, defines: Defines::Condition, namespace, id, version, body, bound, at: clock.now() };
+    store.register(definition).await.unwrap();
+    let shop = |call: CallEffect| async move {
+        if call.inputs["order_id"] == json!("B2") { failure(ErrorKind::InvalidInput, true) } else { shipped() }
+    };
+    let runtime = runtime(workspace("limits: {idle: 1h}"), &store, shop, &clock);
+    let owed = async || {
+        let owed = store.claim_owed(clock.now(), clock.now() + Duration::from_hours(99), 100).await.unwrap();
+        owed.into_iter().map(|o| o.event.to_string()).collect::<Vec<_>>()
+    };
+    say(&runtime, &open_as(&runtime, "c-1").await, "where is my order A1").await;
+    assert_eq!(owed().await, ["journey.started", "action.finished", "conversation.completed"]);
+    say(&runtime, &open_as(&runtime, "c-2").await, "where is my order B2").await;
+    assert_eq!(owed().await, ["journey.started", "action.failed", "conversation.escalated"]);
+    say(&runtime, &open_as(&runtime, "c-3").await, "cancel my order").await;
+    runtime.advance(Duration::from_hours(2)).await.unwrap();
+    assert_eq!(owed().await, ["journey.started", "conversation.abandoned"]);
 }
 
 #[test]

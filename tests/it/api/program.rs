@@ -132,27 +132,45 @@ async fn the_walk_through_of_the_readme_works_as_it_stands() {
     assert_eq!(backend.requests().iter().filter(|r| r.path.ends_with("/cancellation")).count(), 1);
 }
 
+/// A workspace of one journey that greets.
+struct Greeter(tempfile::TempDir);
+
+impl Greeter {
+    fn new() -> Self {
+        let greeter = Self(tempfile::tempdir().unwrap());
+        std::fs::create_dir_all(greeter.0.path().join("journeys")).unwrap();
+        greeter.greets("Hello.");
+        greeter
+    }
+
+    fn greets(&self, text: &str) {
+        self.write(&format!("{{name: Hi, trigger: {{goal: greet, examples: [hi]}}, journey: [{{done: {text}}}]}}"));
+    }
+
+    fn write(&self, journey: &str) {
+        std::fs::write(self.0.path().join("journeys/hi.yaml"), journey).unwrap();
+    }
+}
+
+/// How it greets.
+async fn said(program: &Program) -> String {
+    let url = format!("http://{}/api/v1/agents/default/converse", program.at);
+    let answer = client(LONG).post(url).json(&serde_json::json!({"message": "hi"})).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    answer.json::<serde_json::Value>().await.unwrap()["response"]["message"].as_str().unwrap().to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_workspace_is_taken_anew_while_it_runs_and_a_signal_ends_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("journeys/hi.yaml");
-    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-    let journey = |text: &str| format!("{{name: Hi, trigger: {{goal: greet, examples: [hi]}}, journey: [{{done: {text}}}]}}");
-    std::fs::write(&file, journey("Hello.")).unwrap();
-    let mut program = Program::start(dir.path(), &["--store", "memory"], "");
-    let client = client(LONG);
-    let url = format!("http://{}/api/v1/agents/default/converse", program.at);
-    let says = async || {
-        let answer = client.post(&url).json(&serde_json::json!({"message": "hi"})).send().await.unwrap();
-        answer.json::<serde_json::Value>().await.unwrap()["response"]["message"].as_str().unwrap().to_owned()
-    };
-    assert_eq!(says().await, "Hello.");
-    std::fs::write(&file, "name: [").unwrap();
+    let greeter = Greeter::new();
+    let mut program = Program::start(greeter.0.path(), &["--store", "memory"], "");
+    assert_eq!(said(&program).await, "Hello.");
+    greeter.write("name: [");
     program.prints("not taken");
-    assert_eq!(says().await, "Hello.");
-    std::fs::write(&file, journey("Good day.")).unwrap();
+    assert_eq!(said(&program).await, "Hello.");
+    greeter.greets("Good day.");
     program.prints("taken anew");
-    assert_eq!(says().await, "Good day.");
+    assert_eq!(said(&program).await, "Good day.");
     program.signal("-TERM");
     program.prints("stopped");
     assert!(program.ended());
@@ -160,16 +178,12 @@ async fn a_workspace_is_taken_anew_while_it_runs_and_a_signal_ends_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_comes_is_let_in_while_a_workspace_waits_for_its_store() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("journeys/hi.yaml");
-    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-    let journey = |text: &str| format!("{{name: Hi, trigger: {{goal: greet, examples: [hi]}}, journey: [{{done: {text}}}]}}");
-    std::fs::write(&file, journey("Hello.")).unwrap();
-    let store = dir.path().join("kept.db");
-    let mut program = Program::start(dir.path(), &["--store", &format!("sqlite:{}", store.display())], "");
+    let greeter = Greeter::new();
+    let store = greeter.0.path().join("kept.db");
+    let mut program = Program::start(greeter.0.path(), &["--store", &format!("sqlite:{}", store.display())], "");
     let other = rusqlite::Connection::open(store).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    std::fs::write(&file, journey("Good day.")).unwrap();
+    greeter.greets("Good day.");
     // Longer than it waits for the store.
     for _ in 0..60 {
         let answer = client(Duration::from_secs(2)).get(format!("http://{}/healthz", program.at)).send().await;
@@ -186,36 +200,26 @@ async fn whoever_comes_is_let_in_while_a_workspace_waits_for_its_store() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_goes_on_where_nobody_reads_what_it_prints() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("journeys/hi.yaml");
-    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-    let journey = |text: &str| format!("{{name: Hi, trigger: {{goal: greet, examples: [hi]}}, journey: [{{done: {text}}}]}}");
-    std::fs::write(&file, journey("Hello.")).unwrap();
-    let mut program = Program::start(dir.path(), &["--store", "memory", "--log", "trace"], "");
+    let greeter = Greeter::new();
+    let mut program = Program::start(greeter.0.path(), &["--store", "memory", "--log", "trace"], "");
     program.unread();
-    let client = client(LONG);
-    let url = format!("http://{}/api/v1/agents/default/converse", program.at);
-    let says = async || {
-        let answer = client.post(&url).json(&serde_json::json!({"message": "hi"})).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        answer.json::<serde_json::Value>().await.unwrap()["response"]["message"].as_str().unwrap().to_owned()
-    };
     // The first lines may still be read.
     for _ in 0..3 {
-        assert_eq!(says().await, "Hello.");
+        assert_eq!(said(&program).await, "Hello.");
     }
-    std::fs::write(&file, "name: [").unwrap();
+    greeter.write("name: [");
+    // That it is not taken, nobody can see.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    std::fs::write(&file, journey("Good day.")).unwrap();
-    let mut said = says().await;
+    greeter.greets("Good day.");
+    let mut says = said(&program).await;
     for _ in 0..50 {
-        if said == "Good day." {
+        if says == "Good day." {
             break;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
-        said = says().await;
+        says = said(&program).await;
     }
-    assert_eq!(said, "Good day.");
+    assert_eq!(says, "Good day.");
     program.signal("-TERM");
     assert!(program.ended());
 }

@@ -104,8 +104,8 @@ impl Plan {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let router = api::router(service.clone(), self.limits, axum::Router::new(), stop.clone());
-        let done = tokio::spawn(api::serve(listener, router, self.limits, stop.clone()));
+        let front = api::front(service.clone(), self.limits, axum::Router::new(), stop.clone());
+        let done = tokio::spawn(api::serve(listener, front, self.limits, stop.clone()));
         let runtime = service.runtime().clone();
         let timers = tokio::spawn(async move { runtime.run_timers().await });
         let client = reqwest::Client::builder().no_proxy().build().unwrap();

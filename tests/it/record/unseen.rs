@@ -410,13 +410,13 @@ async fn a_test_says_later_what_had_to_wait() {
     assert!(text.contains("it is blue") && !text.starts_with('#'), "{text}");
 }
 
-/// What was given up after it had come plays again as what it was: nothing.
 /// What comes from nobody.
 fn by_itself(at: Timestamp, body: InputBody) -> Input {
     let (principal, refused) = (Principal::default(), Vec::new());
     Input { at, actor: Actor::System, principal, message_id: None, entropy: [0; 32], refused, unaware: false, answered: false, body }
 }
 
+/// What was given up after it had come plays again as what it was: nothing.
 #[tokio::test]
 async fn an_effect_that_is_over_is_taken_over_to_nothing() {
     let recording = record(TALKS[1].1).await;
