@@ -1,4 +1,7 @@
 //! A connection whose other end has so long to take what is sent to it. Whoever never reads is cut off, and keeps nothing.
+//!
+//! It is closed in stages (RFC 9112, section 9.6): what still comes after the last answer is read and let go for a moment, since closing on it
+//! would reset the connection, and a caller that is still sending could lose the answer that says why nobody reads.
 
 use std::io;
 use std::pin::Pin;
@@ -16,11 +19,16 @@ pub(super) struct Patient {
     limit: Duration,
     // Since something could not be sent; until all of it was.
     waits: Option<Pin<Box<Sleep>>>,
+    // Since everything was sent, and no more will be.
+    lingers: Option<Pin<Box<Sleep>>>,
 }
+
+/// How long what still comes is let go before a connection is closed on it.
+const LINGER: Duration = Duration::from_secs(1);
 
 impl Patient {
     pub(super) fn new(tcp: TcpStream, limit: Duration) -> Self {
-        Self { tcp, limit, waits: None }
+        Self { tcp, limit, waits: None, lingers: None }
     }
 
     pub(super) fn tcp(&self) -> &TcpStream {
@@ -71,7 +79,23 @@ impl AsyncWrite for Patient {
         flushed
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.bounded(cx, AsyncWrite::poll_shutdown)
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.lingers.is_none() {
+            ready!(self.as_mut().bounded(cx, AsyncWrite::poll_shutdown))?;
+        }
+        let this = &mut *self;
+        let mut lost = [0; 8 * 1024];
+        let lingers = this.lingers.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        loop {
+            // First the time: whoever sends without end is not read without end.
+            if lingers.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            let mut into = ReadBuf::new(&mut lost);
+            let read = ready!(Pin::new(&mut this.tcp).poll_read(cx, &mut into));
+            if read.is_err() || into.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }

@@ -103,17 +103,17 @@ async fn the_user_answers_on_a_page_after_signing_in() {
     let shop = payments().await;
     let served = bank(SETTINGS, &shop.url()).await;
     let browser = Browser::new(&served);
-    let (_, link) = asked(&served, "<b>Ada</b> & \"sons\"").await;
+    let (_, link) = asked(&served, "<b>Lovelace</b> & \"sons\"").await;
     let link = link.unwrap();
     // Whoever has the link and nothing else is told where to sign in, and nothing of the question.
     let first = browser.open(&link).await;
     assert_eq!(first.status, 200);
     assert!(first.text.contains("https://bank.example/sign-in?from=agents&amp;question=a%2520c%252Fme%2F"), "{}", first.text);
-    assert!(!first.text.contains("Ada") && !first.text.contains("<form"), "{}", first.text);
+    assert!(!first.text.contains("Lovelace") && !first.text.contains("<form"), "{}", first.text);
     let token = word(&[], &nonce(&first));
     let question = browser.form(&link, &[("token", &token)]).await;
     assert_eq!(question.status, 200);
-    assert!(question.text.contains("Pay &lt;b&gt;Ada&lt;/b&gt; &amp; &quot;sons&quot;?"), "{}", question.text);
+    assert!(question.text.contains("Pay &lt;b&gt;Lovelace&lt;/b&gt; &amp; &quot;sons&quot;?"), "{}", question.text);
     assert!(question.text.contains("<h1>Bank &lt;of&gt; &quot;Trust&quot;</h1>"), "{}", question.text);
     assert_eq!(shop.seen().len(), 0, "seen is not answered");
     for (header, value) in [("cache-control", "no-store"), ("x-frame-options", "DENY"), ("referrer-policy", "no-referrer")] {
@@ -143,7 +143,7 @@ async fn a_link_is_of_no_use_to_anybody_else() {
     let shop = payments().await;
     let served = bank(SETTINGS, &shop.url()).await;
     let browser = Browser::new(&served);
-    let (key, link) = asked(&served, "Ada").await;
+    let (key, link) = asked(&served, "Lovelace").await;
     let (_, other) = asked(&served, "Ben").await;
     let (link, other) = (link.unwrap(), other.unwrap());
     let at = nonce(&browser.open(&link).await);
@@ -168,11 +168,11 @@ async fn a_link_is_of_no_use_to_anybody_else() {
     for (token, status) in words {
         for answer in [[("token", &*token)].as_slice(), &[("token", &token), ("answer", "yes")]] {
             let page = browser.form(&link, answer).await;
-            assert!(page.status == status && !page.text.contains("Ada"), "{token}: {page:?}");
+            assert!(page.status == status && !page.text.contains("Lovelace"), "{token}: {page:?}");
         }
     }
     let alone = browser.form(&link, &[("answer", "yes")]).await;
-    assert!(alone.status == 200 && alone.text.contains("Sign in") && !alone.text.contains("Ada"), "{alone:?}");
+    assert!(alone.status == 200 && alone.text.contains("Sign in") && !alone.text.contains("Lovelace"), "{alone:?}");
     // The agent's key opens nothing, and neither does another link to the same question, made up.
     let good = word(&[], &at);
     let (front, seal) = link.rsplit_once('/').unwrap();
@@ -189,7 +189,7 @@ async fn a_link_is_of_no_use_to_anybody_else() {
         link.replace("a%20c%2Fme", "%ff"),
     ] {
         let page = browser.form(&made_up, &[("token", &good), ("answer", "yes")]).await;
-        assert!(page.status == 410 && !page.text.contains("Ada"), "{made_up}: {page:?}");
+        assert!(page.status == 410 && !page.text.contains("Lovelace"), "{made_up}: {page:?}");
     }
     let past = browser.open(&format!("{front}/{}-{code}", now - 1)).await;
     assert!(past.status == 410 && past.text.contains("expired"), "{past:?}");
@@ -218,10 +218,10 @@ async fn without_a_way_to_know_the_user_there_is_no_link() {
     let shop = payments().await;
     let whole = bank(SETTINGS, &shop.url()).await;
     let nobody =
-        whole.turn(&As::key("k-bot"), json!({"command": {"type": "start", "journey": "pay", "variables": {"payee": "Ada"}}})).await;
+        whole.turn(&As::key("k-bot"), json!({"command": {"type": "start", "journey": "pay", "variables": {"payee": "Lovelace"}}})).await;
     let key = ConversationKey::new(TENANT, nobody.conversation());
     assert_eq!(whole.service.question_link(&key).await.unwrap(), None, "it has no user");
-    let (key, link) = asked(&whole, "Ada").await;
+    let (key, link) = asked(&whole, "Lovelace").await;
     whole.command(&As::key("k-bot").user("nora"), &key.id, json!({"type": "cancel"})).await;
     assert_eq!(whole.service.question_link(&key).await.unwrap(), None, "it asks nothing");
     for without in [
@@ -231,7 +231,7 @@ async fn without_a_way_to_know_the_user_there_is_no_link() {
     ] {
         assert_ne!(without, SETTINGS);
         let served = bank(&without, &shop.url()).await;
-        assert_eq!(asked(&served, "Ada").await.1, None, "{without}");
+        assert_eq!(asked(&served, "Lovelace").await.1, None, "{without}");
         let page = Browser::new(&served).open(link.as_ref().unwrap()).await;
         assert_eq!(page.status, 410);
     }

@@ -367,6 +367,24 @@ async fn who_sends_half_of_something_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn whoever_sends_all_before_it_reads_gets_the_answer_and_does_not_send_for_ever() {
+    let (_backend, served) = shop("limits: {body: 2KB}").await;
+    let request = |path: &str, bytes: usize| {
+        let kind = "content-type: application/json\r\naccept: application/json, text/event-stream";
+        format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{kind}\r\ncontent-length: {bytes}\r\n\r\n")
+    };
+    let many = "x".repeat(8_000_000);
+    for (path, status) in [("/api/v1/agents/hollin-wren/converse", 413), ("/nowhere", 404), ("/questions/a/b/c", 400)] {
+        let answer = wire(&served, (request(path, many.len()) + &many).as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+    }
+    let mut stream = tokio::net::TcpStream::connect(served.at).await.unwrap();
+    stream.write_all(request("/nowhere", usize::MAX).as_bytes()).await.unwrap();
+    let endless = async { while stream.write_all(many.as_bytes()).await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(20), endless).await.expect("nobody is read for ever");
+}
+
+#[tokio::test]
 async fn what_follows_a_request_does_not_hold_its_answer_up() {
     let served = Plan::of(files(&[("journeys/hi.yaml", JOURNEY), ("datapoints/all.yaml", "{name: City, type: string}")])).serve().await;
     for after in ["\r\n", "GET /healthz HTTP/1.1\r\nhost: loc"] {
