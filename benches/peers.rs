@@ -100,5 +100,7 @@ fn main() {
             report.most(&format!("{kept}: the fastest peer's rate / ours"), peer / ours, limit, "times");
         }
     }
+    // It may end the program here, which would leave them running.
+    drop(rows);
     report.finish();
 }

@@ -1,4 +1,5 @@
-//! The floor of durable turns on a server: `pgbench` with the store's own statements, the same rows and the same connections.
+//! The floor of durable turns on a server: `pgbench` with one statement for each commit and the store's own for what it reads, the same rows
+//! and the same connections.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,53 @@ pub struct Rows {
     pub pinned: Option<String>,
 }
 
-const COMMIT: &str = include_str!("../../src/store/postgres/commit.rs");
+/// The conversation's own row: set, if it has the expected version and its message id is free.
+const GOES_ON: &str = "
+WITH head AS (
+    UPDATE waypost.conversations c SET version = $4::bigint, updated = $5::bigint, wake_at = $6::bigint, life = greatest(c.life, $7::bigint),
+        audit_seq = coalesce($8::bigint, c.audit_seq), audit_mac = coalesce($9::text, c.audit_mac)
+    WHERE c.tenant = $1::text AND c.id = $2::text AND c.version = $3::bigint AND c.life < 2 AND $10::text IS NULL AND $11::text IS NULL
+        AND NOT ($15::boolean AND EXISTS (SELECT 1 FROM waypost.messages m WHERE m.conversation = c.row AND m.id = $16::bytea AND m.at > $19::bigint))
+    RETURNING row
+)";
+/// The same for one that begins.
+const BEGINS: &str = "
+WITH head AS (
+    INSERT INTO waypost.conversations (tenant, id, version, updated, wake_at, life, audit_seq, audit_mac, agent, user_id)
+    SELECT $1::text, $2::text, $4::bigint, $5::bigint, $6::bigint, $7::bigint, coalesce($8::bigint, 0), coalesce($9::text, ''), $10::text, $11::text WHERE $3::bigint = 0
+    ON CONFLICT (tenant, id) DO NOTHING
+    RETURNING row
+)";
+/// Everything else, if there is such a row.
+const ROWS: &str = ",
+events AS (
+    INSERT INTO waypost.events SELECT row, $4::bigint, $12::bigint, $13 FROM head WHERE $13::bytea IS NOT NULL
+),
+snapshots AS (
+    INSERT INTO waypost.snapshots SELECT row, $4, $14 FROM head WHERE $14::bytea IS NOT NULL
+    ON CONFLICT (conversation) DO UPDATE SET version = excluded.version, packed = excluded.packed
+),
+messages AS (
+    INSERT INTO waypost.messages AS m SELECT row, $16::bytea, $5::bigint, $17::text, $18::bytea FROM head WHERE $15::boolean
+    ON CONFLICT (conversation, id) DO UPDATE SET at = excluded.at, digest = excluded.digest, answer = excluded.answer
+),
+late AS (
+    UPDATE waypost.messages m SET digest = $17, answer = $18 FROM head WHERE m.conversation = head.row AND m.id = $16 AND NOT $15
+),
+outdated AS (
+    DELETE FROM waypost.messages m USING head WHERE m.conversation = head.row AND $15 AND m.at <= $19::bigint AND m.id <> $16
+),
+audited AS (
+    INSERT INTO waypost.audit (conversation, seq, at, text, mac)
+    SELECT head.row, a.* FROM head, unnest($20::bigint[], $21::bigint[], $22::text[], $23::text[]) a
+),
+unpinned AS (
+    DELETE FROM waypost.pins p USING head WHERE p.conversation = head.row AND p.hash <> ALL ($24::text[])
+),
+pinned AS (
+    INSERT INTO waypost.pins SELECT head.row, hash FROM head, unnest($24::text[]) hash ON CONFLICT DO NOTHING
+)
+SELECT row FROM head";
 const READ: &str = include_str!("../../src/store/postgres/read.rs");
 
 /// What stands between two marks of a file of the store's.
@@ -71,8 +118,7 @@ impl Script {
 
     /// Commits these rows, and counts the version on.
     pub fn commit(mut self, rows: &Rows, begins: bool) -> Self {
-        let head = if begins { "const BEGINS: &str = \"" } else { "const GOES_ON: &str = \"" };
-        let statement = format!("{}{}", cut(COMMIT, head, "\";"), cut(COMMIT, "const ROWS: &str = \"", "\";"));
+        let statement = format!("{}{ROWS}", if begins { BEGINS } else { GOES_ON });
         let null = || "NULL".to_owned();
         // What follows a colon would be a variable.
         let text = rows.text.replace(':', ";").replace('\'', "''");

@@ -145,7 +145,11 @@ impl Batch {
     }
 
     /// Of all these, the events of the transcript, under the numbers that they have.
-    pub(super) fn transcript(seals: &Seals, key: &ConversationKey, batches: &[Kept]) -> Result<Option<Self>, StoreError> {
+    pub(super) fn transcript<'a>(
+        seals: &Seals,
+        key: &ConversationKey,
+        batches: impl IntoIterator<Item = &'a Kept>,
+    ) -> Result<Option<Self>, StoreError> {
         let mut events = Vec::new();
         for batch in batches {
             batch.read(seals, key, 0, usize::MAX, &mut events)?;

@@ -1,114 +1,289 @@
-//! A commit: one statement that compares the version, sets it and writes all rows; in a transaction where claims need more.
+//! Commits, many in one transaction: their conversations and claims are locked and read, what is refused is left out, and the rest is written,
+//! one statement for each table. Three times something is sent, however many they are.
 
-use deadpool_postgres::{GenericClient, Object};
-use futures_util::future::join;
-use tokio_postgres::types::ToSql;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::rows::{Batch, ERASED, FINISHED, Rows, digest, nanos, outdated};
-use super::super::{Committed, Seals, StoreError, no_owner};
+use deadpool_postgres::Object;
+
+use super::super::records::NewOwed;
+use super::super::rows::{Batch, ERASED, FINISHED, Kept, Rows, digest, nanos, outdated};
+use super::super::{Committed, ConversationKey, Owner, Seals, StoreError, no_owner};
+use super::together::Together;
 use super::{Failure, claims, int, read, uint};
-use crate::engine::{Claim, HoldChange, Refused};
+use crate::engine::{Claim, HoldChange};
 
-/// The conversation's own row: set, if it has the expected version and its message id is free.
-const GOES_ON: &str = "
-WITH head AS (
-    UPDATE waypost.conversations c SET version = $4::bigint, updated = $5::bigint, wake_at = $6::bigint, life = greatest(c.life, $7::bigint),
-        audit_seq = coalesce($8::bigint, c.audit_seq), audit_mac = coalesce($9::text, c.audit_mac)
-    WHERE c.tenant = $1::text AND c.id = $2::text AND c.version = $3::bigint AND c.life < 2 AND $10::text IS NULL AND $11::text IS NULL
-        AND NOT ($15::boolean AND EXISTS (SELECT 1 FROM waypost.messages m WHERE m.conversation = c.row AND m.id = $16::bytea AND m.at > $19::bigint))
-    RETURNING row
-)";
-/// The same for one that begins.
-const BEGINS: &str = "
-WITH head AS (
-    INSERT INTO waypost.conversations (tenant, id, version, updated, wake_at, life, audit_seq, audit_mac, agent, user_id)
-    SELECT $1::text, $2::text, $4::bigint, $5::bigint, $6::bigint, $7::bigint, coalesce($8::bigint, 0), coalesce($9::text, ''), $10::text, $11::text WHERE $3::bigint = 0
-    ON CONFLICT (tenant, id) DO NOTHING
-    RETURNING row
-)";
-/// Everything else, if there is such a row.
-const ROWS: &str = ",
-events AS (
-    INSERT INTO waypost.events SELECT row, $4::bigint, $12::bigint, $13 FROM head WHERE $13::bytea IS NOT NULL
-),
-snapshots AS (
-    INSERT INTO waypost.snapshots SELECT row, $4, $14 FROM head WHERE $14::bytea IS NOT NULL
-    ON CONFLICT (conversation) DO UPDATE SET version = excluded.version, packed = excluded.packed
-),
-messages AS (
-    INSERT INTO waypost.messages AS m SELECT row, $16::bytea, $5::bigint, $17::text, $18::bytea FROM head WHERE $15::boolean
-    ON CONFLICT (conversation, id) DO UPDATE SET at = excluded.at, digest = excluded.digest, answer = excluded.answer
-),
-late AS (
-    UPDATE waypost.messages m SET digest = $17, answer = $18 FROM head WHERE m.conversation = head.row AND m.id = $16 AND NOT $15
-),
-outdated AS (
-    DELETE FROM waypost.messages m USING head WHERE m.conversation = head.row AND $15 AND m.at <= $19::bigint AND m.id <> $16
-),
-audited AS (
-    INSERT INTO waypost.audit (conversation, seq, at, text, mac)
-    SELECT head.row, a.* FROM head, unnest($20::bigint[], $21::bigint[], $22::text[], $23::text[]) a
-),
-unpinned AS (
-    DELETE FROM waypost.pins p USING head WHERE p.conversation = head.row AND p.hash <> ALL ($24::text[])
-),
-pinned AS (
-    INSERT INTO waypost.pins SELECT head.row, hash FROM head, unnest($24::text[]) hash ON CONFLICT DO NOTHING
-),
-owed AS (
-    INSERT INTO waypost.owed (tenant, conversation, event, at, data, depth, lease)
-    SELECT $1, $2, o.event, $5, o.data, o.depth, $28::bigint FROM head, unnest($25::text[], $26::text[], $27::bigint[]) o (event, data, depth)
-    WHERE EXISTS (SELECT 1 FROM waypost.bindings b WHERE b.tenant IN ($1, '') AND b.defines = 0 AND b.key = o.event)
-    RETURNING 1
-)
-SELECT row, EXISTS (SELECT 1 FROM owed) FROM head";
+/// Each statement sees what was committed before it, so that what is read under a lock is as it is.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
-/// Commits, or says why not and changes nothing.
-pub(super) async fn commit(client: &mut Object, seals: &Seals, rows: &Rows) -> Result<Committed, Failure> {
-    if rows.expected == 0 && rows.owner.is_none() {
-        return begins_with_nobody(client, rows).await;
+// What there is of the conversations of a group. Nobody else writes to them until the end of the transaction; in order, so that no two wait
+// for each other.
+const HEADS: &str = "SELECT k.n, c.row, c.version, c.life FROM unnest($1::bigint[], $2::text[], $3::text[]) k (n, tenant, id)
+     JOIN waypost.conversations c ON c.tenant = k.tenant AND c.id = k.id ORDER BY c.tenant, c.id FOR NO KEY UPDATE OF c";
+const BOUND: &str = "SELECT k.tenant, k.event FROM unnest($1::text[], $2::text[]) k (tenant, event)
+     WHERE EXISTS (SELECT FROM waypost.bindings b WHERE b.tenant = k.tenant AND b.defines = 0 AND b.key = k.event)";
+const EVENTS: &str = "SELECT e.upto, e.count, e.packed, k.n FROM unnest($1::bigint[], $2::text[], $3::text[]) k (n, tenant, id)
+     JOIN waypost.conversations c ON c.tenant = k.tenant AND c.id = k.id JOIN waypost.events e ON e.conversation = c.row ORDER BY k.n, e.upto";
+
+const BEGINS: &str = "INSERT INTO waypost.conversations (tenant, id, agent, user_id, version, updated, wake_at, life, audit_seq, audit_mac)
+     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
+         $9::bigint[], $10::text[])
+     ON CONFLICT (tenant, id) DO NOTHING RETURNING tenant, id, row";
+const GOES_ON: &str = "UPDATE waypost.conversations c SET version = k.version, updated = k.updated, wake_at = k.wake_at,
+         life = greatest(c.life, k.life), audit_seq = coalesce(k.seq, c.audit_seq), audit_mac = coalesce(k.mac, c.audit_mac)
+     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[])
+         k (row, version, updated, wake_at, life, seq, mac) WHERE c.row = k.row";
+const NO_EVENTS: &str = "DELETE FROM waypost.events WHERE conversation = ANY ($1::bigint[])";
+const NEW_EVENTS: &str = "INSERT INTO waypost.events SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[])";
+const SNAPSHOTS: &str = "INSERT INTO waypost.snapshots SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])
+     ON CONFLICT (conversation) DO UPDATE SET version = excluded.version, packed = excluded.packed";
+const OUTDATED: &str = "DELETE FROM waypost.messages m USING unnest($1::bigint[], $2::bigint[]) k (conversation, since)
+     WHERE m.conversation = k.conversation AND m.at <= k.since";
+const MESSAGES: &str = "INSERT INTO waypost.messages SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::text[], $5::bytea[])
+     ON CONFLICT (conversation, id) DO UPDATE SET at = excluded.at, digest = excluded.digest, answer = excluded.answer";
+const ANSWERS: &str = "UPDATE waypost.messages m SET digest = k.digest, answer = k.answer
+     FROM unnest($1::bigint[], $2::bytea[], $3::text[], $4::bytea[]) k (conversation, id, digest, answer)
+     WHERE m.conversation = k.conversation AND m.id = k.id";
+const AUDIT: &str = "INSERT INTO waypost.audit (conversation, seq, at, text, mac)
+     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[])";
+const UNPINNED: &str = "DELETE FROM waypost.pins WHERE conversation = ANY ($1::bigint[])";
+const PINNED: &str = "INSERT INTO waypost.pins SELECT * FROM unnest($1::bigint[], $2::text[]) ON CONFLICT DO NOTHING";
+const OWED: &str = "INSERT INTO waypost.owed (tenant, conversation, event, at, data, depth, lease)
+     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[])";
+const HELD: &str = "INSERT INTO waypost.holds (tenant, id, conversation, agent, held)
+     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[])
+     ON CONFLICT (tenant, id) DO UPDATE SET conversation = excluded.conversation, agent = excluded.agent, held = excluded.held";
+const RELEASED: &str =
+    "DELETE FROM waypost.holds h USING unnest($1::text[], $2::text[]) k (tenant, id) WHERE h.tenant = k.tenant AND h.id = k.id";
+const EXECUTIONS: &str = "INSERT INTO waypost.executions (tenant, id, conversation, action, status, attempt)
+     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[])
+     ON CONFLICT (tenant, id) DO UPDATE SET status = excluded.status, attempt = excluded.attempt";
+
+/// What came of a commit; nothing, if it has to be tried again.
+pub(super) type Outcome = Option<Result<Committed, StoreError>>;
+
+/// Commits those of a group that can be, each of a conversation of its own, and says what came of each. All of it is done, or nothing.
+pub(super) async fn commit(client: &Object, seals: &Seals, group: &[&Rows]) -> Result<Vec<Outcome>, Failure> {
+    let found = Found::of(client, group).await?;
+    let mut outcomes: Vec<Outcome> = (0..).zip(group).map(|(n, rows)| found.refuse(seals, n, rows).transpose()).collect();
+    let begun = begin(client, group.iter().zip(&outcomes).filter(|(_, o)| o.is_none()).map(|(rows, _)| *rows)).await?;
+    let mut written = Vec::with_capacity(group.len());
+    for ((n, rows), outcome) in (0..).zip(group).zip(&mut outcomes).filter(|(_, o)| o.is_none()) {
+        let there = found.heads.get(&n).map(|head| head.row);
+        // Where somebody else began it in this moment, it is there the next time.
+        let Some(row) = there.or_else(|| begun.get(&rows.key).copied()) else { continue };
+        let owed = rows.owed.told_where(|event| Ok::<_, StoreError>(found.is_bound(&rows.key.tenant, event)))?;
+        *outcome = Some(Ok(Committed::Done { version: rows.version, owes: !owed.is_empty() }));
+        written.push(Written { rows, row, is_new: there.is_none(), owed, ended: found.ended(seals, n, rows)? });
     }
-    let messages = rows.claims.iter().filter(|c| matches!(c, Claim::Message { .. })).count();
-    let simple = messages == rows.claims.len() && messages <= 1 && rows.holds.is_empty() && rows.executions.is_empty() && !rows.finished;
-    if simple && (messages == 0 || rows.reply.is_none() || rows.claims_reply()) {
-        if let Some((_, owes)) = write(client, rows).await? {
-            return Ok(Committed::Done { version: rows.version, owes });
+    let mut together = Together::default();
+    write(&mut together, &written)?;
+    let all: Vec<_> = written.iter().map(|w| (w.rows, w.row)).collect();
+    claims::take(&mut together, seals, &all)?;
+    together.plain("COMMIT");
+    together.send(client).await?;
+    Ok(outcomes)
+}
+
+#[derive(Clone, Copy)]
+struct Head {
+    row: i64,
+    version: u64,
+    life: i64,
+}
+
+/// What there is of a group's conversations and claims, by their places in it.
+struct Found {
+    heads: BTreeMap<i64, Head>,
+    claims: claims::There,
+    // Events of the tenant, or of everybody, to which conditions are bound.
+    bound: BTreeSet<(String, String)>,
+    // The events of conversations that have ended.
+    events: BTreeMap<i64, Vec<Kept>>,
+}
+
+impl Found {
+    async fn of(client: &Object, group: &[&Rows]) -> Result<Self, Failure> {
+        let mut together = Together::default();
+        together.plain(BEGIN);
+        claims::lock(&mut together, group);
+        let heads = together.each(HEADS, (0..).zip(group).map(key).collect());
+        let asked = claims::ask(&mut together, group);
+        let events: BTreeSet<_> = group.iter().flat_map(|rows| rows.owed.events().iter().map(|e| (&*rows.key.tenant, *e))).collect();
+        let bound = together.each(BOUND, events.into_iter().flat_map(|(tenant, event)| [(tenant, event), ("", event)]).collect());
+        let kept = together.each(EVENTS, (0..).zip(group).filter(|(_, rows)| rows.finished).map(key).collect());
+        let answers = together.send(client).await?;
+        let mut found = Self { heads: BTreeMap::new(), claims: asked.there(&answers)?, bound: BTreeSet::new(), events: BTreeMap::new() };
+        for row in answers.to(&heads) {
+            let head = Head { row: row.try_get(1)?, version: uint(row.try_get(2)?), life: row.try_get(3)? };
+            found.heads.insert(row.try_get(0)?, head);
         }
-        return why_not(client, rows).await;
-    }
-    let transaction = client.transaction().await?;
-    // Sent together: whoever writes compares the version anyhow, so it does not matter which comes first.
-    let (locked, before) = join(claims::lock(&transaction, rows), head(&transaction, rows)).await;
-    locked?;
-    let before = before?;
-    let version = before.map_or(0, |b| b.version);
-    if before.is_some_and(|b| b.life == ERASED) || version != rows.expected {
-        return why_not(&transaction, rows).await;
-    }
-    let refused = claims::refuse(&transaction, seals, rows, before.map(|b| b.row)).await?;
-    if !refused.is_empty() {
-        return Ok(Committed::ClaimRefused { refused });
-    }
-    let wrote = if let Some(head) = before {
-        // Sent together, too: if nothing is written, nothing of it stays.
-        let (wrote, took) = join(write(&transaction, rows), claims::take(&transaction, seals, rows, head.row)).await;
-        let wrote = wrote?;
-        took?;
-        wrote
-    } else {
-        let wrote = write(&transaction, rows).await?;
-        if let Some((conversation, _)) = wrote {
-            claims::take(&transaction, seals, rows, conversation).await?;
+        for row in answers.to(&bound) {
+            found.bound.insert((row.try_get(0)?, row.try_get(1)?));
         }
-        wrote
+        for row in answers.to(&kept) {
+            found.events.entry(row.try_get(3)?).or_default().push(read::batch(row)?);
+        }
+        Ok(found)
+    }
+
+    /// Why a commit cannot be done.
+    fn refuse(&self, seals: &Seals, n: i64, rows: &Rows) -> Result<Option<Committed>, StoreError> {
+        let head = self.heads.get(&n);
+        if head.is_some_and(|h| h.life == ERASED) {
+            return Err(StoreError::Erased(rows.key.id.clone()));
+        }
+        let version = head.map_or(0, |h| h.version);
+        if version != rows.expected || head.is_some() && rows.expected == 0 {
+            return Ok(Some(Committed::Conflict { version }));
+        }
+        if rows.expected == 0 && rows.owner.is_none() {
+            return Err(no_owner());
+        }
+        let refused = self.claims.refuse(seals, n, rows, head.map(|h| h.row))?;
+        Ok((!refused.is_empty()).then_some(Committed::ClaimRefused { refused }))
+    }
+
+    fn is_bound(&self, tenant: &str, event: &str) -> bool {
+        [tenant, ""].iter().any(|tenant| self.bound.contains(&((*tenant).to_owned(), event.to_owned())))
+    }
+
+    /// All that is left of the events of a conversation that has ended is its transcript.
+    fn ended(&self, seals: &Seals, n: i64, rows: &Rows) -> Result<Option<Batch>, StoreError> {
+        if !rows.finished {
+            return Ok(None);
+        }
+        let last = rows.kept();
+        Batch::transcript(seals, &rows.key, self.events.get(&n).into_iter().flatten().chain(&last))
+    }
+}
+
+fn key<'a>((n, rows): (i64, &&'a Rows)) -> (i64, &'a str, &'a str) {
+    (n, &rows.key.tenant, &rows.key.id)
+}
+
+/// Begins the conversations that are not there; gives the number of each that nobody else has begun meanwhile.
+async fn begin<'a>(client: &Object, all: impl Iterator<Item = &'a Rows>) -> Result<BTreeMap<ConversationKey, i64>, Failure> {
+    let mut new = BTreeMap::new();
+    for rows in all.filter(|rows| rows.expected == 0) {
+        if let Some(owner) = &rows.owner {
+            new.insert((&*rows.key.tenant, &*rows.key.id), (owner, rows));
+        }
+    }
+    let mut begun = BTreeMap::new();
+    if new.is_empty() {
+        return Ok(begun);
+    }
+    let row = |((tenant, id), (owner, rows))| {
+        let (owner, rows): (&'a Owner, &'a Rows) = (owner, rows);
+        let audit = rows.audit_head.as_ref();
+        let (seq, mac) = (audit.map_or(0, |a| int(a.seq)), audit.map_or("", |a| &*a.mac));
+        (tenant, id, &*owner.agent, &*owner.user, int(rows.version), nanos(rows.now), rows.wake_at, life(rows), seq, mac)
     };
-    let Some((conversation, owes)) = wrote else { return why_not(&transaction, rows).await };
-    others(&transaction, rows, conversation).await?;
-    if rows.finished {
-        shrink(&transaction, seals, rows, conversation).await?;
+    let mut together = Together::default();
+    // In order, so that no two wait for each other.
+    let place = together.each(BEGINS, new.into_iter().map(row).collect());
+    for row in together.send(client).await?.to(&place) {
+        begun.insert(ConversationKey::new(row.try_get::<_, &str>(0)?, row.try_get::<_, &str>(1)?), row.try_get(2)?);
     }
-    transaction.commit().await?;
-    Ok(Committed::Done { version: rows.version, owes })
+    Ok(begun)
+}
+
+/// A commit that is done, if the transaction is.
+struct Written<'a> {
+    rows: &'a Rows,
+    // The conversation's number.
+    row: i64,
+    is_new: bool,
+    owed: Vec<NewOwed>,
+    // The transcript that it leaves.
+    ended: Option<Batch>,
+}
+
+fn life(rows: &Rows) -> i64 {
+    if rows.finished { FINISHED } else { 0 }
+}
+
+/// Everything but the claims.
+fn write<'a>(together: &mut Together<'a>, all: &'a [Written<'a>]) -> Result<(), StoreError> {
+    let known = all.iter().filter(|w| !w.is_new).map(|Written { rows, row, .. }| {
+        let audit = rows.audit_head.as_ref();
+        let (seq, mac) = (audit.map(|a| int(a.seq)), audit.map(|a| &*a.mac));
+        (*row, int(rows.version), nanos(rows.now), rows.wake_at, life(rows), seq, mac)
+    });
+    together.each(GOES_ON, known.collect());
+    together.each(NO_EVENTS, all.iter().filter(|w| w.rows.finished).map(|w| (w.row,)).collect());
+    // What has ended keeps other events than these.
+    let events = |w: &'a Written<'a>| w.ended.as_ref().or_else(|| w.rows.events.as_ref().filter(|_| !w.rows.finished));
+    let events = all.iter().filter_map(|w| events(w).map(|b| (w.row, int(w.rows.version), int(b.count), &*b.packed)));
+    together.each(NEW_EVENTS, events.collect());
+    let snapshots = all.iter().filter_map(|w| w.rows.snapshot.as_deref().map(|s| (w.row, int(w.rows.version), s)));
+    together.each(SNAPSHOTS, snapshots.collect());
+    messages(together, all);
+    let audit = all.iter().flat_map(|w| w.rows.audit.iter().map(|a| (w.row, int(a.seq), nanos(a.at), &*a.text, &*a.mac)));
+    together.each(AUDIT, audit.collect());
+    let pins = all.iter().filter_map(|w| w.rows.pinned.as_ref().map(|pins| (w.row, pins)));
+    together.each(UNPINNED, pins.clone().map(|(row, _)| (row,)).collect());
+    together.each(PINNED, pins.flat_map(|(row, pins)| pins.iter().map(move |hash| (row, &*hash.0))).collect());
+    let owed = all.iter().flat_map(|Written { rows, owed, .. }| {
+        let (tenant, id, now) = (&*rows.key.tenant, &*rows.key.id, nanos(rows.now));
+        owed.iter().map(move |o| (tenant, id, o.event, now, &*o.data, i64::from(o.depth), i64::MIN))
+    });
+    together.each(OWED, owed.collect());
+    lists(together, all)
+}
+
+/// The ids of messages, and what is answered to whoever sends them again.
+fn messages<'a>(together: &mut Together<'a>, all: &'a [Written<'a>]) {
+    let (mut outdate, mut new, mut answered) = (Vec::new(), Vec::new(), Vec::new());
+    for Written { rows, row, .. } in all {
+        let claimed = rows.claims.iter().filter_map(|c| match c {
+            Claim::Message { id } => Some(digest(id)),
+            _ => None,
+        });
+        let claimed: BTreeSet<_> = claimed.collect();
+        let reply = rows.reply.as_ref();
+        if !claimed.is_empty() {
+            outdate.push((*row, outdated(rows.now)));
+        }
+        if let Some(reply) = reply.filter(|r| !claimed.contains(&r.id)) {
+            answered.push((*row, &reply.id[..], &*reply.digest, &*reply.answer));
+        }
+        for id in claimed {
+            let reply = reply.filter(|r| r.id == id);
+            new.push((*row, id.to_vec(), nanos(rows.now), reply.map(|r| &*r.digest), reply.map(|r| &*r.answer)));
+        }
+    }
+    together.each(OUTDATED, outdate);
+    together.each(MESSAGES, new);
+    together.each(ANSWERS, answered);
+}
+
+/// What is listed of conversations: what waits for a person, and what actions came to. Of each the last that the commit says.
+fn lists<'a>(together: &mut Together<'a>, all: &'a [Written<'a>]) -> Result<(), StoreError> {
+    let (mut holds, mut executions) = (BTreeMap::new(), BTreeMap::new());
+    for Written { rows, row, .. } in all {
+        let tenant = &*rows.key.tenant;
+        for change in &rows.holds {
+            match change {
+                HoldChange::Opened(held) => holds.insert((tenant, &*held.id), Some((*row, &*held.agent, json(held)?))),
+                HoldChange::Closed { id } => holds.insert((tenant, &**id), None),
+            };
+        }
+        for attempt in &rows.executions {
+            executions.insert((tenant, &*attempt.id), (*row, &*attempt.action, attempt.status.as_str(), json(attempt)?));
+        }
+    }
+    let released = holds.iter().filter(|(_, held)| held.is_none()).map(|(id, _)| *id).collect();
+    together.each(RELEASED, released);
+    let held = holds.into_iter().filter_map(|((tenant, id), held)| held.map(|(row, agent, held)| (tenant, id, row, agent, held)));
+    together.each(HELD, held.collect());
+    let executions = executions.into_iter().map(|((tenant, id), (row, action, status, text))| (tenant, id, row, action, status, text));
+    together.each(EXECUTIONS, executions.collect());
+    Ok(())
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|e| StoreError::Corrupt(e.to_string()))
 }
 
 /// After a connection was lost: done, if the rows are there, and else not.
@@ -122,163 +297,4 @@ pub(super) async fn was_done(client: &Object, rows: &Rows) -> Result<Committed, 
         Some(packed) if packed == batch.packed => Ok(Committed::Done { version: rows.version, owes: !rows.owed.is_empty() }),
         _ => Err(lost().into()),
     }
-}
-
-#[derive(Clone, Copy)]
-struct Head {
-    row: i64,
-    version: u64,
-    life: i64,
-}
-
-async fn head(client: &impl GenericClient, rows: &Rows) -> Result<Option<Head>, Failure> {
-    let statement = client.prepare_cached("SELECT row, version, life FROM waypost.conversations WHERE tenant = $1 AND id = $2").await?;
-    let found = client.query_opt(&statement, &[&&*rows.key.tenant, &&*rows.key.id]).await?;
-    let read = |row: tokio_postgres::Row| -> Result<Head, tokio_postgres::Error> {
-        Ok(Head { row: row.try_get(0)?, version: uint(row.try_get(1)?), life: row.try_get(2)? })
-    };
-    Ok(found.map(read).transpose()?)
-}
-
-/// Why the statement found nothing to write to.
-async fn why_not(client: &impl GenericClient, rows: &Rows) -> Result<Committed, Failure> {
-    let head = head(client, rows).await?;
-    let version = head.map_or(0, |h| h.version);
-    if head.is_some_and(|h| h.life == ERASED) {
-        return Err(StoreError::Erased(rows.key.id.clone()).into());
-    }
-    let refuse = |claim: &Claim| Refused { claim: claim.clone(), reason: "used".into(), retry_at: None, recorded: None };
-    if version == rows.expected && head.is_some() {
-        return Ok(Committed::ClaimRefused { refused: rows.claims.iter().map(refuse).collect() });
-    }
-    Ok(Committed::Conflict { version })
-}
-
-async fn begins_with_nobody(client: &Object, rows: &Rows) -> Result<Committed, Failure> {
-    match head(client, rows).await? {
-        Some(_) => why_not(client, rows).await,
-        None => Err(no_owner().into()),
-    }
-}
-
-/// The one statement; gives the conversation's number if it wrote.
-async fn write(client: &impl GenericClient, rows: &Rows) -> Result<Option<(i64, bool)>, Failure> {
-    let owner = rows.owner.as_ref().filter(|_| rows.expected == 0);
-    let (agent, user) = (owner.map(|o| &*o.agent), owner.map(|o| &*o.user));
-    let audit = &rows.audit_head;
-    let (seq, mac) = (audit.as_ref().map(|a| int(a.seq)), audit.as_ref().map(|a| &*a.mac));
-    // What has ended keeps other events than these.
-    let batch = rows.events.as_ref().filter(|_| !rows.finished);
-    let claimed = rows.claims.iter().find_map(|c| match c {
-        Claim::Message { id } => Some(digest(id)),
-        _ => None,
-    });
-    let claims_reply = claimed.is_none() || rows.claims_reply();
-    let reply = rows.reply.as_ref().filter(|_| claims_reply);
-    let message = claimed.or(reply.map(|r| r.id));
-    let life = if rows.finished { FINISHED } else { 0 };
-    let seqs: Vec<i64> = rows.audit.iter().map(|r| int(r.seq)).collect();
-    let ats: Vec<i64> = rows.audit.iter().map(|r| nanos(r.at)).collect();
-    let texts: Vec<&str> = rows.audit.iter().map(|r| &*r.text).collect();
-    let macs: Vec<&str> = rows.audit.iter().map(|r| &*r.mac).collect();
-    let pinned: Option<Vec<&str>> = rows.pinned.as_ref().map(|p| p.iter().map(|h| &*h.0).collect());
-    let owed = rows.owed.told();
-    let events: Vec<&str> = owed.iter().map(|o| o.event).collect();
-    let data: Vec<&str> = owed.iter().map(|o| &*o.data).collect();
-    let depths: Vec<i64> = owed.iter().map(|o| i64::from(o.depth)).collect();
-    let values: [&(dyn ToSql + Sync); 28] = [
-        &&*rows.key.tenant,
-        &&*rows.key.id,
-        &int(rows.expected),
-        &int(rows.version),
-        &nanos(rows.now),
-        &rows.wake_at,
-        &life,
-        &seq,
-        &mac,
-        &agent,
-        &user,
-        &batch.map_or(0, |b| int(b.count)),
-        &batch.map(|b| &*b.packed),
-        &rows.snapshot.as_deref(),
-        &claimed.is_some(),
-        &message.as_ref().map(|m| &m[..]),
-        &reply.map(|r| &*r.digest),
-        &reply.map(|r| &*r.answer),
-        &outdated(rows.now),
-        &seqs,
-        &ats,
-        &texts,
-        &macs,
-        &pinned,
-        &events,
-        &data,
-        &depths,
-        &i64::MIN,
-    ];
-    let statement = client.prepare_cached(&format!("{}{ROWS}", if owner.is_some() { BEGINS } else { GOES_ON })).await?;
-    let read = |row: tokio_postgres::Row| Ok::<_, tokio_postgres::Error>((row.try_get(0)?, row.try_get(1)?));
-    Ok(client.query_opt(&statement, &values).await?.map(read).transpose()?)
-}
-
-/// Runs a statement that the connection knows from the last time.
-async fn run(client: &impl GenericClient, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<(), Failure> {
-    let statement = client.prepare_cached(sql).await?;
-    client.execute(&statement, values).await?;
-    Ok(())
-}
-
-/// What hardly any commit has.
-async fn others(client: &impl GenericClient, rows: &Rows, conversation: i64) -> Result<(), Failure> {
-    for change in &rows.holds {
-        match change {
-            HoldChange::Opened(row) => {
-                let held = serde_json::to_string(row).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-                let sql = "INSERT INTO waypost.holds VALUES ($1, $2, $3, $4, $5)
-                     ON CONFLICT (tenant, id) DO UPDATE SET conversation = $3, agent = $4, held = $5";
-                let values: [&(dyn ToSql + Sync); 5] = [&&*rows.key.tenant, &&*row.id, &conversation, &&*row.agent, &held];
-                run(client, sql, &values).await?;
-            }
-            HoldChange::Closed { id } => {
-                run(client, "DELETE FROM waypost.holds WHERE tenant = $1 AND id = $2", &[&&*rows.key.tenant, &&**id]).await?;
-            }
-        }
-    }
-    for row in &rows.executions {
-        let attempt = serde_json::to_string(row).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-        let sql = "INSERT INTO waypost.executions VALUES ($1, $2, $3, $4, $5, $6)
-             ON CONFLICT (tenant, id) DO UPDATE SET status = $5, attempt = $6";
-        let values: [&(dyn ToSql + Sync); 6] =
-            [&&*rows.key.tenant, &&*row.id, &conversation, &&*row.action, &row.status.as_str(), &attempt];
-        run(client, sql, &values).await?;
-    }
-    // The statement takes one message id; a commit with more of them has the others here.
-    let ids = rows.claims.iter().filter_map(|c| match c {
-        Claim::Message { id } => Some(digest(id)),
-        _ => None,
-    });
-    for id in ids.skip(1) {
-        let sql = "INSERT INTO waypost.messages VALUES ($1, $2, $3, NULL, NULL) ON CONFLICT (conversation, id) DO UPDATE SET at = $3";
-        run(client, sql, &[&conversation, &&id[..], &nanos(rows.now)]).await?;
-    }
-    if let Some(reply) = rows.reply.as_ref() {
-        let sql = "UPDATE waypost.messages SET digest = $3, answer = $4 WHERE conversation = $1 AND id = $2";
-        run(client, sql, &[&conversation, &&reply.id[..], &&*reply.digest, &reply.answer]).await?;
-    }
-    Ok(())
-}
-
-/// All that is left of the events of a conversation that has ended is its transcript.
-async fn shrink(client: &impl GenericClient, seals: &Seals, rows: &Rows, conversation: i64) -> Result<(), Failure> {
-    let found =
-        client.query("SELECT upto, count, packed FROM waypost.events WHERE conversation = $1 ORDER BY upto", &[&conversation]).await?;
-    let mut batches = found.iter().map(read::batch).collect::<Result<Vec<_>, _>>()?;
-    batches.extend(rows.kept());
-    let transcript = Batch::transcript(seals, &rows.key, &batches)?;
-    client.execute("DELETE FROM waypost.events WHERE conversation = $1", &[&conversation]).await?;
-    if let Some(batch) = transcript {
-        let values: [&(dyn ToSql + Sync); 4] = [&conversation, &int(rows.version), &int(batch.count), &batch.packed];
-        client.execute("INSERT INTO waypost.events VALUES ($1, $2, $3, $4)", &values).await?;
-    }
-    Ok(())
 }

@@ -1,6 +1,6 @@
-//! PostgreSQL: connections from a pool, and a commit that is one statement wherever no claim needs more.
+//! PostgreSQL: connections from a pool, of which a few write, each all that waits in one transaction.
 //!
-//! Many processes may share it: versions are compared in the statement that sets them, claims under locks of their own.
+//! Many processes may share it: conversations are compared and set under locks of their rows, claims under locks of their own.
 
 mod claims;
 mod commit;
@@ -10,6 +10,8 @@ mod read;
 mod records;
 mod texts;
 mod tls;
+mod together;
+mod writers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -17,7 +19,9 @@ use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
 use jiff::Timestamp;
+use tokio::sync::oneshot;
 use tokio_postgres::error::SqlState;
+use writers::Queue;
 
 use super::rows::Rows;
 use super::{
@@ -29,6 +33,8 @@ use crate::model::workspace::ContentHash;
 
 /// How long the server may take for one call, connecting included.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a commit is tried again of a conversation that somebody else began in the same moment.
+const AGAIN: usize = 3;
 
 /// A store on a server. Clones share it.
 #[derive(Clone)]
@@ -36,6 +42,7 @@ pub struct PostgresStore(Arc<Inner>);
 
 struct Inner {
     pool: Pool,
+    queue: Queue,
     seals: Seals,
     commits: AtomicU64,
     transactions: AtomicU64,
@@ -54,7 +61,7 @@ impl PostgresStore {
         let pool = open::pool(url)?;
         within(open::migrate(&pool)).await?;
         let (commits, transactions, swept) = (AtomicU64::new(0), AtomicU64::new(0), AtomicI64::new(i64::MIN));
-        Ok(Self(Arc::new(Inner { pool, seals, commits, transactions, swept })))
+        Ok(Self(Arc::new(Inner { pool, queue: Queue::default(), seals, commits, transactions, swept })))
     }
 
     async fn client(&self) -> Result<Object, StoreError> {
@@ -75,21 +82,80 @@ impl PostgresStore {
         .await
     }
 
-    async fn committed(&self, rows: &Rows) -> Result<Committed, StoreError> {
-        let mut client = self.client().await?;
-        match commit::commit(&mut client, &self.0.seals, rows).await {
-            Ok(committed) => {
-                self.sweep(&client, rows.now).await;
-                Ok(committed)
+    /// Writes what waits until nothing does.
+    async fn write(self) {
+        let mut writer = self.0.queue.writer();
+        while let Some(mut group) = writer.next() {
+            let jobs = std::mem::take(&mut group.jobs);
+            let done = self.commit_all(jobs.iter().map(|job| &job.rows).collect()).await;
+            drop(group);
+            for (job, done) in jobs.into_iter().zip(done) {
+                // Whoever waited may have gone; what is committed is committed.
+                drop(job.told.send(done));
             }
-            // Nobody said whether it was done; the rows themselves do.
-            Err(failure) if failure.lost => {
-                drop(client);
-                let client = self.client().await.map_err(|_| StoreError::from(failure))?;
-                commit::was_done(&client, rows).await.map_err(StoreError::from)
-            }
-            Err(failure) => Err(failure.into()),
         }
+    }
+
+    /// Commits all that can be; what one of them alone is to blame for is not the others'.
+    async fn commit_all(&self, group: Vec<&Rows>) -> Vec<Result<Committed, StoreError>> {
+        match self.commit_together(&group).await {
+            Err(_) if group.len() > 1 => {
+                let mut all = Vec::with_capacity(group.len());
+                for rows in group {
+                    let one = self.commit_together(&[rows]).await;
+                    all.push(one.map_or_else(Err, |mut one| one.pop().unwrap_or_else(|| Err(busy()))));
+                }
+                all
+            }
+            Err(error) => vec![Err(error)],
+            Ok(all) => all,
+        }
+    }
+
+    /// All in one transaction, or, where that is not possible, an error and nothing done.
+    async fn commit_together(&self, group: &[&Rows]) -> Result<Vec<Result<Committed, StoreError>>, StoreError> {
+        let mut all: Vec<commit::Outcome> = group.iter().map(|_| None).collect();
+        for _ in 0..AGAIN {
+            let left: Vec<&Rows> = group.iter().zip(&all).filter(|(_, done)| done.is_none()).map(|(rows, _)| *rows).collect();
+            if left.is_empty() {
+                break;
+            }
+            let done = self.transaction(&left).await?;
+            for (place, done) in all.iter_mut().filter(|place| place.is_none()).zip(done) {
+                *place = done;
+            }
+        }
+        Ok(all.into_iter().map(|done| done.unwrap_or_else(|| Err(busy()))).collect())
+    }
+
+    async fn transaction(&self, group: &[&Rows]) -> Result<Vec<commit::Outcome>, StoreError> {
+        let client = within(self.client()).await?;
+        let failure = match tokio::time::timeout(PATIENCE, commit::commit(&client, &self.0.seals, group)).await {
+            Ok(Ok(done)) => {
+                self.0.transactions.fetch_add(1, Ordering::Relaxed);
+                if let Some(rows) = group.first() {
+                    self.sweep(&client, rows.now).await;
+                }
+                return Ok(done);
+            }
+            Ok(Err(failure)) => Some(failure),
+            Err(_) => None,
+        };
+        // What it was about to do with it, it does not do.
+        drop(Object::take(client));
+        // Nobody knows whether it was done, nor is there anybody to ask.
+        let Some(failure) = failure else { return Ok(group.iter().map(|_| Some(Err(silent()))).collect()) };
+        if !failure.lost {
+            return Err(failure.into());
+        }
+        // Nobody said whether it was done; the rows themselves do.
+        let lost = StoreError::from(failure);
+        let Ok(client) = within(self.client()).await else { return Ok(group.iter().map(|_| Some(Err(lost.clone()))).collect()) };
+        let mut done = Vec::with_capacity(group.len());
+        for rows in group {
+            done.push(Some(within(async { Ok(commit::was_done(&client, rows).await?) }).await));
+        }
+        Ok(done)
     }
 
     /// Now and then, drops what counts for nobody any more.
@@ -116,8 +182,16 @@ async fn client(pool: &Pool) -> Result<Object, StoreError> {
 async fn within<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     match tokio::time::timeout(PATIENCE, work).await {
         Ok(result) => result,
-        Err(_) => Err(StoreError::Unavailable("its server does not answer".into())),
+        Err(_) => Err(silent()),
     }
+}
+
+fn silent() -> StoreError {
+    StoreError::Unavailable("its server does not answer".into())
+}
+
+fn busy() -> StoreError {
+    StoreError::Unavailable("others keep beginning the same conversation".into())
 }
 
 impl Store for PostgresStore {
@@ -132,9 +206,12 @@ impl Store for PostgresStore {
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
         let rows = Rows::of(&self.0.seals, commit)?;
         self.0.commits.fetch_add(1, Ordering::Relaxed);
-        let committed = within(self.committed(&rows)).await?;
-        self.0.transactions.fetch_add(1, Ordering::Relaxed);
-        Ok(committed)
+        let (told, answer) = oneshot::channel();
+        if self.0.queue.push(rows, told) {
+            #[expect(clippy::disallowed_methods, reason = "the store's own writers: no commit waits for what another brought along")]
+            tokio::spawn(self.clone().write());
+        }
+        within(async { answer.await.unwrap_or_else(|_| Err(silent())) }).await
     }
 
     async fn reply(&self, key: &ConversationKey, message_id: &str, now: Timestamp) -> Result<Option<Reply>, StoreError> {

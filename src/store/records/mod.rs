@@ -271,6 +271,12 @@ impl Owing {
         Self { events, tell: Arc::new(tell) }
     }
 
+    /// The kinds of events of which something may be owed.
+    #[must_use]
+    pub fn events(&self) -> &[&'static str] {
+        &self.events
+    }
+
     /// Whether nothing can be owed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
