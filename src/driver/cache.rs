@@ -7,10 +7,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::State;
 use crate::engine::input::Open;
-use crate::store::ConversationKey;
+use crate::store::{AuditHead, ConversationKey};
 
 /// How many are kept.
 const KEPT: usize = 256;
+/// Turns that ask the store first, after somebody else turned out to have committed.
+const WARY: u32 = 16;
+
+/// A conversation as it stands: its state, its version and the end of its audit; none, 0 and none if there is none.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) state: Option<Arc<State>>,
+    pub(super) version: u64,
+    pub(super) audit: AuditHead,
+    /// Whether the store was asked. Else it is how this process left it, which only a commit can confirm.
+    pub(super) is_asked: bool,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct States(Mutex<Inner>);
@@ -18,7 +30,8 @@ pub(super) struct States(Mutex<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     used: u64,
-    states: BTreeMap<ConversationKey, (u64, Arc<State>)>,
+    states: BTreeMap<ConversationKey, (u64, Arc<State>, AuditHead)>,
+    wary: u32,
 }
 
 impl States {
@@ -27,9 +40,25 @@ impl States {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         inner.used += 1;
         let now = inner.used;
-        let (used, state) = inner.states.get_mut(key)?;
+        let (used, state, _) = inner.states.get_mut(key)?;
         *used = now;
         Some(state.clone())
+    }
+
+    /// The conversation as this process left it, unless others have been about of late.
+    pub(super) fn left(&self, key: &ConversationKey) -> Option<Seen> {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.wary > 0 {
+            inner.wary -= 1;
+            return None;
+        }
+        let (_, state, audit) = inner.states.get(key)?;
+        Some(Seen { state: Some(state.clone()), version: state.version, audit: audit.clone(), is_asked: false })
+    }
+
+    /// Somebody else committed to a conversation of ours: the next turns ask the store first.
+    pub(super) fn beware(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).wary = WARY;
     }
 
     /// How a conversation was opened.
@@ -39,17 +68,17 @@ impl States {
 
     /// The version of the state as it was last seen.
     pub(super) fn version(&self, key: &ConversationKey) -> Option<u64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).states.get(key).map(|(_, state)| state.version)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).states.get(key).map(|(_, state, _)| state.version)
     }
 
-    /// Keeps a state that was committed; the one that was not used for longest goes.
-    pub(super) fn put(&self, key: &ConversationKey, state: Arc<State>) {
+    /// Keeps a state that was committed, with the end of its audit; the one that was not used for longest goes.
+    pub(super) fn put(&self, key: &ConversationKey, state: Arc<State>, audit: AuditHead) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         inner.used += 1;
         let now = inner.used;
-        inner.states.insert(key.clone(), (now, state));
+        inner.states.insert(key.clone(), (now, state, audit));
         if inner.states.len() > KEPT {
-            let oldest = inner.states.iter().min_by_key(|(_, (used, _))| *used).map(|(k, _)| k.clone());
+            let oldest = inner.states.iter().min_by_key(|(_, (used, ..))| *used).map(|(k, _)| k.clone());
             if let Some(oldest) = oldest {
                 inner.states.remove(&oldest);
             }
@@ -71,11 +100,11 @@ mod tests {
         let states = States::default();
         let key = |n: usize| ConversationKey::new("t", format!("c-{n}"));
         for n in 0..KEPT {
-            states.put(&key(n), Arc::default());
+            states.put(&key(n), Arc::default(), AuditHead::default());
         }
         assert!(states.get(&key(0)).is_some(), "it speaks again");
         for n in KEPT..KEPT + 100 {
-            states.put(&key(n), Arc::default());
+            states.put(&key(n), Arc::default(), AuditHead::default());
         }
         let kept: Vec<usize> = (0..KEPT + 100).filter(|n| states.version(&key(*n)).is_some()).collect();
         assert_eq!(kept.len(), KEPT);

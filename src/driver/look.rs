@@ -131,7 +131,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
 
     /// The state of a conversation.
     pub async fn state(&self, conversation: &ConversationKey) -> Result<Arc<State>, DriverError> {
-        let (state, ..) = self.0.load(conversation).await?;
-        state.ok_or_else(|| DriverError::NoConversation(conversation.id.clone()))
+        let seen = self.0.load(conversation).await?;
+        seen.state.ok_or_else(|| DriverError::NoConversation(conversation.id.clone()))
     }
 }

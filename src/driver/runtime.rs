@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 use super::audit::Chain;
-use super::cache::States;
+use super::cache::{Seen, States};
 use super::carry::{Broken, Carried};
 use super::clock::{Clock, Draws, Entropy, later, new_id, until};
 use super::locks::{Held, Locks};
@@ -35,7 +35,7 @@ use crate::model::Workspace;
 use crate::model::action::ErrorKind;
 use crate::registry::EventKind;
 use crate::store::records::{NewOwed, Owing};
-use crate::store::{AuditHead, Commit, Committed, ConversationKey, MESSAGE_IDS_KEPT, Owner, Reply, SNAPSHOT_EVERY, Store, StoreError};
+use crate::store::{Commit, Committed, ConversationKey, MESSAGE_IDS_KEPT, Owner, Reply, SNAPSHOT_EVERY, Store, StoreError};
 use crate::telemetry::{self, Telemetry};
 use crate::value::Name;
 
@@ -122,13 +122,11 @@ struct Told {
     ended: AsyncMutex<bool>,
 }
 
-/// A conversation as the store has it: its state, its version and the end of its audit; none, 0 and none if there is none.
-type Seen = (Option<Arc<State>>, u64, AuditHead);
-
 /// The calls of a turn that are under way, each with its effect.
 type Calls = FuturesUnordered<BoxFuture<'static, (EffectId, CallResult)>>;
 
 /// One input that was committed.
+#[derive(Default)]
 struct Stepped {
     effects: Vec<Effect>,
     wake_at: Option<Timestamp>,
@@ -235,7 +233,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
         if is_new || !self.0.is_theirs(&key, &open).await? {
             let turning = self.turning(&key);
             // Nobody had this id before: there is nothing to load.
-            *lock(&turning.seen) = is_new.then(|| (None, 0, AuditHead::default()));
+            *lock(&turning.seen) = is_new.then(nothing);
             self.0.input(&turning, InputBody::Open(open)).await?;
         }
         Ok(key)
@@ -289,7 +287,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             let of = Turning { actor, principal: principal.clone(), message, at: sent.at, ..self.turning(&key) };
             let turning = Turning { opening: Some(open), started: name.map(Into::into), ..of };
             // Nobody had this id before: there is nothing to load.
-            *lock(&turning.seen) = Some((None, 0, AuditHead::default()));
+            *lock(&turning.seen) = Some(nothing());
             let result = self.answered(turning, turn.clone().into(), held).await?;
             // Where even its first commit takes longer than a turn may, it will be there, as far as anybody knows.
             if result.state.opened().is_some() || result.answer.phase == Phase::Working {
@@ -331,19 +329,11 @@ impl<S: Store, P: Perform> Runtime<S, P> {
     ) -> Result<TurnResult, DriverError> {
         let held = self.0.turns.lock(conversation).await;
         let message = self.message(actor, &turn, &sent);
-        if let Some((id, digest)) = &message
-            && let Some(reply) = self.0.store.reply(conversation, id, self.0.clock.now()).await?
-        {
-            if reply.digest != *digest {
-                return Err(DriverError::MessageReused(id.clone()));
-            }
-            return Ok(TurnResult { answer: reply.answer, repeated: true, ..TurnResult::default() });
-        }
         let turning = Turning { actor, principal, message, at: sent.at, ..self.turning(conversation) };
         let mut result = self.answered(turning, turn.into(), held).await?;
         let is_it = |e: &Event| matches!(e.body.plain(), EventBody::Turn(turn) if turn.id == sent.id);
         let answer = &mut result.answer;
-        if let Some(id) = sent.id.as_ref().filter(|id| result.state.has_taken(id) && !result.events.iter().any(is_it))
+        if let Some(id) = sent.id.as_ref().filter(|id| !result.repeated && result.state.has_taken(id) && !result.events.iter().any(is_it))
             && answer.messages.is_empty()
             && answer.phase != Phase::Working
         {
@@ -470,7 +460,9 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             let _under_way = under_way;
             let what = kind(&body);
             let ran = this.run(&mut turning, body).await;
-            this.seen(&turning, what, &ran);
+            if !lock(&turning.standing).repeated {
+                this.seen(&turning, what, &ran);
+            }
             ran
         });
         let limit = Duration::from_millis(self.0.versions.workspace().settings.limits.turn_ms);
@@ -535,42 +527,82 @@ impl<S: Store, P: Perform> Drop for UnderWay<S, P> {
 impl<S: Store, P: Perform> Inner<S, P> {
     /// An input and all that follows from it, until somebody is waited for.
     async fn run(self: &Arc<Self>, turning: &mut Turning, body: InputBody) -> Result<(), DriverError> {
-        let mut calls = Calls::new();
+        let tried = match self.left(turning) {
+            Some(left) => {
+                *lock(&turning.seen) = Some(left);
+                self.try_input(turning, body.clone(), true).await?
+            }
+            None => None,
+        };
+        let (mut calls, mut stepped) = match tried {
+            Some(stepped) => (Calls::new(), stepped),
+            None if self.is_repeated(turning).await? => return Ok(()),
+            None => (self.take_up(turning).await?, self.input(turning, body).await?),
+        };
+        let turning = &*turning;
+        let last = later(turning.began, Duration::from_millis(self.versions.workspace().settings.limits.turn_ms));
+        for _ in 0..INPUTS {
+            self.perform(&turning.key, stepped.effects, &calls);
+            let next = if let Some((effect, result)) = calls.next().await {
+                InputBody::Result(effect, result)
+            } else if let Some(at) = stepped.wake_at.filter(|at| stepped.working && *at <= last) {
+                self.clock.sleep_until(at).await;
+                InputBody::Wake
+            } else {
+                return Ok(());
+            };
+            stepped = self.input(turning, next).await?;
+        }
+        Err(DriverError::Broken("a turn did not come to an end"))
+    }
+
+    /// The conversation as this process left it, if a turn may be tried on that: its message is none that was taken, and nothing in it was
+    /// left by anybody. Then all that the store could say against it, it says by not committing.
+    fn left(&self, turning: &Turning) -> Option<Seen> {
+        if lock(&turning.seen).is_some() {
+            return None;
+        }
+        let left = self.states.left(&turning.key)?;
+        let state = left.state.as_ref()?;
+        let is_taken = turning.message.as_ref().is_some_and(|(id, _)| state.has_taken(id));
+        (!is_taken && !self.is_lost(state) && self.take_overs(&turning.key, state).is_empty()).then_some(left)
+    }
+
+    /// Whether the turn's message was answered before: then it gets that answer again.
+    async fn is_repeated(&self, turning: &Turning) -> Result<bool, DriverError> {
+        let Some((id, digest)) = turning.message.as_ref().filter(|_| turning.opening.is_none()) else { return Ok(false) };
+        let Some(reply) = self.store.reply(&turning.key, id, self.clock.now()).await? else { return Ok(false) };
+        if reply.digest != *digest {
+            return Err(DriverError::MessageReused(id.clone()));
+        }
+        *lock(&turning.standing) = TurnResult { answer: reply.answer, repeated: true, ..TurnResult::default() };
+        Ok(true)
+    }
+
+    /// Loads the conversation, and takes up what others have left in it; gives the calls that follow from that.
+    async fn take_up(self: &Arc<Self>, turning: &mut Turning) -> Result<Calls, DriverError> {
+        let calls = Calls::new();
         let seen = lock(&turning.seen).take();
-        let (state, version, head) = match seen {
+        let seen = match seen {
             Some(seen) => seen,
             None => self.load(&turning.key).await?,
         };
-        let mut left = state.as_ref().map(|s| self.take_overs(&turning.key, s)).unwrap_or_default();
-        let lost = state.as_ref().is_some_and(|s| self.is_lost(s));
-        *lock(&turning.seen) = Some((state, version, head));
+        let mut left = seen.state.as_ref().map(|s| self.take_overs(&turning.key, s)).unwrap_or_default();
+        let lost = seen.state.as_ref().is_some_and(|s| self.is_lost(s));
+        *lock(&turning.seen) = Some(seen);
         if lost {
             let stepped = self.input(turning, InputBody::Unsealed).await?;
             self.perform(&turning.key, stepped.effects, &calls);
             // What is asked for now, whoever sent this has not seen.
             turning.unaware = true;
-            let (state, ..) = self.load(&turning.key).await?;
-            left = state.map(|s| self.take_overs(&turning.key, &s)).unwrap_or_default();
+            let seen = self.load(&turning.key).await?;
+            left = seen.state.map(|s| self.take_overs(&turning.key, &s)).unwrap_or_default();
         }
-        let turning = &*turning;
         for effect in left {
             let stepped = self.input(turning, InputBody::TakeOver(effect)).await?;
             self.perform(&turning.key, stepped.effects, &calls);
         }
-        let last = later(turning.began, Duration::from_millis(self.versions.workspace().settings.limits.turn_ms));
-        let mut next = Some(body);
-        for _ in 0..INPUTS {
-            let Some(body) = next.take() else { return Ok(()) };
-            let stepped = self.input(turning, body).await?;
-            self.perform(&turning.key, stepped.effects, &calls);
-            if let Some((effect, result)) = calls.next().await {
-                next = Some(InputBody::Result(effect, result));
-            } else if let Some(at) = stepped.wake_at.filter(|at| stepped.working && *at <= last) {
-                self.clock.sleep_until(at).await;
-                next = Some(InputBody::Wake);
-            }
-        }
-        Err(DriverError::Broken("a turn did not come to an end"))
+        Ok(calls)
     }
 
     /// Whether there is such a conversation; an error, if it is another user's or agent's.
@@ -631,8 +663,16 @@ impl<S: Store, P: Perform> Inner<S, P> {
         }
     }
 
-    /// Loads, handles and commits one input. What it says is added to where the turn stands.
+    /// Handles and commits one input. What it says is added to where the turn stands.
     async fn input(&self, turning: &Turning, body: InputBody) -> Result<Stepped, DriverError> {
+        self.try_input(turning, body, false).await?.ok_or(DriverError::Busy)
+    }
+
+    /// The same; on nothing but what the turn has seen, if so wished: `None`, if that can lead to no commit.
+    ///
+    /// What this process left a conversation as is nearly always how it stands. Only a commit confirms it: whatever else would come of it,
+    /// the store is asked first.
+    async fn try_input(&self, turning: &Turning, body: InputBody, only_seen: bool) -> Result<Option<Stepped>, DriverError> {
         let _held = self.inputs.lock(&turning.key).await;
         let mut told = turning.told.ended.lock().await;
         let opening = match &body {
@@ -640,13 +680,19 @@ impl<S: Store, P: Perform> Inner<S, P> {
             _ => turning.opening.as_ref(),
         };
         self.save_texts().await?;
+        let mut is_asked = false;
         for _ in 0..CONFLICTS {
             // What the turn has just seen stands, unless somebody here committed since; of anybody else the commit tells.
-            let seen = lock(&turning.seen).take().filter(|(_, version, _)| self.states.version(&turning.key).is_none_or(|v| v <= *version));
-            let (state, version, head) = match seen {
+            let is_latest = |seen: &Seen| self.states.version(&turning.key).is_none_or(|v| v <= seen.version);
+            let seen = lock(&turning.seen).take().filter(is_latest);
+            let seen = if is_asked { seen.filter(|seen| seen.is_asked) } else { seen.or_else(|| self.states.left(&turning.key)) };
+            let Seen { state, version, audit: head, is_asked: was_asked } = match seen {
                 Some(seen) => seen,
+                None if only_seen => return Ok(None),
                 None => self.load(&turning.key).await?,
             };
+            // From now on.
+            is_asked = true;
             let opening = opening.filter(|_| state.is_none());
             let owner = opening.map(|open| Owner { agent: open.agent.clone(), user: open.user_id.clone() });
             let state = match state {
@@ -654,7 +700,10 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 None if opening.is_some() => Arc::default(),
                 None => return Err(DriverError::NoConversation(turning.key.id.clone())),
             };
-            let machine = self.machine(&state).await?;
+            let machine = match self.machine(&state).await {
+                Err(_) if !was_asked => continue,
+                machine => machine?,
+            };
             let (now, entropy) = (self.clock.now(), self.draw()?);
             // A turn that begins a conversation finds it open.
             let begun = match opening.filter(|_| !matches!(body, InputBody::Open(_))) {
@@ -663,9 +712,12 @@ impl<S: Store, P: Perform> Inner<S, P> {
             };
             let before = begun.as_ref().map_or(&*state, |b| &b.state);
             if is_sent(&body) && turning.at.is_some_and(|at| at != before.moved()) {
+                if !was_asked {
+                    continue;
+                }
                 return Err(DriverError::Stale);
             }
-            turning.journeys.get_or_init(|| before.journeys().cloned().collect());
+            let began_with = || turning.journeys.get_or_init(|| before.journeys().cloned().collect());
             let mut refused = Vec::new();
             for _ in 0..CLAIMS {
                 let input = Input {
@@ -680,6 +732,9 @@ impl<S: Store, P: Perform> Inner<S, P> {
                     body: body.clone(),
                 };
                 let progress = machine.handle(before, input);
+                if !was_asked && progress.events.is_empty() && progress.claims.is_empty() {
+                    break;
+                }
                 let after = Arc::new(progress.state);
                 let working = progress.answer.phase == Phase::Working;
                 *told = progress.effects.is_empty() && !working;
@@ -687,12 +742,14 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 let answer = turning.said_with(progress.answer);
                 if let (Some(begun), true) = (&begun, is_refused) {
                     let state = Arc::new(begun.state.clone());
+                    began_with();
                     *lock(&turning.standing) = TurnResult { answer, state, ..TurnResult::default() };
-                    return Ok(Stepped { effects: Vec::new(), wake_at: None, working: false });
+                    return Ok(Some(Stepped::default()));
                 }
                 if progress.events.is_empty() && progress.claims.is_empty() {
+                    began_with();
                     turning.stands(answer, Vec::new(), after);
-                    return Ok(Stepped { effects: progress.effects, wake_at: progress.wake_at, working });
+                    return Ok(Some(Stepped { effects: progress.effects, wake_at: progress.wake_at, working }));
                 }
                 // A process that dies with an effect in flight does not wake for it; whoever has the timers then does.
                 let landed = after.pending().filter(|p| p.effect.is_some() && p.retry_at.is_none()).map(|p| later(p.until, TAKE_OVER));
@@ -707,6 +764,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 };
                 let events = Arc::new(events);
                 let (audit, audit_head) = self.audit.append(&turning.key, &head, now, &events)?;
+                let end = audit_head.as_ref().unwrap_or(&head).clone();
                 let owed = owing(machine.workspace(), &state, &events);
                 let executions = attempts(&events);
                 let holds = after.opened().map(|open| holds(&open.agent, &events)).unwrap_or_default();
@@ -737,7 +795,8 @@ impl<S: Store, P: Perform> Inner<S, P> {
                 self.telemetry.stored("commit", until(now, self.clock.now()));
                 match committed? {
                     Committed::Done { owes, .. } => {
-                        self.states.put(&turning.key, after.clone());
+                        began_with();
+                        self.states.put(&turning.key, after.clone(), end);
                         if wake_at.is_some_and(|at| at.as_millisecond() <= self.looks_at.load(Ordering::SeqCst)) {
                             self.timer_set.notify_one();
                         }
@@ -746,21 +805,25 @@ impl<S: Store, P: Perform> Inner<S, P> {
                         }
                         self.watchers.tell(&turning.key);
                         turning.stands(answer, Arc::unwrap_or_clone(events), after);
-                        return Ok(Stepped { effects: progress.effects, wake_at: progress.wake_at, working });
+                        return Ok(Some(Stepped { effects: progress.effects, wake_at: progress.wake_at, working }));
                     }
                     Committed::Conflict { .. } => {
-                        self.states.forget(&turning.key);
+                        if was_asked {
+                            self.states.forget(&turning.key);
+                        } else {
+                            self.states.beware();
+                        }
                         break;
                     }
                     Committed::ClaimRefused { refused: more } => {
                         if more.iter().any(|r| matches!(&r.claim, Claim::Other { kind, .. } if kind.as_str() == STARTED)) {
-                            return Ok(Stepped { effects: Vec::new(), wake_at: None, working: false });
+                            return Ok(Some(Stepped::default()));
                         }
                         // Another process took the message while this one waited.
                         let of_turn =
                             |r: &Refused| matches!((&r.claim, &turning.message), (Claim::Message { id }, Some((of, _))) if id == of);
-                        if let (true, Some((id, _))) = (more.iter().any(of_turn), &turning.message) {
-                            return self.answered_elsewhere(turning, id).await;
+                        if more.iter().any(of_turn) {
+                            return if self.is_repeated(turning).await? { Ok(Some(Stepped::default())) } else { Err(DriverError::Busy) };
                         }
                         refused.extend(more);
                     }
@@ -785,20 +848,14 @@ impl<S: Store, P: Perform> Inner<S, P> {
         Ok(())
     }
 
-    async fn answered_elsewhere(&self, turning: &Turning, id: &str) -> Result<Stepped, DriverError> {
-        let reply = self.store.reply(&turning.key, id, self.clock.now()).await?.ok_or(DriverError::Busy)?;
-        *lock(&turning.standing) = TurnResult { answer: reply.answer, repeated: true, ..TurnResult::default() };
-        Ok(Stepped { effects: Vec::new(), wake_at: None, working: false })
-    }
-
-    /// The state of a conversation, its version and the end of its audit; `None`, 0 and none if there is none.
+    /// A conversation as the store has it.
     pub(super) async fn load(&self, key: &ConversationKey) -> Result<Seen, DriverError> {
         let known = self.states.get(key);
         let began = self.clock.now();
         let loaded = self.store.load(key, known.as_ref().map_or(0, |s| s.version)).await;
         self.telemetry.stored("load", until(began, self.clock.now()));
         let Some(stored) = loaded? else {
-            return Ok((None, 0, AuditHead::default()));
+            return Ok(nothing());
         };
         let mut state = stored.snapshot.map(Arc::new).or(known).unwrap_or_default();
         if !stored.events.is_empty() {
@@ -811,7 +868,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
             self.states.forget(key);
             return Err(StoreError::Corrupt(format!("the conversation `{}` has not the events that it should have", key.id)).into());
         }
-        Ok((Some(state), stored.version, stored.audit))
+        Ok(Seen { state: Some(state), version: stored.version, audit: stored.audit, is_asked: true })
     }
 
     /// The machine, with every version of the workspace that a state is pinned to.
@@ -888,6 +945,11 @@ fn owed(workspace: &Workspace, happened: Happened) -> NewOwed {
         map.insert("journey".into(), shown.into());
     }
     NewOwed { event: event.as_str(), data: data.to_string().into(), depth }
+}
+
+/// What the store says of a conversation that is not there.
+fn nothing() -> Seen {
+    Seen { is_asked: true, ..Seen::default() }
 }
 
 /// The input that opens a conversation.
