@@ -358,15 +358,19 @@ struct Counts {
 }
 
 /// Where the checker may say more than a run can come to, beside what a loose walk finds: it follows one yes for each call, so that what
-/// ends one of two that show different things ends both; and where a field is asked for twice, by a `goto` too, or something is changed
-/// at a confirm, it does not tell which collect asked last.
+/// ends one of two that show different things ends both; and where a field is asked for twice, by a `goto` or after a pause too, or
+/// something is changed at a confirm, it does not tell which collect asked last.
 fn is_exact(flat: &Flat) -> bool {
     let kinds =
         flat.steps.iter().filter_map(|(stmt, _)| if let Stmt::Confirm(shown, only, ..) = stmt { Some((*shown, *only)) } else { None });
     let changes = flat.steps.iter().any(|(stmt, _)| matches!(stmt, Stmt::Confirm(.., Some(_))));
     let asked: Vec<u8> = flat.steps.iter().map(|(stmt, _)| asks(stmt)).collect();
     let twice = (0..3).any(|v| asked.iter().filter(|a| *a >> v & 1 == 1).count() > 1);
-    let back = flat.steps.iter().flat_map(|(_, ways)| ways).any(|(way, to)| *way == Way::Goto && asked.get(*to).is_some_and(|a| *a != 0));
+    let back = flat
+        .steps
+        .iter()
+        .flat_map(|(_, ways)| ways)
+        .any(|(way, to)| matches!(way, Way::Goto | Way::Pause) && asked.get(*to).is_some_and(|a| *a != 0));
     kinds.collect::<BTreeSet<_>>().len() < 2 && !changes && !twice && !back
 }
 
