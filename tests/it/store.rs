@@ -5,6 +5,7 @@ pub mod cluster;
 mod erased;
 mod faults;
 mod records;
+mod together;
 
 use std::sync::Arc;
 
@@ -117,9 +118,14 @@ contract!(
     a_delivery_is_one_callers_at_a_time,
     an_event_is_owed_where_a_condition_is_bound_and_settled_once,
     what_was_decided_on_an_erased_users_events_is_gone,
+    of_many_at_once_on_one_version_one_is_done,
+    of_many_at_once_each_gets_what_is_left,
+    claims_of_one_commit_about_one_key_come_in_their_order,
+    one_commit_that_cannot_be_done_takes_no_other_with_it,
 );
 
 use records::*;
+use together::*;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_795_000_000 + seconds).unwrap()

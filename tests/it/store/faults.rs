@@ -125,17 +125,6 @@ async fn a_locked_file_is_waited_for_and_then_said() {
 }
 
 #[tokio::test]
-async fn one_commit_that_cannot_be_done_takes_no_other_with_it() {
-    let (_directory, path) = file("store.db");
-    let store = open(&path).unwrap();
-    let nobody = Commit { owner: None, ..commit("nobody", 0, &["a"]) };
-    let (a, nobody, b) = tokio::join!(store.commit(commit("a", 0, &["a"])), store.commit(nobody), store.commit(commit("b", 0, &["b"])));
-    assert!(matches!((a, b), (Ok(Committed::Done { .. }), Ok(Committed::Done { .. }))));
-    assert!(matches!(nobody, Err(StoreError::Corrupt(_))));
-    assert_eq!(store.load(&key("b"), 0).await.unwrap().unwrap().events, [event("b")]);
-}
-
-#[tokio::test]
 async fn many_commits_share_a_transaction() {
     let (_directory, path) = file("store.db");
     let store = open(&path).unwrap();
