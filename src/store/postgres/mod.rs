@@ -98,43 +98,45 @@ impl PostgresStore {
 
     /// Commits all that can be; what one of them alone is to blame for is not the others'.
     async fn commit_all(&self, group: Vec<&Rows>) -> Vec<Result<Committed, StoreError>> {
-        match self.commit_together(&group).await {
-            Err(_) if group.len() > 1 => {
-                let mut all = Vec::with_capacity(group.len());
-                for rows in group {
-                    let one = self.commit_together(&[rows]).await;
-                    all.push(one.map_or_else(Err, |mut one| one.pop().unwrap_or_else(|| Err(busy()))));
-                }
-                all
-            }
-            Err(error) => vec![Err(error)],
-            Ok(all) => all,
-        }
-    }
-
-    /// All in one transaction, or, where that is not possible, an error and nothing done.
-    async fn commit_together(&self, group: &[&Rows]) -> Result<Vec<Result<Committed, StoreError>>, StoreError> {
         let mut all: Vec<commit::Outcome> = group.iter().map(|_| None).collect();
         for _ in 0..AGAIN {
             let left: Vec<&Rows> = group.iter().zip(&all).filter(|(_, done)| done.is_none()).map(|(rows, _)| *rows).collect();
             if left.is_empty() {
                 break;
             }
-            let done = self.transaction(&left).await?;
+            let done = match self.transaction(&left).await {
+                Ok(done) => done,
+                Err(error) if left.len() == 1 => vec![Some(Err(error))],
+                Err(_) => {
+                    let mut done = Vec::with_capacity(left.len());
+                    for rows in left {
+                        let one = self.transaction(&[rows]).await;
+                        done.push(one.map_or_else(|error| Some(Err(error)), |mut one| one.pop().flatten()));
+                    }
+                    done
+                }
+            };
             for (place, done) in all.iter_mut().filter(|place| place.is_none()).zip(done) {
                 *place = done;
             }
         }
-        Ok(all.into_iter().map(|done| done.unwrap_or_else(|| Err(busy()))).collect())
+        all.into_iter().map(|done| done.unwrap_or_else(|| Err(busy()))).collect()
     }
 
+    /// All in one transaction; an error, if its server refuses something of it and nothing is done. Where nobody answers, each is told so.
     async fn transaction(&self, group: &[&Rows]) -> Result<Vec<commit::Outcome>, StoreError> {
-        let client = within(self.client()).await?;
+        let each = |error: StoreError| group.iter().map(|_| Some(Err(error.clone()))).collect();
+        let client = match within(self.client()).await {
+            Ok(client) => client,
+            Err(error) => return Ok(each(error)),
+        };
         let failure = match tokio::time::timeout(PATIENCE, commit::commit(&client, &self.0.seals, group)).await {
             Ok(Ok(done)) => {
                 self.0.transactions.fetch_add(1, Ordering::Relaxed);
-                if let Some(rows) = group.first() {
-                    self.sweep(&client, rows.now).await;
+                if let Some(rows) = group.first()
+                    && tokio::time::timeout(PATIENCE, self.sweep(&client, rows.now)).await.is_err()
+                {
+                    drop(Object::take(client));
                 }
                 return Ok(done);
             }
@@ -144,18 +146,20 @@ impl PostgresStore {
         // What it was about to do with it, it does not do.
         drop(Object::take(client));
         // Nobody knows whether it was done, nor is there anybody to ask.
-        let Some(failure) = failure else { return Ok(group.iter().map(|_| Some(Err(silent()))).collect()) };
+        let Some(failure) = failure else { return Ok(each(silent())) };
         if !failure.lost {
             return Err(failure.into());
         }
         // Nobody said whether it was done; the rows themselves do.
-        let lost = StoreError::from(failure);
-        let Ok(client) = within(self.client()).await else { return Ok(group.iter().map(|_| Some(Err(lost.clone()))).collect()) };
-        let mut done = Vec::with_capacity(group.len());
-        for rows in group {
-            done.push(Some(within(async { Ok(commit::was_done(&client, rows).await?) }).await));
-        }
-        Ok(done)
+        let asked = within(async {
+            let client = self.client().await?;
+            let mut done = Vec::with_capacity(group.len());
+            for rows in group {
+                done.push(Some(commit::was_done(&client, rows).await.map_err(StoreError::from)));
+            }
+            Ok(done)
+        });
+        Ok(asked.await.unwrap_or_else(|_| each(failure.into())))
     }
 
     /// Now and then, drops what counts for nobody any more.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use url::Url;
 
 use super::super::StoreError;
@@ -17,11 +17,6 @@ const CONNECTIONS: usize = 16;
 const CONNECT: Duration = Duration::from_secs(5);
 /// Of all who bring the tables to a version, one at a time.
 const MIGRATING: i64 = 0x77_61_79_70_6f_73_74;
-
-/// Every statement of the store is planned once for a connection, before anybody knows of how many rows it will be. What it reads is found by
-/// an index, also where the tables were small when it was planned.
-const PLANS: &str =
-    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
 
 /// Connections to a server: made when they are needed.
 pub(super) fn pool(text: &str) -> Result<Pool, StoreError> {
@@ -46,7 +41,6 @@ pub(super) fn pool(text: &str) -> Result<Pool, StoreError> {
         .max_size(most)
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(super::PATIENCE))
-        .post_create(Hook::async_fn(|client, _| Box::pin(async move { client.batch_execute(PLANS).await.map_err(HookError::Backend) })))
         .build()
         .map_err(|e| StoreError::Unsupported(e.to_string()))
 }
