@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::Notify;
 use waypost::check::{self, Loaded};
-use waypost::driver::{Clock, DriverError, Entropy, Perform, Runtime, Turn, TurnResult};
+use waypost::driver::{Clock, DriverError, Entropy, Perform, Runtime, Sent, Turn, TurnResult};
 use waypost::engine::input::Open;
-use waypost::engine::{Actor, CallEffect, CallFailure, CallResult, HttpAnswer, Keys, Phase, Principal, Status};
+use waypost::engine::{Actor, CallEffect, CallFailure, CallResult, Command, HttpAnswer, Keys, Phase, Principal, Status};
 use waypost::model::ErrorKind;
 use waypost::registry::EventKind;
 use waypost::store::records::{Defines, NewDefinition};
@@ -473,6 +473,54 @@ fn what_a_turn_came_to_is_told_to_whoever_sends_it_again_after_its_process_died(
         }
         assert_eq!(calls.0.load(Ordering::SeqCst), 2);
     });
+}
+
+#[tokio::test]
+async fn what_another_process_did_meanwhile_is_what_counts() {
+    let (store, clock, calls) = (MemoryStore::new(), clock(), Counted::default());
+    let process = |seed| {
+        let (keys, store) = (Keys::derive(b"key"), store.clone());
+        Runtime::with(workspace(""), store, calls.clone(), clock.clone(), Entropy::seeded(seed), keys).unwrap()
+    };
+    let other = process(0);
+    let by = |runtime: &Runtime<_, _>, key: &ConversationKey, actor, sent: Sent, turn: Turn| {
+        let (runtime, key): (Runtime<MemoryStore, Counted>, _) = (runtime.clone(), key.clone());
+        async move { runtime.turn_as(&key, actor, Principal::default(), sent, turn).await }
+    };
+    // Each time one that has met nobody yet.
+    let asked = async |n: u64| {
+        let one = process(n);
+        let key = open_as(&one, &format!("c-{n}")).await;
+        assert_eq!(say(&one, &key, "cancel my order A1").await.answer.phase, Phase::Confirm);
+        (one, key)
+    };
+    // Of what comes to nothing, too, the answer is how things stand.
+    let (one, key) = asked(1).await;
+    by(&other, &key, Actor::User, Sent::default(), Turn::Command(Command::Cancel)).await.unwrap();
+    let refused = by(&one, &key, Actor::Agent, Sent::default(), Turn::Command(Command::Confirm { question: None })).await.unwrap().answer;
+    assert!(refused.refused.is_some() && refused.phase != Phase::Confirm, "{refused:?}");
+    // Who has seen what it did knows the newest.
+    let (one, key) = asked(2).await;
+    by(&other, &key, Actor::User, Sent::default(), Turn::Message("hello?".into())).await.unwrap();
+    let at = Some(other.state(&key).await.unwrap().moved());
+    let went_on = by(&one, &key, Actor::User, Sent { at, ..Sent::default() }, Turn::Message("yes".into())).await.unwrap();
+    assert_eq!((went_on.answer.text(), calls.0.load(Ordering::SeqCst)), ("Cancelled.".to_owned(), 1));
+    let (one, key) = asked(3).await;
+    let at = Some(one.state(&key).await.unwrap().moved());
+    by(&other, &key, Actor::User, Sent::default(), Turn::Message("hello?".into())).await.unwrap();
+    let late = by(&one, &key, Actor::User, Sent { at, ..Sent::default() }, Turn::Message("yes".into())).await;
+    assert_eq!(late, Err(DriverError::Stale));
+    // What it was sent is not taken again.
+    let (one, key) = asked(4).await;
+    let sent = || Sent { id: Some("m-1".into()), ..Sent::default() };
+    let first = by(&other, &key, Actor::User, sent(), Turn::Message("yes".into())).await.unwrap();
+    let again = by(&one, &key, Actor::User, sent(), Turn::Message("yes".into())).await.unwrap();
+    assert!(again.repeated && again.answer == first.answer, "{again:?}");
+    assert_eq!(calls.0.load(Ordering::SeqCst), 2);
+    let (one, key) = asked(5).await;
+    by(&other, &key, Actor::User, sent(), Turn::Message("hello?".into())).await.unwrap();
+    let reused = by(&one, &key, Actor::User, sent(), Turn::Message("yes".into())).await;
+    assert_eq!((reused, calls.0.load(Ordering::SeqCst)), (Err(DriverError::MessageReused("m-1".into())), 2));
 }
 
 #[test]
