@@ -68,9 +68,10 @@ async fn form(request: Request, app: &App) -> Option<(Option<String>, Option<boo
     let (mut token, mut answer) = (None, None);
     for (key, value) in url::form_urlencoded::parse(&bytes) {
         match (&*key, &*value) {
-            ("token", value) => token = Some(value.to_owned()),
-            ("answer", "yes") => answer = Some(true),
-            ("answer", "no") => answer = Some(false),
+            // What is said twice is not said clearly.
+            ("token", value) if token.is_none() => token = Some(value.to_owned()),
+            ("answer", "yes") if answer.is_none() => answer = Some(true),
+            ("answer", "no") if answer.is_none() => answer = Some(false),
             _ => return None,
         }
     }

@@ -19,12 +19,13 @@ pub(super) struct Patient {
     limit: Duration,
     // Since something could not be sent; until all of it was.
     waits: Option<Pin<Box<Sleep>>>,
-    // Since everything was sent, and no more will be.
-    lingers: Option<Pin<Box<Sleep>>>,
+    // Since everything was sent, and no more will be: until nothing came for a while, and at the longest.
+    lingers: Option<[Pin<Box<Sleep>>; 2]>,
 }
 
-/// How long what still comes is let go before a connection is closed on it.
+/// How long what still comes is let go before a connection is closed on it: for so long after the last of it, and in all.
 const LINGER: Duration = Duration::from_secs(1);
+const LINGER_IN_ALL: Duration = Duration::from_secs(10);
 
 impl Patient {
     pub(super) fn new(tcp: TcpStream, limit: Duration) -> Self {
@@ -85,10 +86,10 @@ impl AsyncWrite for Patient {
         }
         let this = &mut *self;
         let mut lost = [0; 8 * 1024];
-        let lingers = this.lingers.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        let [quiet, most] = this.lingers.get_or_insert_with(|| [LINGER, LINGER_IN_ALL].map(|time| Box::pin(sleep(time))));
         loop {
             // First the time: whoever sends without end is not read without end.
-            if lingers.as_mut().poll(cx).is_ready() {
+            if quiet.as_mut().poll(cx).is_ready() || most.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Ok(()));
             }
             let mut into = ReadBuf::new(&mut lost);
@@ -96,6 +97,7 @@ impl AsyncWrite for Patient {
             if read.is_err() || into.filled().is_empty() {
                 return Poll::Ready(Ok(()));
             }
+            *quiet = Box::pin(sleep(LINGER));
         }
     }
 }

@@ -89,12 +89,13 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
     let executor = executor()?;
     match &args.command {
         Command::Verify(args) => {
-            let heads = args.heads.as_deref().map_or(Ok(Vec::new()), read_heads)?;
+            let heads = args.heads.as_deref().map(read_heads).transpose()?;
+            let kept = heads.as_ref().map(Vec::len);
             let verified = executor.block_on(async {
                 let (store, chains) = open(&args.place).await?;
-                verify(&store, &chains, &heads).await.map_err(|e| cannot(&e))
+                verify(&store, &chains, &heads.unwrap_or_default()).await.map_err(|e| cannot(&e))
             })?;
-            report(&verified, &args.format, terminal)
+            report(&verified, kept, &args.format, terminal)
         }
         Command::Export(args) => executor.block_on(async {
             let (store, _) = open(&args.place).await?;
@@ -126,17 +127,24 @@ async fn open(place: &Place) -> Result<(AnyStore, Chains), Failure> {
 fn read_heads(path: &std::path::Path) -> Result<Vec<Head>, Failure> {
     let text = std::fs::read_to_string(path).map_err(|e| workspace::unreadable(path, &e))?;
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-    lines
+    let heads: Vec<Head> = lines
         .map(|(number, line)| {
             serde_json::from_str(line).map_err(|e| {
                 Failure::new(format!("line {number} of `{}` is no end of a chain: {e}", path.display()))
                     .help("give a file that `waypost audit export --heads` printed")
             })
         })
-        .collect()
+        .collect::<Result<_, Failure>>()?;
+    if heads.is_empty() {
+        // Written on a full disk, perhaps: nothing would be compared, and all would look whole.
+        let why = format!("there is no end of a chain in `{}`", path.display());
+        return Err(Failure::new(why).help("give a file that `waypost audit export --heads` printed, whole"));
+    }
+    Ok(heads)
 }
 
-fn report(verified: &Verified, format: &str, terminal: &mut Terminal) -> Outcome {
+/// Says what was found; where ends that were kept were compared, against how many.
+fn report(verified: &Verified, kept: Option<usize>, format: &str, terminal: &mut Terminal) -> Outcome {
     if format == "json" {
         writeln!(terminal.out, "{}", serde_json::to_string(verified).map_err(|e| Failure::new(e.to_string()))?)?;
     } else {
@@ -147,9 +155,11 @@ fn report(verified: &Verified, format: &str, terminal: &mut Terminal) -> Outcome
         let Verified { conversations, entries, erased, findings } = verified;
         let told = format!("{} of {}", count(*entries, "entry", "entries"), count(*conversations, "conversation", "conversations"));
         let erased = if *erased > 0 { format!(", {erased} of them erased") } else { String::new() };
+        let kept = kept.map(|n| format!(", against {} that were kept", count(u64::try_from(n).unwrap_or(u64::MAX), "end", "ends")));
+        let kept = kept.unwrap_or_default();
         match findings.len() {
-            0 => writeln!(terminal.out, "{GOOD}whole{GOOD:#}: {told}{erased}")?,
-            n => writeln!(terminal.out, "{} in {told}{erased}", count(u64::try_from(n).unwrap_or(u64::MAX), "finding", "findings"))?,
+            0 => writeln!(terminal.out, "{GOOD}whole{GOOD:#}: {told}{erased}{kept}")?,
+            n => writeln!(terminal.out, "{} in {told}{erased}{kept}", count(u64::try_from(n).unwrap_or(u64::MAX), "finding", "findings"))?,
         }
     }
     Ok(if verified.findings.is_empty() { Status::Fine } else { Status::Findings })

@@ -43,6 +43,10 @@ use crate::value::Name;
 const CONFLICTS: usize = 16;
 /// Refused claims that one input may meet.
 const CLAIMS: usize = 16;
+/// How long what came of a call is kept while the store cannot be written, and how long it is left alone meanwhile, at first and at last.
+const KEPT_FOR: Duration = Duration::from_mins(1);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LAST_PAUSE: Duration = Duration::from_secs(2);
 /// Inputs that one turn may lead to; the machine's own bounds end it long before.
 const INPUTS: usize = 10_000;
 /// How long after its time a sender is given up.
@@ -80,7 +84,7 @@ pub(super) struct Inner<S, P> {
     turns: Locks,
     inputs: Locks,
     pub(super) states: States,
-    flights: Mutex<BTreeSet<(ConversationKey, EffectId)>>,
+    flights: Mutex<BTreeMap<(ConversationKey, EffectId), usize>>,
     background: Mutex<BTreeMap<ConversationKey, usize>>,
     landed: Notify,
     timer_set: Notify,
@@ -544,7 +548,8 @@ impl<S: Store, P: Perform> Inner<S, P> {
         for _ in 0..INPUTS {
             self.perform(&turning.key, stepped.effects, &calls);
             let next = if let Some((effect, result)) = calls.next().await {
-                InputBody::Result(effect, result)
+                stepped = self.keep(turning, effect, result).await?;
+                continue;
             } else if let Some(at) = stepped.wake_at.filter(|at| stepped.working && *at <= last) {
                 self.clock.sleep_until(at).await;
                 InputBody::Wake
@@ -554,6 +559,29 @@ impl<S: Store, P: Perform> Inner<S, P> {
             stepped = self.input(turning, next).await?;
         }
         Err(DriverError::Broken("a turn did not come to an end"))
+    }
+
+    /// Commits what came of a call. Where the store cannot be written for a while it is tried again: what a service said of a write is not lost
+    /// for that, nor does anybody in this process take the call for one whose sender is gone.
+    async fn keep(self: &Arc<Self>, turning: &Turning, effect: EffectId, result: CallResult) -> Result<Stepped, DriverError> {
+        let _flight = self.flight(&turning.key, &effect);
+        let (mut pause, mut waited) = (FIRST_PAUSE, Duration::ZERO);
+        loop {
+            let error = match self.input(turning, InputBody::Result(effect.clone(), result.clone())).await {
+                Err(DriverError::Store(e @ (StoreError::Unavailable(_) | StoreError::Unwritable(_)))) if waited < KEPT_FOR => e,
+                other => return other,
+            };
+            tracing::warn!(%error, conversation = &*turning.key.id, "what came of a call cannot be kept yet: it is tried again");
+            tokio::time::sleep(pause).await;
+            waited = waited.saturating_add(pause);
+            pause = pause.saturating_mul(2).min(LAST_PAUSE);
+        }
+    }
+
+    fn flight(self: &Arc<Self>, key: &ConversationKey, effect: &EffectId) -> Flight<S, P> {
+        let of = (key.clone(), effect.clone());
+        *lock(&self.flights).entry(of.clone()).or_default() += 1;
+        Flight { inner: self.clone(), of }
     }
 
     /// The conversation as this process left it, if a turn may be tried on that: its message is none that was taken, and nothing in it was
@@ -638,14 +666,13 @@ impl<S: Store, P: Perform> Inner<S, P> {
     fn take_overs(&self, key: &ConversationKey, state: &State) -> Vec<EffectId> {
         let now = self.clock.now();
         let lost = state.pending().filter(|p| p.retry_at.is_none() && p.until < now).filter_map(|p| p.effect);
-        lost.filter(|e| !lock(&self.flights).contains(&(key.clone(), e.clone()))).collect()
+        lost.filter(|e| !lock(&self.flights).contains_key(&(key.clone(), e.clone()))).collect()
     }
 
     /// Starts what was allowed.
     fn perform(self: &Arc<Self>, key: &ConversationKey, effects: Vec<Effect>, calls: &Calls) {
         for Effect::Call(call) in effects {
-            let flight = Flight { inner: self.clone(), of: (key.clone(), call.id.clone()) };
-            lock(&self.flights).insert(flight.of.clone());
+            let flight = self.flight(key, &call.id);
             calls.push(Box::pin(async move {
                 let performed = AssertUnwindSafe(flight.inner.call(*call)).catch_unwind().await;
                 // The performer panicked: nobody knows how far it came.
@@ -894,7 +921,7 @@ impl<S: Store, P: Perform> Inner<S, P> {
     }
 }
 
-/// A call under way in this process: gone when it is dropped, however it ended.
+/// A call under way in this process, until what came of it is committed: gone when it is dropped, however it ended.
 struct Flight<S, P> {
     inner: Arc<Inner<S, P>>,
     of: (ConversationKey, EffectId),
@@ -902,7 +929,13 @@ struct Flight<S, P> {
 
 impl<S, P> Drop for Flight<S, P> {
     fn drop(&mut self) {
-        lock(&self.inner.flights).remove(&self.of);
+        let mut flights = lock(&self.inner.flights);
+        if let Some(n) = flights.get_mut(&self.of) {
+            *n -= 1;
+            if *n == 0 {
+                flights.remove(&self.of);
+            }
+        }
     }
 }
 

@@ -41,6 +41,9 @@ const INSTRUCTIONS: &str = "Journeys are processes of a company that you may tak
      `conversation_id` and `at` from the last result. Relay every `message` to the user word for word. You cannot confirm anything for the \
      user: a question is theirs to answer.";
 
+/// How long a session may be idle: longer than anybody thinks about a question. How many there are is bounded beside that.
+const IDLE: Duration = Duration::from_hours(1);
+
 /// The protocol over HTTP, at `/mcp`: for a router that puts the [`Caller`] into each request. Sessions end when `closing` is cancelled.
 pub fn http(service: Service, closing: CancellationToken) -> Router {
     let limits = service.workspace().settings.limits;
@@ -54,7 +57,9 @@ pub fn http(service: Service, closing: CancellationToken) -> Router {
     let room = room(&service);
     let most = usize::try_from(limits.serving.streams).unwrap_or(usize::MAX);
     let desk = move || Ok(Desk::new(service.clone(), None, true, room.clone()));
-    let manager = Arc::new(LocalSessionManager::default());
+    let mut manager = LocalSessionManager::default();
+    manager.session_config.keep_alive = Some(IDLE);
+    let manager = Arc::new(manager);
     let served = StreamableHttpService::new(desk, manager.clone(), config);
     let own = from_fn_with_state(Sessions::new(manager, most), sessions::own);
     Router::new()

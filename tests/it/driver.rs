@@ -13,7 +13,7 @@ use waypost::engine::{Actor, CallEffect, CallFailure, CallResult, Command, HttpA
 use waypost::model::ErrorKind;
 use waypost::registry::EventKind;
 use waypost::store::records::{Defines, NewDefinition};
-use waypost::store::{ConversationKey, MemoryStore, Records as _, Store};
+use waypost::store::{Around, Commit, Commits, Committed, ConversationKey, MemoryStore, Records as _, Store, StoreError};
 
 const SHOP: &str = "
 name: Shop
@@ -473,6 +473,40 @@ fn what_a_turn_came_to_is_told_to_whoever_sends_it_again_after_its_process_died(
         }
         assert_eq!(calls.0.load(Ordering::SeqCst), 2);
     });
+}
+
+/// A store that cannot be written so many times.
+#[derive(Clone, Default)]
+struct Full(Arc<AtomicUsize>);
+
+impl Commits for Full {
+    async fn commit<S: Store>(&self, store: &S, commit: Commit) -> Result<Committed, StoreError> {
+        let refuse = |n: usize| n.checked_sub(1);
+        if self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, refuse).is_ok() {
+            return Err(StoreError::Unwritable("the disk is full".into()));
+        }
+        store.commit(commit).await
+    }
+}
+
+#[tokio::test]
+async fn what_a_service_said_is_kept_until_the_store_can_be_written_again() {
+    let (full, calls) = (Full::default(), Counted::default());
+    let (disk, count) = (full.clone(), calls.clone());
+    let performer = move |call: CallEffect| {
+        let (disk, count) = (disk.clone(), count.clone());
+        async move {
+            disk.0.store(3, Ordering::SeqCst);
+            count.perform(call).await
+        }
+    };
+    let store = Around { store: MemoryStore::new(), commits: full };
+    let keys = Keys::derive(b"key");
+    let runtime = Runtime::with(workspace(""), store, performer, clock(), Entropy::seeded(1), keys).unwrap();
+    let key = open(&runtime).await;
+    say(&runtime, &key, "cancel my order A1").await;
+    let said = say(&runtime, &key, "yes").await.answer;
+    assert_eq!((said.text(), said.status, calls.0.load(Ordering::SeqCst)), ("Cancelled.".to_owned(), Status::Completed, 1));
 }
 
 #[tokio::test]

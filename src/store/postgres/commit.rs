@@ -15,7 +15,7 @@ use crate::engine::{Claim, HoldChange};
 /// Each statement sees what was committed before it, so that what is read under a lock is as it is. It is planned once for a connection,
 /// before anybody knows of how many rows it will be, and finds them by an index, also where the tables were small when it was planned.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off;
-     SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+     SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off";
 
 // What there is of the conversations of a group. Nobody else writes to them until the end of the transaction; in order, so that no two wait
 // for each other.

@@ -107,7 +107,8 @@ impl PostgresStore {
             let done = match self.transaction(&left).await {
                 Ok(done) => done,
                 Err(error) if left.len() == 1 => vec![Some(Err(error))],
-                Err(_) => {
+                Err(error) => {
+                    tracing::warn!(%error, commits = left.len(), "commits are tried one by one");
                     let mut done = Vec::with_capacity(left.len());
                     for rows in left {
                         let one = self.transaction(&[rows]).await;
@@ -178,7 +179,11 @@ impl PostgresStore {
 
 async fn client(pool: &Pool) -> Result<Object, StoreError> {
     pool.get().await.map_err(|error| match error {
-        deadpool_postgres::PoolError::Backend(error) => Failure::from(error).into(),
+        deadpool_postgres::PoolError::Backend(error) => match Failure::from(error).error {
+            // Nothing was read yet that could be wrong: it speaks no TLS, perhaps.
+            StoreError::Corrupt(why) => StoreError::Unavailable(format!("no connection to its server: {why}")),
+            other => other,
+        },
         other => StoreError::Unavailable(format!("no connection to its server: {other}")),
     })
 }

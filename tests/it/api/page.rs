@@ -196,6 +196,8 @@ async fn a_link_is_of_no_use_to_anybody_else() {
     for odd in [
         ("token=x&answer=maybe", "application/x-www-form-urlencoded"),
         ("token=x&more=1", "application/x-www-form-urlencoded"),
+        ("token=x&token=y", "application/x-www-form-urlencoded"),
+        ("token=x&answer=no&answer=yes", "application/x-www-form-urlencoded"),
         ("{}", "application/json"),
         ("token=x", "text/plain"),
     ] {

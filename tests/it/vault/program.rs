@@ -97,7 +97,12 @@ async fn whoever_touched_the_store_is_named_with_conversation_and_entry() {
     assert_eq!(told.out.lines().count(), 2);
     std::fs::write(&heads, &told.out).unwrap();
     let heads = heads.to_str().unwrap();
-    assert_eq!(audit(before.path(), &["verify", "--heads", heads]).status, 0);
+    let whole = audit(before.path(), &["verify", "--heads", heads]);
+    assert_eq!((whole.status, &*whole.out), (0, "whole: 6 entries of 2 conversations, against 2 ends that were kept\n"));
+    // What a full disk leaves of an export is nothing to compare with.
+    std::fs::write(before.path().join("empty.jsonl"), "\n").unwrap();
+    let empty = audit(before.path(), &["verify", "--heads", "empty.jsonl"]);
+    assert!(empty.status == 2 && empty.err.contains("there is no end of a chain in `empty.jsonl`"), "{}", empty.err);
     std::fs::write(before.path().join("bad.jsonl"), "no JSON").unwrap();
     assert_eq!(audit(before.path(), &["verify", "--heads", "bad.jsonl"]).status, 2);
 
