@@ -21,7 +21,7 @@ use super::clock::{Clock, Draws, Entropy, later, new_id, until};
 use super::locks::{Held, Locks};
 use super::perform::Perform;
 use super::texts::{self, Saved};
-use super::turn::{DriverError, Sent, Turn, TurnResult};
+use super::turn::{DriverError, Sent, Turn, TurnResult, is_sent, kind, opened};
 use super::versions::Versions;
 use super::watchers::{Watch, Watchers};
 use crate::check::Loaded;
@@ -983,42 +983,6 @@ fn owed(workspace: &Workspace, happened: Happened) -> NewOwed {
 /// What the store says of a conversation that is not there.
 fn nothing() -> Seen {
     Seen { is_asked: true, ..Seen::default() }
-}
-
-/// The input that opens a conversation.
-fn opened(open: &Open, at: Timestamp, entropy: [u8; 32]) -> Input {
-    Input {
-        at,
-        actor: Actor::System,
-        principal: Principal::default(),
-        message_id: None,
-        entropy,
-        refused: Vec::new(),
-        unaware: false,
-        answered: false,
-        body: InputBody::Open(open.clone()),
-    }
-}
-
-/// Whether somebody sent it, and might send it again under the same id.
-fn is_sent(body: &InputBody) -> bool {
-    match body {
-        InputBody::Message(_) | InputBody::Command(_) => true,
-        InputBody::Open(_) | InputBody::Result(..) | InputBody::Wake | InputBody::TakeOver(_) | InputBody::Unsealed => false,
-    }
-}
-
-/// What a turn brings, for what is counted of it.
-const fn kind(body: &InputBody) -> &'static str {
-    match body {
-        InputBody::Open(_) => "open",
-        InputBody::Message(_) => "message",
-        InputBody::Command(_) => "command",
-        InputBody::Result(..) => "result",
-        InputBody::Wake => "wake",
-        InputBody::TakeOver(_) => "take_over",
-        InputBody::Unsealed => "unsealed",
-    }
 }
 
 fn failed(kind: ErrorKind, code: &str, detail: &str) -> CallResult {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::engine::{Answer, Command, Event, InputBody, State};
+use jiff::Timestamp;
+
+use crate::engine::input::Open;
+use crate::engine::{Actor, Answer, Command, Event, Input, InputBody, Principal, State};
 use crate::store::StoreError;
 
 /// What a turn brings.
@@ -94,5 +97,41 @@ impl DriverError {
             Self::Broken(_) => "broken",
             Self::Store(_) => "store",
         }
+    }
+}
+
+/// The input that opens a conversation.
+pub(super) fn opened(open: &Open, at: Timestamp, entropy: [u8; 32]) -> Input {
+    Input {
+        at,
+        actor: Actor::System,
+        principal: Principal::default(),
+        message_id: None,
+        entropy,
+        refused: Vec::new(),
+        unaware: false,
+        answered: false,
+        body: InputBody::Open(open.clone()),
+    }
+}
+
+/// Whether somebody sent it, and might send it again under the same id.
+pub(super) fn is_sent(body: &InputBody) -> bool {
+    match body {
+        InputBody::Message(_) | InputBody::Command(_) => true,
+        InputBody::Open(_) | InputBody::Result(..) | InputBody::Wake | InputBody::TakeOver(_) | InputBody::Unsealed => false,
+    }
+}
+
+/// What a turn brings, for what is counted of it.
+pub(super) const fn kind(body: &InputBody) -> &'static str {
+    match body {
+        InputBody::Open(_) => "open",
+        InputBody::Message(_) => "message",
+        InputBody::Command(_) => "command",
+        InputBody::Result(..) => "result",
+        InputBody::Wake => "wake",
+        InputBody::TakeOver(_) => "take_over",
+        InputBody::Unsealed => "unsealed",
     }
 }
