@@ -11,7 +11,7 @@ use crate::store::{AuditHead, ConversationKey};
 
 /// How many are kept.
 const KEPT: usize = 256;
-/// Turns that ask the store first, after somebody else turned out to have committed.
+/// How often the store is asked first, after somebody else turned out to have committed.
 const WARY: u32 = 16;
 
 /// A conversation as it stands: its state, its version and the end of its audit; none, 0 and none if there is none.

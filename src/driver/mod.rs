@@ -7,6 +7,7 @@ mod cache;
 mod carry;
 mod clock;
 pub mod files;
+mod flights;
 mod locks;
 mod look;
 mod perform;

@@ -18,6 +18,7 @@ use super::audit::Chain;
 use super::cache::{Seen, States};
 use super::carry::{Broken, Carried};
 use super::clock::{Clock, Draws, Entropy, later, new_id, until};
+use super::flights::{Flight, Flights};
 use super::locks::{Held, Locks};
 use super::perform::Perform;
 use super::texts::{self, Saved};
@@ -84,7 +85,7 @@ pub(super) struct Inner<S, P> {
     turns: Locks,
     inputs: Locks,
     pub(super) states: States,
-    flights: Mutex<BTreeMap<(ConversationKey, EffectId), usize>>,
+    flights: Flights,
     background: Mutex<BTreeMap<ConversationKey, usize>>,
     landed: Notify,
     timer_set: Notify,
@@ -126,8 +127,8 @@ struct Told {
     ended: AsyncMutex<bool>,
 }
 
-/// The calls of a turn that are under way, each with its effect.
-type Calls = FuturesUnordered<BoxFuture<'static, (EffectId, CallResult)>>;
+/// The calls of a turn that are under way.
+type Calls = FuturesUnordered<BoxFuture<'static, (Flight, CallResult)>>;
 
 /// One input that was committed.
 #[derive(Default)]
@@ -159,7 +160,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             turns: Locks::default(),
             inputs: Locks::default(),
             states: States::default(),
-            flights: Mutex::default(),
+            flights: Flights::default(),
             background: Mutex::default(),
             landed: Notify::new(),
             timer_set: Notify::new(),
@@ -547,27 +548,24 @@ impl<S: Store, P: Perform> Inner<S, P> {
         let last = later(turning.began, Duration::from_millis(self.versions.workspace().settings.limits.turn_ms));
         for _ in 0..INPUTS {
             self.perform(&turning.key, stepped.effects, &calls);
-            let next = if let Some((effect, result)) = calls.next().await {
-                stepped = self.keep(turning, effect, result).await?;
-                continue;
+            stepped = if let Some((flight, result)) = calls.next().await {
+                self.keep(turning, flight, result).await?
             } else if let Some(at) = stepped.wake_at.filter(|at| stepped.working && *at <= last) {
                 self.clock.sleep_until(at).await;
-                InputBody::Wake
+                self.input(turning, InputBody::Wake).await?
             } else {
                 return Ok(());
             };
-            stepped = self.input(turning, next).await?;
         }
         Err(DriverError::Broken("a turn did not come to an end"))
     }
 
     /// Commits what came of a call. Where the store cannot be written for a while it is tried again: what a service said of a write is not lost
     /// for that, nor does anybody in this process take the call for one whose sender is gone.
-    async fn keep(self: &Arc<Self>, turning: &Turning, effect: EffectId, result: CallResult) -> Result<Stepped, DriverError> {
-        let _flight = self.flight(&turning.key, &effect);
+    async fn keep(&self, turning: &Turning, flight: Flight, result: CallResult) -> Result<Stepped, DriverError> {
         let (mut pause, mut waited) = (FIRST_PAUSE, Duration::ZERO);
         loop {
-            let error = match self.input(turning, InputBody::Result(effect.clone(), result.clone())).await {
+            let error = match self.input(turning, InputBody::Result(flight.effect().clone(), result.clone())).await {
                 Err(DriverError::Store(e @ (StoreError::Unavailable(_) | StoreError::Unwritable(_)))) if waited < KEPT_FOR => e,
                 other => return other,
             };
@@ -576,12 +574,6 @@ impl<S: Store, P: Perform> Inner<S, P> {
             waited = waited.saturating_add(pause);
             pause = pause.saturating_mul(2).min(LAST_PAUSE);
         }
-    }
-
-    fn flight(self: &Arc<Self>, key: &ConversationKey, effect: &EffectId) -> Flight<S, P> {
-        let of = (key.clone(), effect.clone());
-        *lock(&self.flights).entry(of.clone()).or_default() += 1;
-        Flight { inner: self.clone(), of }
     }
 
     /// The conversation as this process left it, if a turn may be tried on that: its message is none that was taken, and nothing in it was
@@ -666,18 +658,18 @@ impl<S: Store, P: Perform> Inner<S, P> {
     fn take_overs(&self, key: &ConversationKey, state: &State) -> Vec<EffectId> {
         let now = self.clock.now();
         let lost = state.pending().filter(|p| p.retry_at.is_none() && p.until < now).filter_map(|p| p.effect);
-        lost.filter(|e| !lock(&self.flights).contains_key(&(key.clone(), e.clone()))).collect()
+        lost.filter(|e| !self.flights.has(key, e)).collect()
     }
 
     /// Starts what was allowed.
     fn perform(self: &Arc<Self>, key: &ConversationKey, effects: Vec<Effect>, calls: &Calls) {
         for Effect::Call(call) in effects {
-            let flight = self.flight(key, &call.id);
+            let (this, flight) = (self.clone(), self.flights.begin(key, &call.id));
             calls.push(Box::pin(async move {
-                let performed = AssertUnwindSafe(flight.inner.call(*call)).catch_unwind().await;
+                let performed = AssertUnwindSafe(this.call(*call)).catch_unwind().await;
                 // The performer panicked: nobody knows how far it came.
                 let result = performed.unwrap_or_else(|_| failed(ErrorKind::Internal, "performer", "the performer of the call broke off"));
-                (flight.of.1.clone(), result)
+                (flight, result)
             }));
         }
     }
@@ -918,24 +910,6 @@ impl<S: Store, P: Perform> Inner<S, P> {
 
     fn background(&self) -> MutexGuard<'_, BTreeMap<ConversationKey, usize>> {
         lock(&self.background)
-    }
-}
-
-/// A call under way in this process, until what came of it is committed: gone when it is dropped, however it ended.
-struct Flight<S, P> {
-    inner: Arc<Inner<S, P>>,
-    of: (ConversationKey, EffectId),
-}
-
-impl<S, P> Drop for Flight<S, P> {
-    fn drop(&mut self) {
-        let mut flights = lock(&self.inner.flights);
-        if let Some(n) = flights.get_mut(&self.of) {
-            *n -= 1;
-            if *n == 0 {
-                flights.remove(&self.of);
-            }
-        }
     }
 }
 
