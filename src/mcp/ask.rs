@@ -60,17 +60,24 @@ impl<'a> Asking<'a> {
     /// Whoever calls, if it is a client that is trusted with questions and can put them.
     pub(super) fn trusted(service: &'a Service, caller: &'a Caller, context: &'a RequestContext<RoleServer>, call: &str) -> Option<Self> {
         let client = context.client_info()?.name;
-        let is_trusted = service.workspace().settings.mcp_trusted_clients.iter().any(|t| **t == *client);
         let can = context.client_capabilities().and_then(|c| c.elicitation)?;
         // A client that says no mode can put forms.
         let forms = can.form.is_some() || can.url.is_none();
         let bound = serde_json::to_vec(&(&caller.tenant, &caller.key, &caller.user, &client, call)).ok()?;
-        (is_trusted && forms).then(|| Self { service, caller, context, client: client.into(), bound })
+        let asking = Self { service, caller, context, client: client.into(), bound };
+        (forms && asking.is_trusted()).then_some(asking)
+    }
+
+    /// Whether it is trusted now: a reload may withdraw that while its user thinks.
+    fn is_trusted(&self) -> bool {
+        self.service.workspace().settings.mcp_trusted_clients.iter().any(|t| **t == *self.client)
     }
 
     /// Puts the question that stands to the user, or takes their answer to it where the client brings one.
     pub(super) async fn put(&self, told: &Told, brought: Option<Brought>) -> Result<Put, ServiceError> {
-        let (Phase::Confirm, Some(conversation)) = (told.answer.phase, &told.conversation) else { return Ok(Put::Open) };
+        let (Phase::Confirm, Some(conversation), true) = (told.answer.phase, &told.conversation, self.is_trusted()) else {
+            return Ok(Put::Open);
+        };
         let Some(question) = self.question(conversation).await? else { return Ok(Put::Open) };
         if let Some(Brought { held, answer }) = brought {
             let fits = held.conversation == *conversation && held.question == self.name(&question);
@@ -129,6 +136,9 @@ impl<'a> Asking<'a> {
             (ElicitationAction::Decline, _) => false,
             _ => return Ok(Put::Open),
         };
+        if !self.is_trusted() {
+            return Ok(Put::Open);
+        }
         let key = ConversationKey::new(self.caller.tenant.clone(), conversation.clone());
         let by = ("mcp", format!("mcp:{}", self.client).into());
         let result = self.service.answered(&key, question, yes, by, &self.name(question)).await?;

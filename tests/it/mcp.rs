@@ -188,6 +188,28 @@ async fn a_trusted_client_brings_the_user_s_own_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_a_client_that_is_not_trusted_any_more_is_none() {
+    let shop = crate::outbound::server::Server::start(|_| crate::outbound::server::json("{}")).await;
+    let dir = desk(&shop.url(), "mcp: {trusted_clients: [desk-app]}");
+    let program = Program::start_with(dir.path(), &["--store", "memory"], &[]);
+    let pipes = tempfile::tempdir().unwrap();
+    let (asked, go) = (pipes.path().join("asked"), pipes.path().join("go"));
+    assert!(Command::new("mkfifo").args([&asked, &go]).status().unwrap().success());
+    let url = format!("http://{}/mcp", program.at);
+    let answer = format!("{}/", pipes.path().display());
+    let Some(mut host) = Host::start("legacy", "desk-app", &answer, &[&url, "user-id=nora"]) else { return };
+    let call = tokio::task::spawn_blocking(move || host.up_to_the_question("A1"));
+    assert_eq!(tokio::task::spawn_blocking(move || std::fs::read_to_string(asked)).await.unwrap().unwrap(), "Shall I cancel A1?");
+    let settings = dir.path().join("waypost.yaml");
+    let written = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(&settings, written.replace("desk-app", "another-app")).unwrap();
+    program.prints("taken anew");
+    tokio::task::spawn_blocking(move || std::fs::write(go, "yes")).await.unwrap().unwrap();
+    let came = call.await.unwrap();
+    assert_eq!((&came["result"]["phase"], shop.seen().len()), (&json!("phase_confirm"), 0), "{came}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_sent_twice_acts_once() {
     let dir = desk("http://127.0.0.1:9", "");
     for style in STYLES {

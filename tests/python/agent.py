@@ -5,13 +5,15 @@ came of each as a line of JSON.
     agent.py MODE NAME ANSWER URL [HEADER=VALUE…]
 
 MODE is `legacy` or a revision; NAME is what the client calls itself; ANSWER is how its user answers questions: `yes`, `no`, `decline`,
-`cancel`, or `-` for a client that cannot ask.
+`cancel`, or `-` for a client that cannot ask; or a directory with two pipes: what it is asked goes into `asked`, and it says yes when
+something comes out of `go`.
 """
 
 import asyncio
 import json
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 from mcp import Client, MCPError, StdioServerParameters
@@ -26,6 +28,9 @@ changes = 0
 
 async def ask(context: Any, params: Any) -> ElicitResult:
     asked.append(params.message)
+    if "/" in answer:
+        await asyncio.to_thread(lambda: (Path(answer, "asked").write_text(params.message), Path(answer, "go").read_text()))
+        return ElicitResult(action="accept", content={"yes": True})
     if answer in ("yes", "no"):
         return ElicitResult(action="accept", content={"yes": answer == "yes"})
     return ElicitResult(action=answer)
