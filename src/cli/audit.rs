@@ -12,7 +12,7 @@ use crate::driver::DriverError;
 use crate::driver::audit::{Chains, Head, Verified, verify};
 use crate::engine::AuditEntry;
 use crate::outbound::Secrets;
-use crate::store::{Address, AnyStore, AuditRow, ConversationKey, Store};
+use crate::store::{AnyStore, AuditRow, ConversationKey, Store};
 
 /// Rows and conversations that are read at a time.
 const PAGE: usize = 1_000;
@@ -110,15 +110,7 @@ async fn open(place: &Place) -> Result<(AnyStore, Chains), Failure> {
     let settings = &checked.workspace.settings;
     let secrets = Secrets::environment(&place.workspace);
     let address = storage::address(place.store.as_deref(), settings, &place.workspace, &secrets)?;
-    match &address {
-        Address::Memory => {
-            let why = "the workspace names no store that outlives a program";
-            return Err(Failure::new(why).help("give one: `--store sqlite:FILE` or `--store postgres://…`"));
-        }
-        // Opening a file that is not there would make it.
-        Address::Sqlite(file) if !file.is_file() => return Err(Failure::new(format!("there is no store `{}`", file.display()))),
-        Address::Sqlite(_) | Address::Postgres(_) => {}
-    }
+    storage::there(&address)?;
     let (store, vault) = storage::unlock(&address, settings, &secrets).await?;
     let chains = vault.chains(&store).await.map_err(|e| cannot(&e))?;
     Ok((store, chains))

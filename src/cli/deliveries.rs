@@ -47,6 +47,9 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
         let Some(loaded) = workspace::load(&args.workspace, terminal)? else { return Ok(Status::Findings) };
         executor.block_on(here(args, loaded))?
     };
+    if found.is_empty() {
+        writeln!(terminal.err, "there are none")?;
+    }
     for one in found {
         writeln!(terminal.out, "{one}")?;
     }
@@ -70,7 +73,7 @@ async fn there(args: &Args, server: &str) -> Result<Vec<Json>, Failure> {
 }
 
 async fn here(args: &Args, loaded: crate::check::Loaded) -> Result<Vec<Json>, Failure> {
-    let (service, caller) = args.place.service(&args.workspace, loaded).await?;
+    let (service, caller) = args.place.service(&args.workspace, loaded, false).await?;
     let failed = |e: crate::service::ServiceError| Failure::new(e.to_string());
     if let Some(id) = &args.retry {
         let left = service.send_now(&caller, id).await.map_err(failed)?;

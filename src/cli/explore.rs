@@ -10,6 +10,7 @@ use super::progress::Progress;
 use super::terminal::{BOLD, CARE, DIM, GOOD, Terminal};
 use super::test::transcripts_of;
 use super::workspace;
+use super::written;
 use super::{Failure, Outcome, Status};
 use crate::check::Loaded;
 use crate::source::{FileId, did_you_mean};
@@ -186,7 +187,7 @@ fn save(directory: &Path, journey: &str, text: &str) -> Result<PathBuf, Failure>
         return Err(Failure::new(format!("`{}` is somebody's own", file.display())).help("name another directory, or move it away"));
     }
     std::fs::create_dir_all(directory).map_err(cannot)?;
-    std::fs::write(&file, text).map_err(cannot)?;
+    written::whole(&file, text).map_err(cannot)?;
     Ok(file)
 }
 

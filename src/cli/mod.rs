@@ -31,6 +31,7 @@ mod terminal;
 mod test;
 mod trigger;
 mod workspace;
+mod written;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;

@@ -33,13 +33,17 @@ impl Place {
         There::at(server, self.tenant.as_deref(), root)
     }
 
-    /// The workspace in service in this process, and who calls it. What its files define is not registered yet.
-    pub(super) async fn service(&self, root: &Path, loaded: crate::check::Loaded) -> Result<(Service, Caller), Failure> {
+    /// The workspace in service in this process, and who calls it; whether it makes its store where there is none. What its files define is
+    /// not registered yet.
+    pub(super) async fn service(&self, root: &Path, loaded: crate::check::Loaded, makes: bool) -> Result<(Service, Caller), Failure> {
         let secrets = Secrets::environment(root);
         let settings = loaded.settings.clone();
         let kept = root.join(STORE);
         let default = if kept.is_file() { Address::Sqlite(kept) } else { Address::Memory };
         let address = storage::address(self.store.as_deref(), &settings, root, &secrets, default)?;
+        if !makes && matches!(address, Address::Sqlite(_)) {
+            super::storage::there(&address)?;
+        }
         let storage = storage::open(&address, &settings, &secrets).await?;
         let failed = |e: &dyn std::fmt::Display| Failure::new(e.to_string());
         // Whoever may read the workspace and its secrets may call where it says.
@@ -52,7 +56,7 @@ impl Place {
 
     /// The same with what its files define: registered, or for a dry run only looked at.
     pub(super) async fn defined(&self, root: &Path, loaded: crate::check::Loaded, dry_run: bool) -> Result<(Service, Caller), Failure> {
-        let (service, caller) = self.service(root, loaded).await?;
+        let (service, caller) = self.service(root, loaded, true).await?;
         let defined = if dry_run { service.draft_files() } else { service.define_files().await };
         defined.map_err(|e| Failure::new(e.to_string()))?;
         Ok((service, caller))

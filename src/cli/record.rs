@@ -89,14 +89,7 @@ pub(super) async fn open(flag: Option<&str>, root: &Path) -> Result<(AnyStore, A
     };
     let secrets = Secrets::environment(root);
     let address = storage::address(flag, &settings, root, &secrets)?;
-    match &address {
-        Address::Memory => {
-            let why = "no store is named, and one in memory is gone with its program";
-            return Err(Failure::new(why).help("give one: `--store sqlite:FILE` or `--store postgres://…`"));
-        }
-        Address::Sqlite(file) if !file.is_file() => return Err(Failure::new(format!("there is no store `{}`", file.display()))),
-        Address::Sqlite(_) | Address::Postgres(_) => {}
-    }
+    storage::there(&address)?;
     let (store, _) = storage::unlock(&address, &settings, &secrets).await?;
     Ok((store, address))
 }

@@ -27,6 +27,18 @@ pub(super) fn address(flag: Option<&str>, settings: &Settings, root: &Path, secr
     Ok(storage::address(flag, settings, root, secrets, Address::Memory)?)
 }
 
+/// A store that is to be looked into is there already, and outlives its program: opening a file that is not there would make it.
+pub(super) fn there(address: &Address) -> Result<(), Failure> {
+    let name = |why: String| {
+        Failure::new(why).help("name it with `--store sqlite:FILE` or `--store postgres://…`, or under `store.url` in `waypost.yaml`")
+    };
+    match address {
+        Address::Memory => Err(name("no store is named, and one in memory is gone with its program".into())),
+        Address::Sqlite(path) if !path.is_file() => Err(name(format!("there is no store `{}`", path.display()))),
+        Address::Sqlite(_) | Address::Postgres(_) => Ok(()),
+    }
+}
+
 /// Opens it.
 pub(super) fn open(
     address: &Address,

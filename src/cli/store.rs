@@ -73,7 +73,7 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
     let settings = settings(args)?;
     let secrets = Secrets::environment(&args.workspace);
     let address = storage::address(args.store.as_deref(), &settings, &args.workspace, &secrets)?;
-    there(&address)?;
+    storage::there(&address)?;
     let executor = session::executor()?;
     let cannot = |e: &dyn std::fmt::Display| Failure::new(format!("`{address}`: {e}"));
     let store = executor.block_on(store::open(&address, Seals::default())).map_err(|e| cannot(&e))?;
@@ -117,16 +117,6 @@ fn settings(args: &Args) -> Result<Settings, Failure> {
         return Ok(Settings::default());
     }
     Ok((*workspace::open(&args.workspace)?.workspace.settings).clone())
-}
-
-/// A store that is to be looked after is there already.
-fn there(address: &Address) -> Result<(), Failure> {
-    let name = |why: String| Failure::new(why).help("name it with `--store sqlite:FILE`, or under `store.url` in `waypost.yaml`");
-    match address {
-        Address::Memory => Err(name("no store is named, and one in memory is gone with its program".into())),
-        Address::Sqlite(path) if !path.exists() => Err(name(format!("there is no store `{}`", path.display()))),
-        Address::Sqlite(_) | Address::Postgres(_) => Ok(()),
-    }
 }
 
 fn chains(

@@ -237,7 +237,11 @@ fn an_action_is_triggered_from_the_shell() {
     assert_eq!((unknown.status, unknown.out.as_str()), (2, ""));
     assert!(unknown.err.contains("there is no action `tell-care` of version `9`"), "{}", unknown.err);
     let none = waypost(&["deliveries", shipped, "--dead", "--store", "memory"]);
-    assert_eq!((none.status, none.out.as_str()), (0, ""), "{}", none.err);
+    assert_eq!((none.status, none.out.as_str(), none.err.as_str()), (0, "", "there are none\n"));
+    let directory = tempfile::tempdir().unwrap();
+    let mistyped = directory.path().join("typo.db");
+    let nowhere = waypost(&["deliveries", shipped, "--store", &format!("sqlite:{}", mistyped.display())]);
+    assert!(nowhere.status == 2 && nowhere.err.contains("there is no store") && !mistyped.exists(), "{}", nowhere.err);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod agree;
 pub mod cluster;
 mod erased;
-mod faults;
+pub mod faults;
 mod records;
 mod together;
 

@@ -91,6 +91,37 @@ fn the_page_draws_each_journey_with_what_is_missing() {
 }
 
 #[test]
+fn an_update_on_a_full_disk_leaves_the_file_as_it_was() {
+    let Some(disk) = crate::store::faults::Disk::of("1m") else { return };
+    let path = disk.root().join("parcels").to_str().unwrap().to_owned();
+    assert_eq!(waypost(&["new", &path]).0, 0);
+    let file = Path::new(&path).join("tests/parcels.yaml");
+    let one = |n: usize| {
+        format!(
+            "name: parcel {n}
+stubs:
+  parcels.get-parcel: [{{status: 200, body: {{id: P1234, status: delivered, street: 1 High Street}}}}]
+talk:
+  - user: where is my parcel P1234?
+  - expect: {{says: x, calls: [parcels.get-parcel]}}
+"
+        )
+    };
+    let text = (0..100).map(one).collect::<Vec<_>>().join("---\n");
+    std::fs::write(&file, &text).unwrap();
+    let mut fill = std::fs::File::create(disk.root().join("fill")).unwrap();
+    while std::io::Write::write(&mut fill, &[0; 4096]).is_ok() {}
+    let (status, _, err) = waypost(&["test", &path, "--update"]);
+    assert!(status == 2 && err.contains("cannot write") && err.contains("No space left"), "{status} {err}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    assert_eq!(std::fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
+    drop(fill);
+    std::fs::remove_file(disk.root().join("fill")).unwrap();
+    assert_eq!(waypost(&["test", &path, "--update"]).0, 0);
+    assert_eq!(std::fs::read_to_string(&file).unwrap().matches("Parcel P1234 was delivered").count(), 100);
+}
+
+#[test]
 fn an_update_takes_words_and_never_a_gate_by_the_way() {
     let (_dir, path) = parcels();
     let file = Path::new(&path).join("tests/parcels.yaml");

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::terminal::{CARE, GOOD, Terminal};
+use super::super::written;
 use super::{Args, Results, Tested, Trouble};
 use crate::source::SourceMap;
 use crate::transcript::{Fix, read};
@@ -32,7 +33,7 @@ pub(super) fn apply(args: &Args, results: &Results, terminal: &mut Terminal) -> 
             writeln!(terminal.err, "{CARE}left{CARE:#} {}: {why}", path.display())?;
             continue;
         }
-        std::fs::write(path, text).map_err(|e| Trouble::new(format!("cannot write `{}`: {e}", path.display())))?;
+        written::whole(path, &text).map_err(|e| Trouble::new(format!("cannot write `{}`: {e}", path.display())))?;
         (updated, files) = (updated + written, files + 1);
     }
     if updated > 0 {

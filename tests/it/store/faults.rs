@@ -24,11 +24,11 @@ fn open(path: &Path) -> Result<SqliteStore, StoreError> {
 }
 
 /// A file system in memory, of a size.
-struct Disk(tempfile::TempDir);
+pub struct Disk(tempfile::TempDir);
 
 impl Disk {
     /// `None` where one may not mount anything; in CI one may.
-    fn of(size: &str) -> Option<Self> {
+    pub fn of(size: &str) -> Option<Self> {
         let disk = Self(tempfile::tempdir().unwrap());
         if disk.mount(&format!("size={size}"), false) {
             return Some(disk);
@@ -47,8 +47,13 @@ impl Disk {
         mount.output().is_ok_and(|o| o.status.success())
     }
 
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        self.0.path()
+    }
+
     fn path(&self) -> PathBuf {
-        self.0.path().join("store.db")
+        self.root().join("store.db")
     }
 }
 
@@ -365,6 +370,21 @@ async fn a_backup_is_whole_and_of_one_moment() {
     assert!(error.contains("is there already"), "{error}");
     let error = store.backup(Path::new("/nowhere/copy.db")).await.unwrap_err().to_string();
     assert!(error.contains("/nowhere/copy.db"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_no_tls_any_more_is_one_that_cannot_be_reached() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("postgres://somebody@{}/w?sslmode=require", server.local_addr().unwrap());
+    let refuses = async {
+        let (mut asked, _) = server.accept().await.unwrap();
+        asked.read_exact(&mut [0; 8]).await.unwrap();
+        asked.write_all(b"N").await.unwrap();
+    };
+    let (opened, ()) = tokio::join!(PostgresStore::open(&url, Seals::default()), refuses);
+    let error = opened.unwrap_err();
+    assert!(matches!(&error, StoreError::Unavailable(why) if why.contains("TLS")), "{error:?}");
 }
 
 #[tokio::test]

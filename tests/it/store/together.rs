@@ -76,6 +76,8 @@ fn odd_free() -> Owner {
 #[tokio::test]
 async fn many_commits_to_a_server_share_a_transaction() {
     let Some(store) = super::postgres().await else { return };
+    // What the server refused stands in the log.
+    let _told = tracing::subscriber::set_default(tracing_subscriber::fmt().with_test_writer().finish());
     // Where the server refuses something of a group, its commits are tried one by one: once in three times none may meet that.
     let mut before = 0;
     for round in 1..=3 {

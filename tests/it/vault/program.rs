@@ -147,7 +147,7 @@ async fn what_cannot_be_read_is_said_with_status_2() {
     let shop = shop().await;
     for (args, expected) in [
         (vec!["verify", "--store", "sqlite:nowhere.db"], "there is no store `nowhere.db`"),
-        (vec!["verify", "--store", "memory"], "names no store that outlives a program"),
+        (vec!["verify", "--store", "memory"], "no store is named, and one in memory is gone with its program"),
         (vec!["verify", "--heads", "nowhere"], "there is no `nowhere`"),
         (vec!["verify", "/nowhere"], "there is no `/nowhere`"),
     ] {
