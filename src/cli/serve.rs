@@ -129,7 +129,8 @@ async fn serving(
 ) -> Outcome {
     let stop = CancellationToken::new();
     let limits = api::Limits::of(&service.workspace().settings.limits);
-    let front = api::front(service.clone(), limits, mcp::http(service.clone(), stop.clone()), stop.clone());
+    let (mcp, ending) = mcp::http(service.clone(), stop.clone());
+    let front = api::front(service.clone(), limits, mcp, stop.clone());
     let mut beside = service.beside();
     let mut broken = false;
     let mut traces = service.traces().map_err(|e| Failure::new(e.to_string()))?;
@@ -138,7 +139,14 @@ async fn serving(
     // On the executor, with a task of its own: however long anything here takes, whoever comes is let in. Last, so that the first turn is
     // traced, too.
     let mut server = JoinSet::new();
-    server.spawn(api::serve(listener, front, limits, stop.clone()));
+    let serving = api::serve(listener, front, limits, stop.clone());
+    server.spawn(async move {
+        tokio::pin!(ending, serving);
+        tokio::select! {
+            () = &mut serving => {}
+            () = &mut ending => serving.await,
+        }
+    });
     {
         let anew = taking_anew(service, root, changes, asked, terminal);
         tokio::pin!(anew);

@@ -12,6 +12,7 @@ use rmcp::model::{
 };
 use rmcp::service::RequestContext;
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::answer::Question;
 use crate::engine::{EventBody, Phase};
@@ -74,7 +75,8 @@ impl<'a> Asking<'a> {
     }
 
     /// Puts the question that stands to the user, or takes their answer to it where the client brings one.
-    pub(super) async fn put(&self, told: &Told, brought: Option<Brought>) -> Result<Put, ServiceError> {
+    /// Whoever thinks about one when the service is `closing` is not waited for: it stands.
+    pub(super) async fn put(&self, told: &Told, brought: Option<Brought>, closing: &CancellationToken) -> Result<Put, ServiceError> {
         let (Phase::Confirm, Some(conversation), true) = (told.answer.phase, &told.conversation, self.is_trusted()) else {
             return Ok(Put::Open);
         };
@@ -90,7 +92,11 @@ impl<'a> Asking<'a> {
         if modern {
             return Ok(self.ask_later(conversation, &question).map_or(Put::Open, |r| Put::Ask(Box::new(r))));
         }
-        match self.context.peer.create_elicitation_with_timeout(form(&question), Some(PATIENCE)).await {
+        let answered = tokio::select! {
+            answered = self.context.peer.create_elicitation_with_timeout(form(&question), Some(PATIENCE)) => answered,
+            () = closing.cancelled() => return Ok(Put::Open),
+        };
+        match answered {
             Ok(answer) => self.take(conversation, &question, answer).await,
             Err(error) => {
                 tracing::debug!(%error, "a question was not answered");

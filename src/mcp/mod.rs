@@ -3,6 +3,7 @@
 //! Whoever calls here is an agent, whatever its key. Knows the protocol; what calls mean is `service`'s.
 
 mod ask;
+mod ending;
 mod reply;
 mod resources;
 mod sessions;
@@ -32,6 +33,7 @@ use crate::engine::{Expects, Phase};
 use crate::service::{Caller, Request, Role, Service, ServiceError, Told};
 use crate::store::ConversationKey;
 use ask::{Asking, Put, QUESTIONS};
+use ending::Ending;
 use sessions::Sessions;
 use tools::{Call, Tool};
 
@@ -44,29 +46,34 @@ const INSTRUCTIONS: &str = "Journeys are processes of a company that you may tak
 /// How long a session may be idle: longer than anybody thinks about a question. How many there are is bounded beside that.
 const IDLE: Duration = Duration::from_hours(1);
 
-/// The protocol over HTTP, at `/mcp`: for a router that puts the [`Caller`] into each request. Sessions end when `closing` is cancelled.
-pub fn http(service: Service, closing: CancellationToken) -> Router {
+/// The protocol over HTTP, at `/mcp`: for a router that puts the [`Caller`] into each request; and what has to run beside it. When `closing`
+/// is cancelled that waits until calls under way are answered, and then ends the sessions.
+pub fn http(service: Service, closing: CancellationToken) -> (Router, impl Future<Output = ()> + Send + 'static) {
     let limits = service.workspace().settings.limits;
     let bytes = usize::try_from(limits.body).unwrap_or(usize::MAX);
     let within = Duration::from_millis(limits.serving.receive_ms);
+    let ending = Ending::default();
     // Hosts, origins and keys are looked at before a request comes here.
     let config = StreamableHttpServerConfig::default()
         .disable_allowed_hosts()
         .with_max_request_body_bytes(bytes)
-        .with_cancellation_token(closing.child_token());
+        .with_cancellation_token(ending.sessions());
     let room = room(&service);
     let most = usize::try_from(limits.serving.streams).unwrap_or(usize::MAX);
-    let desk = move || Ok(Desk::new(service.clone(), None, true, room.clone()));
+    let stop = closing.clone();
+    let desk = move || Ok(Desk { closing: stop.clone(), ..Desk::new(service.clone(), None, true, room.clone()) });
     let mut manager = LocalSessionManager::default();
     manager.session_config.keep_alive = Some(IDLE);
     let manager = Arc::new(manager);
     let served = StreamableHttpService::new(desk, manager.clone(), config);
     let own = from_fn_with_state(Sessions::new(manager, most), sessions::own);
-    Router::new()
+    let router = Router::new()
         .route_service("/mcp", served)
         .layer(own)
         .layer(from_fn_with_state(within, whole::read))
         .layer(DefaultBodyLimit::max(bytes))
+        .layer(from_fn_with_state(ending.clone(), ending::count));
+    (router, ending.run(closing))
 }
 
 /// The protocol over standard input and output, for one caller, until the input ends; whether a process that serves pages shares the store.
@@ -92,6 +99,8 @@ struct Desk {
     // For calls, of all sessions together.
     room: Arc<Semaphore>,
     session: Mutex<Session>,
+    // Cancelled when nobody is waited for any more.
+    closing: CancellationToken,
 }
 
 /// What is known of a session.
@@ -105,7 +114,7 @@ struct Session {
 
 impl Desk {
     fn new(service: Service, caller: Option<Caller>, pages: bool, room: Arc<Semaphore>) -> Self {
-        Self { service, caller, pages, room, session: Mutex::default() }
+        Self { service, caller, pages, room, session: Mutex::default(), closing: CancellationToken::new() }
     }
 
     /// Who calls: always an agent. A session stays with whom it began with.
@@ -202,7 +211,7 @@ impl Desk {
         }
         if let Some(asking) = asking.filter(|_| told.answer.refused.is_none()) {
             for _ in 0..QUESTIONS {
-                match asking.put(&told, brought.take()).await {
+                match asking.put(&told, brought.take(), &self.closing).await {
                     Ok(Put::Answered(next)) => told = *next,
                     Ok(Put::Open) => break,
                     Ok(Put::Ask(request)) => return Ok(CallToolResponse::InputRequired(*request)),

@@ -3,15 +3,19 @@
 
 mod frames;
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
 use waypost::cli::demo::backend::Backend;
 
 use crate::api::program::Program;
+use crate::outbound::server::{self, Do, Server};
 use crate::python::Script;
 
 pub const WAYPOST: &str = env!("CARGO_BIN_EXE_waypost");
@@ -122,7 +126,7 @@ const STYLES: [&str; 2] = ["legacy", "2026-07-28"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_leads_a_journey_to_its_question_and_cannot_answer_it() {
-    let shop = crate::outbound::server::Server::start(|_| crate::outbound::server::json("{}")).await;
+    let shop = Server::start(|_| server::json("{}")).await;
     let dir = desk(&shop.url(), "");
     let served = Served::start(dir.path(), &[]);
     let (mcp, root) = (served.mcp(), dir.path().to_str().unwrap());
@@ -160,7 +164,7 @@ async fn a_model_leads_a_journey_to_its_question_and_cannot_answer_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trusted_client_brings_the_user_s_own_answer() {
-    let shop = crate::outbound::server::Server::start(|_| crate::outbound::server::json("{}")).await;
+    let shop = Server::start(|_| server::json("{}")).await;
     let dir = desk(&shop.url(), "mcp: {trusted_clients: [desk-app]}");
     let served = Served::start(dir.path(), &[]);
     let (mcp, root) = (served.mcp(), dir.path().to_str().unwrap());
@@ -189,12 +193,11 @@ async fn a_trusted_client_brings_the_user_s_own_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_of_a_client_that_is_not_trusted_any_more_is_none() {
-    let shop = crate::outbound::server::Server::start(|_| crate::outbound::server::json("{}")).await;
+    let shop = Server::start(|_| server::json("{}")).await;
     let dir = desk(&shop.url(), "mcp: {trusted_clients: [desk-app]}");
     let program = Program::start_with(dir.path(), &["--store", "memory"], &[]);
-    let pipes = tempfile::tempdir().unwrap();
+    let pipes = pipes();
     let (asked, go) = (pipes.path().join("asked"), pipes.path().join("go"));
-    assert!(Command::new("mkfifo").args([&asked, &go]).status().unwrap().success());
     let url = format!("http://{}/mcp", program.at);
     let answer = format!("{}/", pipes.path().display());
     let Some(mut host) = Host::start("legacy", "desk-app", &answer, &[&url, "user-id=nora"]) else { return };
@@ -207,6 +210,59 @@ async fn an_answer_of_a_client_that_is_not_trusted_any_more_is_none() {
     tokio::task::spawn_blocking(move || std::fs::write(go, "yes")).await.unwrap().unwrap();
     let came = call.await.unwrap();
     assert_eq!((&came["result"]["phase"], shop.seen().len()), (&json!("phase_confirm"), 0), "{came}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_under_way_when_it_stops_is_answered_and_who_thinks_is_not_waited_for() {
+    for style in STYLES {
+        let (reached, at) = channel();
+        let gate = Arc::new(Semaphore::new(0));
+        let held = gate.clone();
+        let shop = Server::start(move |_| {
+            let _ = reached.send(());
+            let Do::Send(bytes) = server::json("{}") else { unreachable!() };
+            Do::Held(held.clone(), bytes)
+        });
+        let dir = desk(&shop.await.url(), "mcp: {trusted_clients: [desk-app]}");
+        let mut program = Program::start_with(dir.path(), &["--store", "memory"], &[]);
+        let url = format!("http://{}/mcp", program.at);
+        let Some(mut host) = Host::start(style, "desk-app", "yes", &[&url, "user-id=nora"]) else { return };
+        let call = tokio::task::spawn_blocking(move || host.up_to_the_question("A1"));
+        tokio::task::spawn_blocking(move || at.recv()).await.unwrap().unwrap();
+        program.signal("-TERM");
+        while tokio::net::TcpStream::connect(&program.at).await.is_ok() {}
+        gate.close();
+        let came = call.await.unwrap();
+        assert_eq!(came["result"]["message"], "Order A1 is cancelled.", "{style} {came}");
+        program.prints("stopped");
+        assert!(program.ended());
+    }
+    let pipes = pipes();
+    let dir = desk("http://127.0.0.1:9", "mcp: {trusted_clients: [desk-app]}");
+    let mut program = Program::start_with(dir.path(), &["--store", "memory"], &[]);
+    let url = format!("http://{}/mcp", program.at);
+    let answer = format!("{}/", pipes.path().display());
+    let Some(mut host) = Host::start("legacy", "desk-app", &answer, &[&url, "user-id=nora"]) else { return };
+    let (asked, go) = (pipes.path().join("asked"), pipes.path().join("go"));
+    let call = tokio::task::spawn_blocking(move || {
+        let came = host.up_to_the_question("A1");
+        // It comes too late, and lets the host end, if it has not ended. Open for both, it waits for nobody.
+        let mut go = std::fs::OpenOptions::new().read(true).write(true).open(go).unwrap();
+        go.write_all(b"yes").unwrap();
+        came
+    });
+    tokio::task::spawn_blocking(move || std::fs::read_to_string(asked)).await.unwrap().unwrap();
+    program.signal("-TERM");
+    program.prints("stopped");
+    assert!(program.ended());
+    assert_eq!(call.await.unwrap()["result"]["phase"], "phase_confirm");
+}
+
+/// Two pipes for a user who thinks before they answer.
+fn pipes() -> TempDir {
+    let pipes = tempfile::tempdir().unwrap();
+    assert!(Command::new("mkfifo").args(["asked", "go"].map(|name| pipes.path().join(name))).status().unwrap().success());
+    pipes
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -232,7 +288,7 @@ async fn a_call_sent_twice_acts_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_list_narrows_where_there_are_sessions() {
-    let shop = crate::outbound::server::Server::start(|_| crate::outbound::server::json("{\"status\": \"lost\"}")).await;
+    let shop = Server::start(|_| server::json("{\"status\": \"lost\"}")).await;
     let dir = desk(&shop.url(), "");
     let served = Served::start(dir.path(), &[]);
     let (mcp, root) = (served.mcp(), dir.path().to_str().unwrap());
