@@ -1,14 +1,11 @@
 //! `check`: everything that is wrong with a workspace, once or whenever it changes.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::time::Duration;
-
-use notify::{RecursiveMode, Watcher};
+use std::path::PathBuf;
 
 use super::connect::{self, Connection};
 use super::terminal::{BAD, CARE, DIM, GOOD, Terminal};
+use super::watched::{self, Stand};
 use super::workspace;
 use super::{Failure, Outcome, Status};
 use crate::check;
@@ -113,22 +110,11 @@ fn with_connections(text: &str, connected: &[Connection]) -> Result<String, Fail
     serde_json::to_string_pretty(&object).map_err(wrong)
 }
 
-/// How long the files must be left alone before they are checked.
-const QUIET: Duration = Duration::from_millis(80);
-
 /// Checks until the program is stopped. A workspace that cannot be read now may be readable after the next change.
 fn watch(args: &Args, terminal: &mut Terminal) -> Outcome {
-    let (sender, changes) = mpsc::channel();
-    let cannot = |e: notify::Error| Failure::new(format!("cannot watch `{}`: {e}", args.workspace.display()));
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|e| !e.kind.is_access() && e.paths.iter().any(|p| matters(p))) {
-            // The other end is only gone when the program ends.
-            let _ = sender.send(());
-        }
-    })
-    .map_err(cannot)?;
+    let read = Stand::of(&args.workspace);
     workspace::read(&args.workspace)?;
-    watcher.watch(&args.workspace, RecursiveMode::Recursive).map_err(cannot)?;
+    let mut changes = watched::changes(&args.workspace, read);
     loop {
         if terminal.out.is_terminal() {
             write!(terminal.out, "\x1b[2J\x1b[3J\x1b[H")?;
@@ -140,15 +126,8 @@ fn watch(args: &Args, terminal: &mut Terminal) -> Outcome {
             terminal.complain(&failure.message, failure.help.as_deref());
         }
         writeln!(terminal.err, "{DIM}watching {}{DIM:#}", args.workspace.display())?;
-        if changes.recv().is_err() {
+        if changes.blocking_recv().is_none() {
             return Ok(Status::Fine);
         }
-        while changes.recv_timeout(QUIET).is_ok() {}
     }
-}
-
-/// Whether a change of that file can change what is found.
-pub(super) fn matters(path: &Path) -> bool {
-    let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
-    !hidden && path.extension().is_none_or(|e| ["yaml", "yml", "json", "cedar"].iter().any(|known| e.eq_ignore_ascii_case(known)))
 }

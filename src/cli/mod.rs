@@ -30,6 +30,7 @@ mod store;
 mod terminal;
 mod test;
 mod trigger;
+mod watched;
 mod workspace;
 mod written;
 

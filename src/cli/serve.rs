@@ -3,18 +3,17 @@
 use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
 use std::time::Duration;
 
-use notify::{RecursiveMode, Watcher};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::terminal::{BAD, BOLD, CARE, DIM, Terminal};
+use super::watched::{self, Stand};
 use super::{Failure, Outcome, Status, workspace};
 use crate::api;
-use crate::driver::{Clock, files};
+use crate::driver::Clock;
 use crate::mcp;
 use crate::outbound::Secrets;
 use crate::service::{ReloadError, Service, Setup, TracesTo, storage};
@@ -25,8 +24,6 @@ use crate::store::Address;
 const LISTEN: &str = "127.0.0.1:8700";
 /// How long the collector may take for the last traces.
 const LAST: Duration = Duration::from_secs(5);
-/// How long the files must be left alone before they are taken.
-const QUIET: Duration = Duration::from_millis(150);
 /// Until a workspace that the store kept from being taken is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -58,9 +55,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
+    // What changes while it starts, which may take long, is seen, too.
+    let read = Stand::of(&args.workspace);
     let Some(loaded) = workspace::load(&args.workspace, terminal)? else { return Ok(Status::Findings) };
-    // Before its store is there, which may take long: what changes meanwhile is seen, too.
-    let changes = watch(&args.workspace, terminal)?;
+    let changes = watched::changes(&args.workspace, read);
     let secrets = Secrets::environment(&args.workspace);
     let settings = loaded.settings.clone();
     let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -218,10 +216,11 @@ async fn taking_anew(
 
 /// Takes the workspace anew, or says why not, unless that was said before. `false`: it is to be tried again.
 async fn reload(service: &Service, root: &Path, was_said: bool, terminal: &mut Terminal) -> bool {
-    let files = match files::read_dir(root) {
+    let files = match workspace::read(root) {
         Ok(files) => files,
-        Err(error) => {
-            tell(terminal, format_args!("{BAD}not taken{BAD:#}: the workspace cannot be read: {error}"));
+        Err(failure) => {
+            tracing::warn!(why = failure.message, "the workspace was not taken anew");
+            tell(terminal, format_args!("{BAD}not taken{BAD:#}: {}; the version before stays", failure.message));
             return true;
         }
     };
@@ -253,35 +252,4 @@ fn tell(terminal: &mut Terminal, line: std::fmt::Arguments<'_>) {
     if let Err(error) = writeln!(terminal.err, "{line}").and_then(|()| terminal.flush()) {
         tracing::debug!(%error, "nobody reads what is told");
     }
-}
-
-/// Tells when files of a workspace have changed and were left alone since.
-fn watch(root: &Path, terminal: &mut Terminal) -> Result<tokio::sync::mpsc::Receiver<()>, Failure> {
-    let (sender, changes) = mpsc::channel();
-    let (quiet, receiver) = tokio::sync::mpsc::channel(1);
-    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|e| !e.kind.is_access() && e.paths.iter().any(|p| super::check::matters(p))) {
-            // The other end is only gone when the program ends.
-            let _ = sender.send(());
-        }
-    });
-    let watched = watcher.and_then(|mut watcher| watcher.watch(root, RecursiveMode::Recursive).map(|()| watcher));
-    let watcher = match watched {
-        Ok(watcher) => watcher,
-        Err(error) => {
-            writeln!(terminal.err, "{CARE}warning{CARE:#}: changes of the workspace are not seen ({error}): send SIGHUP instead")?;
-            return Ok(receiver);
-        }
-    };
-    #[expect(clippy::disallowed_methods, reason = "the program's own thread: waits for changes of files")]
-    std::thread::spawn(move || {
-        let _watcher = watcher;
-        while changes.recv().is_ok() {
-            while changes.recv_timeout(QUIET).is_ok() {}
-            if quiet.blocking_send(()).is_err() {
-                return;
-            }
-        }
-    });
-    Ok(receiver)
 }

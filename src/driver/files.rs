@@ -4,7 +4,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -53,23 +55,21 @@ pub fn read_dir(path: &Path) -> io::Result<Vec<(String, Arc<str>)>> {
 
 /// Reads a workspace and says which of its files could not be read. `Err` only if the directory itself cannot be.
 pub fn read(path: &Path) -> io::Result<Files> {
-    if !fs::metadata(path)?.is_dir() {
-        return Err(io::Error::new(io::ErrorKind::NotADirectory, format!("`{}` is not a directory", path.display())));
-    }
     let mut reader = Reader::of(ENDINGS);
-    for name in ["waypost.yaml", "waypost.yml"] {
-        let file = path.join(name);
-        if fs::symlink_metadata(&file).is_ok() {
-            reader.file(&file, name.into());
-        }
-    }
-    for name in DIRECTORIES {
-        let directory = path.join(name);
-        if directory.is_dir() {
-            reader.directory(&directory, name, 1);
-        }
-    }
+    reader.workspace(path)?;
     Ok(reader.done())
+}
+
+/// How the files of a workspace stand, without reading them: another number where one has come, gone or changed, or another has taken its
+/// place; of this process alone. `Err` only if the directory itself cannot be read.
+pub fn stand(path: &Path) -> io::Result<u64> {
+    let mut reader = Reader { stand: Some(DefaultHasher::new()), ..Reader::of(ENDINGS) };
+    reader.workspace(path)?;
+    let mut hasher = reader.stand.take().unwrap_or_default();
+    for Unreadable { name, why } in reader.done().unreadable {
+        (name, why).hash(&mut hasher);
+    }
+    Ok(hasher.finish())
 }
 
 /// Reads all YAML files below a directory, or the one file that `path` is: transcripts, for one.
@@ -89,17 +89,38 @@ struct Reader {
     out: Files,
     total: u64,
     seen: BTreeSet<PathBuf>,
+    // Files are not read, but what tells them apart is taken.
+    stand: Option<DefaultHasher>,
 }
 
 impl Reader {
     fn of(endings: &'static [&'static str]) -> Self {
-        Self { endings, out: Files::default(), total: 0, seen: BTreeSet::new() }
+        Self { endings, out: Files::default(), total: 0, seen: BTreeSet::new(), stand: None }
     }
 
     fn done(mut self) -> Files {
         self.out.files.sort();
         self.out.unreadable.sort_by(|a, b| a.name.cmp(&b.name));
         self.out
+    }
+
+    fn workspace(&mut self, path: &Path) -> io::Result<()> {
+        if !fs::metadata(path)?.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, format!("`{}` is not a directory", path.display())));
+        }
+        for name in ["waypost.yaml", "waypost.yml"] {
+            let file = path.join(name);
+            if fs::symlink_metadata(&file).is_ok() {
+                self.file(&file, name.into());
+            }
+        }
+        for name in DIRECTORIES {
+            let directory = path.join(name);
+            if directory.is_dir() {
+                self.directory(&directory, name, 1);
+            }
+        }
+        Ok(())
     }
 
     fn unreadable(&mut self, name: String, why: impl Into<String>) {
@@ -158,7 +179,11 @@ impl Reader {
         }
         match fs::metadata(path) {
             Ok(m) if !m.is_file() => return self.unreadable(name, "it is not a regular file"),
-            Ok(_) => {}
+            Ok(m) => {
+                if let Some(hasher) = &mut self.stand {
+                    return (name, m.dev(), m.ino(), m.len(), m.ctime(), m.ctime_nsec()).hash(hasher);
+                }
+            }
             Err(e) => return self.unreadable(name, plain(&e)),
         }
         let mut bytes = Vec::new();

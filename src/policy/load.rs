@@ -141,6 +141,11 @@ impl Loader {
             return self.found.push(Diagnostic::new(Code::WP0107, span(id, at..at + 1), why).help("divide the policy"));
         }
         match PolicySet::from_str(text) {
+            Ok(set) if set.policies().next().is_none() && set.templates().next().is_none() => {
+                // It may have been cut short: what it forbids must not be allowed without a word.
+                let d = Diagnostic::new(Code::WP0510, whole(), "there is no policy in this file");
+                self.found.push(d.help("write one, or remove the file"));
+            }
             Ok(set) => self.policies(id, stem, text, &set),
             Err(errors) => {
                 let mut errors: Vec<DetailedError> = errors.iter().map(DetailedError::from).collect();

@@ -75,6 +75,12 @@ pub fn build_with(mut files: Vec<(String, Arc<str>)>, options: Options) -> (Work
         if kind != Kind::Settings {
             let parsed = syntax::parse(id, text);
             cx.diagnostics.extend(parsed.diagnostics);
+            if parsed.documents.is_empty() && !parsed.broken {
+                // It may have been cut short: what it defined must not go without a word.
+                let d =
+                    Diagnostic::new(Code::WP0105, Span { file: id, start: 0, end: 0 }, format!("there is no {} in this file", kind.name()));
+                cx.diagnostics.push(d.help("write one, or remove the file"));
+            }
             documents.take(&mut cx, kind, &file.name, parsed.documents, parsed.broken);
         }
     }

@@ -177,6 +177,44 @@ async fn a_workspace_is_taken_anew_while_it_runs_and_a_signal_ends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_workspace_that_another_takes_the_place_of_is_taken_anew() {
+    let (one, two, place) = (Greeter::new(), Greeter::new(), tempfile::tempdir().unwrap());
+    two.greets("Good day.");
+    let at = place.path().join("current");
+    let lead_to = |greeter: &Greeter| {
+        let next = place.path().join("next");
+        std::os::unix::fs::symlink(greeter.0.path(), &next).unwrap();
+        std::fs::rename(next, &at).unwrap();
+    };
+    lead_to(&one);
+    let program = Program::start(&at, &["--store", "memory"], "");
+    assert_eq!(said(&program).await, "Hello.");
+    // A link is swapped, as deployments do.
+    lead_to(&two);
+    program.prints("taken anew");
+    assert_eq!(said(&program).await, "Good day.");
+    two.greets("Good night.");
+    program.prints("taken anew");
+    assert_eq!(said(&program).await, "Good night.");
+    // So is a directory below it.
+    let policies = tempfile::tempdir().unwrap();
+    std::fs::write(policies.path().join("all.cedar"), "permit(principal, action").unwrap();
+    std::os::unix::fs::symlink(policies.path(), two.0.path().join("policies")).unwrap();
+    program.prints("not taken");
+    std::fs::remove_file(two.0.path().join("policies")).unwrap();
+    // A directory that is gone is not an empty workspace.
+    std::fs::remove_file(&at).unwrap();
+    program.prints("not taken");
+    std::fs::create_dir(&at).unwrap();
+    program.prints("not taken");
+    assert_eq!(said(&program).await, "Good night.");
+    std::fs::remove_dir(&at).unwrap();
+    lead_to(&one);
+    program.prints("taken anew");
+    assert_eq!(said(&program).await, "Hello.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_comes_is_let_in_while_a_workspace_waits_for_its_store() {
     let greeter = Greeter::new();
     let store = greeter.0.path().join("kept.db");
