@@ -38,7 +38,8 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use clap::{ColorChoice, Parser, Subcommand};
-use terminal::Terminal;
+use terminal::{Terminal, Told};
+use tracing_appender::non_blocking::NonBlocking;
 use tracing_subscriber::EnvFilter;
 
 const AFTER_HELP: &str = "\
@@ -148,8 +149,9 @@ pub fn main() -> ExitCode {
             return if usage.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
-    log(cli.log.as_deref(), &cli.log_format);
-    let mut terminal = Terminal::new(cli.color);
+    let told = Told::new();
+    log(cli.log.as_deref(), &cli.log_format, told.lines());
+    let mut terminal = Terminal::new(cli.color, told);
     let outcome = match cli.command {
         Command::Demo(args) => demo::run(&args, &mut terminal),
         Command::New(args) => new::run(&args, &mut terminal),
@@ -186,12 +188,10 @@ pub fn main() -> ExitCode {
 
 /// Only this crate's own events: those of the libraries below hold headers and bodies. What a channel of type `log` is told is written
 /// whatever the level.
-fn log(level: Option<&str>, format: &str) {
+fn log(level: Option<&str>, format: &str, lines: NonBlocking) {
     let own = level.map(|level| format!("waypost={level},")).unwrap_or_default();
     let filter = EnvFilter::new(format!("off,{own}waypost::channel=info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
-    // What cannot be logged is not told of on standard error either: that breaks off whatever was being done where nobody reads it any more.
-    let log = log.log_internal_errors(false);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_ansi(false);
     if format == "json" {
         log.json().flatten_event(true).init();
     } else {

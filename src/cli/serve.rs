@@ -1,6 +1,6 @@
 //! `serve`: a workspace over HTTP, until it is told to stop.
 
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -79,25 +79,24 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
             .help("write keys under `server` in `waypost.yaml`, or say `--insecure`"));
     }
     for (integration, why) in service.problems() {
-        writeln!(terminal.err, "{CARE}warning{CARE:#}: `{integration}` cannot be called: {why}")?;
+        terminal.tell(format_args!("{CARE}warning{CARE:#}: `{integration}` cannot be called: {why}"));
     }
     if place.is_some() && !sealed {
         let why = "sensitive values that it keeps are lost when it ends: name a `seal_key` under `store` in `waypost.yaml`";
-        writeln!(terminal.err, "{CARE}warning{CARE:#}: {why}")?;
+        terminal.tell(format_args!("{CARE}warning{CARE:#}: {why}"));
     }
     let listener = executor.block_on(TcpListener::bind(at)).map_err(|e| cannot_listen(at, &e))?;
     let at = listener.local_addr()?;
     match place {
-        Some(place) => writeln!(terminal.err, "{DIM}conversations are kept in {place}{DIM:#}")?,
-        None => writeln!(terminal.err, "{DIM}conversations are kept in memory, and end with the program{DIM:#}")?,
+        Some(place) => terminal.tell(format_args!("{DIM}conversations are kept in {place}{DIM:#}")),
+        None => terminal.tell(format_args!("{DIM}conversations are kept in memory, and end with the program{DIM:#}")),
     }
     if service.is_open() {
         let who = if args.insecure { "anybody who reaches it is let in" } else { "anybody on this machine is let in, and nobody else" };
-        writeln!(terminal.err, "{CARE}warning{CARE:#}: there are no keys in `waypost.yaml`: {who}")?;
+        terminal.tell(format_args!("{CARE}warning{CARE:#}: there are no keys in `waypost.yaml`: {who}"));
     }
     let agent = &settings.agent_slug;
-    writeln!(terminal.err, "{BOLD}listening on http://{at}{BOLD:#} {DIM}· POST /api/v1/agents/{agent}/converse, MCP at /mcp{DIM:#}")?;
-    terminal.flush()?;
+    terminal.tell(format_args!("{BOLD}listening on http://{at}{BOLD:#} {DIM}· POST /api/v1/agents/{agent}/converse, MCP at /mcp{DIM:#}"));
     executor.block_on(serving(&service, listener, &args.workspace, changes, terminal))
 }
 
@@ -176,7 +175,11 @@ async fn serving(
     {
         tracing::warn!("the collector did not take the last traces in time");
     }
-    tell(terminal, format_args!("{DIM}stopped{DIM:#}"));
+    match terminal.dropped() {
+        0 => {}
+        lines => terminal.tell(format_args!("{CARE}warning{CARE:#}: {lines} lines were dropped, for nobody read them in time")),
+    }
+    terminal.tell(format_args!("{DIM}stopped{DIM:#}"));
     if broken {
         return Err(
             Failure::new("it stopped because something that works beside the requests broke off").help("start it again: nothing is lost")
@@ -220,36 +223,29 @@ async fn reload(service: &Service, root: &Path, was_said: bool, terminal: &mut T
         Ok(files) => files,
         Err(failure) => {
             tracing::warn!(why = failure.message, "the workspace was not taken anew");
-            tell(terminal, format_args!("{BAD}not taken{BAD:#}: {}; the version before stays", failure.message));
+            terminal.tell(format_args!("{BAD}not taken{BAD:#}: {}; the version before stays", failure.message));
             return true;
         }
     };
     match service.reload(files).await {
         Ok(false) => true,
         Ok(true) => {
-            tell(terminal, format_args!("{DIM}the workspace was taken anew{DIM:#}"));
+            terminal.tell(format_args!("{DIM}the workspace was taken anew{DIM:#}"));
             true
         }
         Err(error) => {
             tracing::warn!(%error, "the workspace was not taken anew");
             if let ReloadError::Findings(checked) = &error {
                 let report = checked.report().render(Format::Full, terminal.colours_err());
-                tell(terminal, format_args!("{}", report.trim_end()));
+                terminal.tell(format_args!("{}", report.trim_end()));
             }
             let again = error.is_of_the_store();
             if again && !was_said {
-                tell(terminal, format_args!("{BAD}not taken{BAD:#}: {error}; the version before stays until it can be"));
+                terminal.tell(format_args!("{BAD}not taken{BAD:#}: {error}; the version before stays until it can be"));
             } else if !again {
-                tell(terminal, format_args!("{BAD}not taken{BAD:#}: {error}; the version before stays"));
+                terminal.tell(format_args!("{BAD}not taken{BAD:#}: {error}; the version before stays"));
             }
             !again
         }
-    }
-}
-
-/// Writes a line for whoever reads standard error. A server goes on where nobody does any more.
-fn tell(terminal: &mut Terminal, line: std::fmt::Arguments<'_>) {
-    if let Err(error) = writeln!(terminal.err, "{line}").and_then(|()| terminal.flush()) {
-        tracing::debug!(%error, "nobody reads what is told");
     }
 }

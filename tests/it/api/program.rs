@@ -35,23 +35,18 @@ impl Program {
 
     /// Starts it with secrets in its environment.
     pub fn start_with(workspace: &Path, args: &[&str], secrets: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_waypost"))
-            .arg("serve")
-            .arg(workspace)
-            .args(["--listen", "127.0.0.1:0"])
-            .args(args)
-            .envs(secrets.iter().copied())
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = Self::command(workspace, args).envs(secrets.iter().copied()).spawn().unwrap();
         let lines = reader(child.stderr.take().unwrap());
         let mut program = Self { child, lines, at: String::new() };
-        let line = program.prints("listening on http://");
-        line.split("http://").nth(1).unwrap().split(' ').next().unwrap().clone_into(&mut program.at);
+        program.at = address(&program.prints("listening on http://"));
         program
+    }
+
+    fn command(workspace: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_waypost"));
+        command.arg("serve").arg(workspace).args(["--listen", "127.0.0.1:0"]).args(args).env("NO_COLOR", "1");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
     }
 
     /// From now on nobody reads what it prints.
@@ -93,6 +88,11 @@ impl Program {
         let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap();
         line.split_whitespace().next().unwrap().parse::<u64>().unwrap() << 10
     }
+}
+
+/// The address in the line that tells of it.
+fn address(line: &str) -> String {
+    line.split("http://").nth(1).unwrap().split(' ').next().unwrap().to_owned()
 }
 
 impl Drop for Program {
@@ -260,6 +260,30 @@ async fn it_goes_on_where_nobody_reads_what_it_prints() {
     assert_eq!(says, "Good day.");
     program.signal("-TERM");
     assert!(program.ended());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_waits_for_nobody_to_read_what_it_prints() {
+    let greeter = Greeter::new();
+    let mut child = Program::command(greeter.0.path(), &["--store", "memory", "--log", "trace"]).spawn().unwrap();
+    let mut printed = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("listening on") {
+        line.clear();
+        assert_ne!(printed.read_line(&mut line).unwrap(), 0);
+    }
+    let mut program = Program { child, lines: channel().1, at: address(&line) };
+    // Past what a pipe holds.
+    for _ in 0..400 {
+        assert_eq!(said(&program).await, "Hello.");
+    }
+    greeter.greets("Good day.");
+    while said(&program).await != "Good day." {}
+    program.signal("-TERM");
+    assert!(program.ended());
+    let mut kept = String::new();
+    printed.read_to_string(&mut kept).unwrap();
+    assert!(kept.len() > 0xE000, "{} bytes do not fill a pipe", kept.len());
 }
 
 #[test]
