@@ -18,14 +18,18 @@ pub(super) async fn live() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Ready is who may be sent turns: the store answers, and nobody asked the process to stop.
+/// Ready is who may be sent turns: the store answers, it has kept what was last committed or that was a while ago, and nobody asked the
+/// process to stop.
 pub(super) async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
     if app.closing.is_cancelled() {
         return Err(ServiceError::Unavailable("the service is stopping".into()).into());
     }
     let looked = app.service.runtime().store().due(jiff::Timestamp::MIN, 1);
     match tokio::time::timeout(app.admission.limits().wait, looked).await {
-        Ok(Ok(_)) => Ok(Json(Health { status: "ok" })),
+        Ok(Ok(_)) => match app.service.runtime().would_not_keep() {
+            None => Ok(Json(Health { status: "ok" })),
+            Some(why) => Err(ServiceError::Unavailable(format!("what was last to be kept was not: {why}")).into()),
+        },
         Ok(Err(error)) => Err(ServiceError::from(error).into()),
         Err(_) => Err(ServiceError::Unavailable("the store does not answer".into()).into()),
     }

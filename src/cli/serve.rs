@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +14,7 @@ use super::terminal::{BAD, BOLD, CARE, DIM, Terminal};
 use super::watched::{self, Stand};
 use super::{Failure, Outcome, Status, workspace};
 use crate::api;
-use crate::driver::Clock;
+use crate::driver::{Clock, Unkept};
 use crate::mcp;
 use crate::outbound::Secrets;
 use crate::service::{ReloadError, Service, Setup, TracesTo, storage};
@@ -122,7 +123,7 @@ async fn serving(
     listener: TcpListener,
     root: &Path,
     changes: tokio::sync::mpsc::Receiver<()>,
-    terminal: &mut Terminal,
+    terminal: &Terminal,
 ) -> Outcome {
     let stop = CancellationToken::new();
     let limits = api::Limits::of(&service.workspace().settings.limits);
@@ -146,7 +147,8 @@ async fn serving(
     });
     {
         let anew = taking_anew(service, root, changes, asked, terminal);
-        tokio::pin!(anew);
+        let unkept = telling(service.runtime().unkept(), terminal);
+        tokio::pin!(anew, unkept);
         loop {
             tokio::select! {
                 ended = server.join_next() => {
@@ -165,6 +167,7 @@ async fn serving(
                 _ = tokio::signal::ctrl_c(), if !stop.is_cancelled() => stop.cancel(),
                 () = sending(traces.as_mut()) => {}
                 () = &mut anew => {}
+                () = &mut unkept => {}
             }
         }
     }
@@ -188,6 +191,23 @@ async fn serving(
     Ok(Status::Fine)
 }
 
+/// Tells when the store begins to keep nothing and when it keeps things again, for ever.
+async fn telling(mut unkept: watch::Receiver<Unkept>, terminal: &Terminal) {
+    let mut failing = false;
+    while unkept.changed().await.is_ok() {
+        let why = unkept.borrow_and_update().as_ref().map(|(_, why)| why.clone());
+        match why {
+            Some(why) if !failing => {
+                terminal.tell(format_args!("{CARE}warning{CARE:#}: nothing is kept: {why}; turns are answered with 503"))
+            }
+            None if failing => terminal.tell(format_args!("{DIM}what is told is kept again{DIM:#}")),
+            _ => continue,
+        }
+        failing = !failing;
+    }
+    std::future::pending::<()>().await;
+}
+
 /// Sends traces, where a collector is named.
 async fn sending(traces: Option<&mut TracesTo>) {
     match traces {
@@ -203,7 +223,7 @@ async fn taking_anew(
     root: &Path,
     mut changes: tokio::sync::mpsc::Receiver<()>,
     mut asked: tokio::signal::unix::Signal,
-    terminal: &mut Terminal,
+    terminal: &Terminal,
 ) {
     let mut waits = false;
     loop {
@@ -218,7 +238,7 @@ async fn taking_anew(
 }
 
 /// Takes the workspace anew, or says why not, unless that was said before. `false`: it is to be tried again.
-async fn reload(service: &Service, root: &Path, was_said: bool, terminal: &mut Terminal) -> bool {
+async fn reload(service: &Service, root: &Path, was_said: bool, terminal: &Terminal) -> bool {
     let files = match workspace::read(root) {
         Ok(files) => files,
         Err(failure) => {

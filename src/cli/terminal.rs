@@ -83,11 +83,11 @@ impl Terminal {
     }
 
     /// Tells a line to whoever reads standard error, in order with the log, and waits for nobody: a server goes on where nobody does.
-    pub(super) fn tell(&mut self, line: std::fmt::Arguments<'_>) {
+    pub(super) fn tell(&self, line: std::fmt::Arguments<'_>) {
         let mut bytes = AutoStream::new(Vec::new(), self.choice_err());
         // Neither can fail: the one is memory, the other drops what it has no room for.
         let _ = writeln!(bytes, "{line}");
-        let _ = self.told.lines.write_all(&bytes.into_inner());
+        let _ = self.told.lines().write_all(&bytes.into_inner());
     }
 
     /// Lines of the log and of what was told that were dropped because nobody read them.
@@ -96,7 +96,7 @@ impl Terminal {
     }
 
     /// Says why a command could not do its work.
-    pub(super) fn complain(&mut self, message: &str, help: Option<&str>) {
+    pub(super) fn complain(&self, message: &str, help: Option<&str>) {
         self.tell(format_args!("{BAD}error{BAD:#}{BOLD}:{BOLD:#} {message}"));
         if let Some(help) = help {
             self.tell(format_args!("  {NAME}help{NAME:#}: {help}"));

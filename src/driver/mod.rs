@@ -18,6 +18,7 @@ mod turn;
 mod vault;
 mod versions;
 mod watchers;
+mod writable;
 
 pub use clock::{Clock, Entropy, ManualClock, Seeded};
 pub use perform::Perform;
@@ -26,3 +27,4 @@ pub use texts::texts_of;
 pub use turn::{DriverError, Sent, Turn, TurnResult};
 pub use vault::{Vault, VaultError};
 pub use watchers::Watch;
+pub use writable::Unkept;

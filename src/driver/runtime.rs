@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
-use tokio::sync::{Mutex as AsyncMutex, Notify};
+use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 
 use super::audit::Chain;
 use super::cache::{Seen, States};
@@ -25,6 +25,7 @@ use super::texts::{self, Saved};
 use super::turn::{DriverError, Sent, Turn, TurnResult, is_sent, kind, opened};
 use super::versions::Versions;
 use super::watchers::{Watch, Watchers};
+use super::writable::{Unkept, Writable};
 use crate::check::Loaded;
 use crate::engine::effect::{EffectId, Refused};
 use crate::engine::input::Open;
@@ -94,6 +95,7 @@ pub(super) struct Inner<S, P> {
     owed: Notify,
     watchers: Watchers,
     telemetry: Telemetry,
+    writable: Writable,
 }
 
 /// A turn under way: whose it is, and where it stands. What follows from its input is told to the same caller, so it has the same actor.
@@ -168,6 +170,7 @@ impl<S: Store, P: Perform> Runtime<S, P> {
             owed: Notify::new(),
             watchers: Watchers::default(),
             telemetry: Telemetry::default(),
+            writable: Writable::default(),
         })))
     }
 
@@ -212,6 +215,18 @@ impl<S: Store, P: Perform> Runtime<S, P> {
     #[must_use]
     pub fn store(&self) -> &S {
         &self.0.store
+    }
+
+    /// Why the last commit was not kept, when that changes.
+    #[must_use]
+    pub fn unkept(&self) -> watch::Receiver<Unkept> {
+        self.0.writable.watch()
+    }
+
+    /// Why a commit now would most likely not be kept.
+    #[must_use]
+    pub fn would_not_keep(&self) -> Option<String> {
+        self.0.writable.expected(self.0.clock.now())
     }
 
     /// What is counted and traced of the turns.
@@ -811,7 +826,9 @@ impl<S: Store, P: Perform> Inner<S, P> {
                     finished,
                 };
                 let committed = self.store.commit(commit).await;
-                self.telemetry.stored("commit", until(now, self.clock.now()));
+                let came = self.clock.now();
+                self.telemetry.stored("commit", until(now, came));
+                self.writable.came(came, &committed);
                 match committed? {
                     Committed::Done { owes, .. } => {
                         began_with();

@@ -237,6 +237,32 @@ async fn whoever_comes_is_let_in_while_a_workspace_waits_for_its_store() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_cannot_keep_anything_says_so_and_is_not_ready() {
+    let Some(disk) = crate::store::faults::Disk::of("2m") else { return };
+    let greeter = Greeter::new();
+    let store = format!("sqlite:{}", disk.root().join("kept.db").display());
+    let program = Program::start(greeter.0.path(), &["--store", &store], "");
+    let client = client(LONG);
+    let (ready, converse) = (format!("http://{}/readyz", program.at), format!("http://{}/api/v1/agents/default/converse", program.at));
+    let is_ready = async || client.get(&ready).send().await.unwrap();
+    assert_eq!(said(&program).await, "Hello.");
+    assert_eq!(is_ready().await.status(), 200);
+    let filler = disk.root().join("filler");
+    assert!(std::fs::write(&filler, vec![7; 4 << 20]).is_err(), "the disk is not full");
+    let turn = async || client.post(&converse).json(&serde_json::json!({"message": "hi"})).send().await.unwrap().status();
+    while turn().await != 503 {}
+    program.prints("nothing is kept: the store cannot be written to: its disk is full");
+    let answer = is_ready().await;
+    assert_eq!(answer.status(), 503);
+    let problem: serde_json::Value = answer.json().await.unwrap();
+    assert!(problem["detail"].as_str().unwrap().contains("its disk is full"), "{problem}");
+    std::fs::remove_file(filler).unwrap();
+    assert_eq!(said(&program).await, "Hello.");
+    program.prints("kept again");
+    assert_eq!(is_ready().await.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn it_goes_on_where_nobody_reads_what_it_prints() {
     let greeter = Greeter::new();
     let mut program = Program::start(greeter.0.path(), &["--store", "memory", "--log", "trace"], "");

@@ -1,0 +1,51 @@
+//! Whether what is committed is kept. Knows nothing of what is in it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+
+use crate::store::{Committed, StoreError};
+
+/// How long after a commit that the store could not keep the next is expected to fail, too. Then it is worth a try.
+const FAILING: SignedDuration = SignedDuration::from_secs(30);
+
+/// Why the last commit was not kept, if it was not, and when.
+pub type Unkept = Option<(Timestamp, String)>;
+
+/// How the last commit went.
+#[derive(Debug, Default)]
+pub(super) struct Writable {
+    failing: AtomicBool,
+    last: watch::Sender<Unkept>,
+}
+
+impl Writable {
+    /// What came of a commit.
+    pub(super) fn came(&self, now: Timestamp, committed: &Result<Committed, StoreError>) {
+        match committed {
+            Ok(_) => {
+                // Mostly nothing has to be told, and nobody to be waited for.
+                if self.failing.load(Ordering::Relaxed) && self.failing.swap(false, Ordering::Relaxed) {
+                    self.last.send_replace(None);
+                }
+            }
+            // It is about one conversation.
+            Err(StoreError::Erased(_)) => {}
+            Err(error) => {
+                self.failing.store(true, Ordering::Relaxed);
+                self.last.send_replace(Some((now, error.to_string())));
+            }
+        }
+    }
+
+    /// Tells of changes.
+    pub(super) fn watch(&self) -> watch::Receiver<Unkept> {
+        self.last.subscribe()
+    }
+
+    /// Why a commit now would most likely not be kept.
+    pub(super) fn expected(&self, now: Timestamp) -> Option<String> {
+        self.last.borrow().as_ref().filter(|(at, _)| now.duration_since(*at) < FAILING).map(|(_, why)| why.clone())
+    }
+}
