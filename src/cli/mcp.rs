@@ -3,6 +3,9 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
 use super::terminal::{CARE, DIM, Terminal};
 use super::{Failure, Outcome, Status, workspace};
 use crate::api;
@@ -67,10 +70,25 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
     };
     executor.block_on(service.define_files()).map_err(|e| Failure::new(e.to_string()))?;
     let ended = executor.block_on(async {
+        let closing = CancellationToken::new();
+        let mut told = signal(SignalKind::terminate())?;
+        let mut is_told = false;
         let mut beside = service.beside();
-        let ended = tokio::select! {
-            ended = mcp::stdio(service.clone(), caller, shared) => ended.map_err(|e| Failure::new(format!("the host did not speak the protocol: {e}"))),
-            _ = beside.join_next() => Err(Failure::new("it stopped because something that works beside the requests broke off")),
+        let serving = mcp::stdio(service.clone(), caller, shared, closing.clone());
+        tokio::pin!(serving);
+        let ended = loop {
+            tokio::select! {
+                ended = &mut serving => break match ended {
+                    Err(error) if !is_told => Err(Failure::new(format!("the host did not speak the protocol: {error}"))),
+                    _ => Ok(()),
+                },
+                _ = told.recv(), if !is_told => is_told = true,
+                _ = tokio::signal::ctrl_c(), if !is_told => is_told = true,
+                _ = beside.join_next() => break Err(Failure::new("it stopped because something that works beside the requests broke off")),
+            }
+            if is_told {
+                closing.cancel();
+            }
         };
         drop(beside);
         service.rest(api::Limits::of(&settings.limits).grace).await;

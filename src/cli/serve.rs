@@ -198,7 +198,7 @@ async fn telling(mut unkept: watch::Receiver<Unkept>, terminal: &Terminal) {
         let why = unkept.borrow_and_update().as_ref().map(|(_, why)| why.clone());
         match why {
             Some(why) if !failing => {
-                terminal.tell(format_args!("{CARE}warning{CARE:#}: nothing is kept: {why}; turns are answered with 503"))
+                terminal.tell(format_args!("{CARE}warning{CARE:#}: nothing is kept: {why}; turns are answered with 503"));
             }
             None if failing => terminal.tell(format_args!("{DIM}what is told is kept again{DIM:#}")),
             _ => continue,

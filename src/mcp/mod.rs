@@ -23,6 +23,7 @@ use rmcp::model::{
     ReadResourceResponse, ReadResourceResult, ServerCapabilities, ServerConfig, Tool as WireTool,
 };
 use rmcp::service::RequestContext;
+use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{RoleServer, ServerHandler, ServiceExt};
@@ -33,7 +34,7 @@ use crate::engine::{Expects, Phase};
 use crate::service::{Caller, Request, Role, Service, ServiceError, Told};
 use crate::store::ConversationKey;
 use ask::{Asking, Put, QUESTIONS};
-use ending::Ending;
+use ending::{Answering, Ending};
 use sessions::Sessions;
 use tools::{Call, Tool};
 
@@ -76,11 +77,14 @@ pub fn http(service: Service, closing: CancellationToken) -> (Router, impl Futur
     (router, ending.run(closing))
 }
 
-/// The protocol over standard input and output, for one caller, until the input ends; whether a process that serves pages shares the store.
-pub async fn stdio(service: Service, caller: Caller, pages: bool) -> Result<(), String> {
+/// The protocol over standard input and output, for one caller, until the input ends or `closing` is cancelled, and what was asked by then is
+/// answered; whether a process that serves pages shares the store.
+pub async fn stdio(service: Service, caller: Caller, pages: bool, closing: CancellationToken) -> Result<(), String> {
     let room = room(&service);
-    let desk = Desk::new(service, Some(caller), pages, room);
-    let running = Box::pin(desk.serve(rmcp::transport::stdio())).await.map_err(|e| e.to_string())?;
+    let desk = Desk { closing: closing.clone(), ..Desk::new(service, Some(caller), pages, room) };
+    let (read, write) = rmcp::transport::stdio();
+    let transport = Answering::new(AsyncRwTransport::new(read, write), closing);
+    let running = Box::pin(desk.serve(transport)).await.map_err(|e| e.to_string())?;
     running.waiting().await.map(drop).map_err(|e| e.to_string())
 }
 

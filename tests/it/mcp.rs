@@ -258,6 +258,36 @@ async fn who_is_under_way_when_it_stops_is_answered_and_who_thinks_is_not_waited
     assert_eq!(call.await.unwrap()["result"]["phase"], "phase_confirm");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_before_the_input_ended_is_answered() {
+    for ends in ["input", "-TERM"] {
+        let (reached, at) = channel();
+        let gate = Arc::new(Semaphore::new(0));
+        let held = gate.clone();
+        let shop = Server::start(move |_| {
+            let _ = reached.send(());
+            let Do::Send(bytes) = server::json("{\"status\": \"lost\"}") else { unreachable!() };
+            Do::Held(held.clone(), bytes)
+        });
+        let dir = desk(&shop.await.url(), "");
+        let mut talk = frames::Talk::start(dir.path());
+        let begun = talk.calls(2, "start_journey", json!({"journey": "look"}));
+        talk.says(3, "fill", acts(&json!({"result": begun}), json!({"values": {"order_id": "A1"}})));
+        let looking = talk.answer(3);
+        talk.says(4, "read", acts(&json!({"result": looking}), json!({"action": "shop.get-order", "inputs": {"order_id": "A1"}})));
+        tokio::task::spawn_blocking(move || at.recv()).await.unwrap().unwrap();
+        if ends == "input" {
+            talk.hangs_up();
+        } else {
+            talk.signal(ends);
+        }
+        gate.close();
+        let read = talk.answer(4);
+        assert_eq!(read["phase"], "phase_investigate", "{ends}: {read}");
+        assert!(talk.ended(), "{ends}");
+    }
+}
+
 /// Two pipes for a user who thinks before they answer.
 fn pipes() -> TempDir {
     let pipes = tempfile::tempdir().unwrap();

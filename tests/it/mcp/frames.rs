@@ -1,7 +1,8 @@
 //! What goes over the wire, word for word, in both styles of the protocol.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -26,6 +27,59 @@ fn spoken(settings: &str, lines: &[Value]) -> Vec<Value> {
     drop(input);
     assert!(child.wait().unwrap().success());
     answers
+}
+
+/// `waypost mcp` as a host in the older style drives it, line by line.
+pub struct Talk {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Talk {
+    pub fn start(workspace: &Path) -> Self {
+        let mut command = Command::new(WAYPOST);
+        command.arg("mcp").arg(workspace).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()).lines());
+        let mut talk = Self { child, input, output };
+        let [hello, ready] = greeting("2025-06-18");
+        talk.send(&hello);
+        talk.send(&ready);
+        talk
+    }
+
+    fn send(&mut self, line: &Value) {
+        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    pub fn says(&mut self, id: u32, tool: &str, args: Value) {
+        self.send(&request(id, "tools/call", json!({"name": tool, "arguments": args})));
+    }
+
+    /// What a request came to.
+    pub fn answer(&mut self, id: u32) -> Value {
+        let lines = self.output.by_ref().map(|l| serde_json::from_str::<Value>(&l.unwrap()).unwrap());
+        lines.into_iter().find(|m| m["id"] == id).expect("it is answered")["result"]["structuredContent"].take()
+    }
+
+    pub fn calls(&mut self, id: u32, tool: &str, args: Value) -> Value {
+        self.says(id, tool, args);
+        self.answer(id)
+    }
+
+    pub fn hangs_up(&mut self) {
+        self.input = None;
+    }
+
+    pub fn signal(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    /// Whether it ends well; waits until it ends.
+    pub fn ended(mut self) -> bool {
+        self.child.wait().unwrap().success()
+    }
 }
 
 fn request(id: u32, method: &str, params: Value) -> Value {
