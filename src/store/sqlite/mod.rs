@@ -56,7 +56,7 @@ impl SqliteStore {
 
     /// The same, waiting so long for a lock of another process.
     pub fn open_waiting(path: &Path, seals: Seals, busy: Duration) -> Result<Self, StoreError> {
-        let writer = Writer::start(open::writing(path, busy)?, seals.clone())?;
+        let writer = Writer::start(open::writing(path, busy)?, path, seals.clone())?;
         Ok(Self(Arc::new(Inner { path: path.to_owned(), busy, seals, writer, readers: Mutex::default() })))
     }
 

@@ -1,6 +1,8 @@
 //! The one thread that writes: everything that waits for it becomes one transaction, and shares one sync of the disk.
 
 use std::collections::VecDeque;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -78,9 +80,12 @@ impl Tell {
     }
 }
 
+/// Work on the connection, or why there is none to work on.
+type Apart = Box<dyn FnOnce(Result<&mut Connection, StoreError>) + Send>;
+
 enum Job {
     Together(Asked),
-    Alone(Box<dyn FnOnce(&mut Connection) + Send>),
+    Alone(Apart),
 }
 
 /// The writer's other end. Gone with it, the thread ends and closes the file.
@@ -98,10 +103,10 @@ struct Counts {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, seals: Seals) -> Result<Self, StoreError> {
+    pub(super) fn start(connection: Connection, path: &Path, seals: Seals) -> Result<Self, StoreError> {
         let (jobs, waiting) = channel();
         let counts = Arc::<Counts>::default();
-        let desk = Desk { connection, seals, counts: counts.clone(), swept: Timestamp::MIN };
+        let desk = Desk { connection, place: Place::of(path), path: path.to_owned(), seals, counts: counts.clone(), swept: Timestamp::MIN };
         let thread = std::thread::Builder::new()
             .name("waypost-sqlite".into())
             .spawn(move || desk.work(&waiting))
@@ -145,7 +150,7 @@ impl Writer {
         let (told, answer) = oneshot::channel();
         self.send(Job::Alone(Box::new(move |connection| {
             // Whoever asked may have gone; the work counts all the same.
-            let _ = told.send(work(connection));
+            let _ = told.send(connection.and_then(work));
         })))?;
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
@@ -174,8 +179,21 @@ fn gone() -> StoreError {
     StoreError::Unavailable("its writer has ended".into())
 }
 
+/// Which file stands at a path: that of a device with a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place(u64, u64);
+
+impl Place {
+    fn of(path: &Path) -> Option<Self> {
+        std::fs::metadata(path).ok().map(|m| Self(m.dev(), m.ino()))
+    }
+}
+
 struct Desk {
     connection: Connection,
+    // Where it was opened, and which file stood there.
+    path: PathBuf,
+    place: Option<Place>,
     seals: Seals,
     counts: Arc<Counts>,
     swept: Timestamp,
@@ -200,7 +218,8 @@ impl Desk {
             }
             if group.is_empty() {
                 if let Some(Job::Alone(work)) = waiting.pop_front() {
-                    work(&mut self.connection);
+                    let there = self.is_there();
+                    work(there.map(|()| &mut self.connection));
                 }
             } else {
                 self.group(group);
@@ -232,7 +251,20 @@ impl Desk {
         }
     }
 
+    /// Whether the file is where it was opened. One that was moved or deleted can still be written, and what is written is lost.
+    fn is_there(&self) -> Result<(), StoreError> {
+        if self.place.is_some() && Place::of(&self.path) != self.place {
+            let path = self.path.display();
+            let why = format!("`{path}` was moved, replaced or deleted: put it back where it was, or start again with what is there now");
+            return Err(StoreError::Unavailable(why));
+        }
+        Ok(())
+    }
+
     fn together(&mut self, all: &[&Work]) -> Together {
+        if let Err(error) = self.is_there() {
+            return Together::Shut(error);
+        }
         let transaction = match self.connection.transaction_with_behavior(TransactionBehavior::Immediate) {
             Ok(transaction) => transaction,
             Err(error) => return Together::Shut(failed(error)),

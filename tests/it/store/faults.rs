@@ -130,6 +130,28 @@ async fn a_locked_file_is_waited_for_and_then_said() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_not_where_it_was_takes_nothing() {
+    let (directory, path) = file("store.db");
+    let store = open(&path).unwrap();
+    done(&store, commit("c", 0, &["a"])).await;
+    let elsewhere = directory.path().join("elsewhere.db");
+    fs::rename(&path, &elsewhere).unwrap();
+    for _ in 0..2 {
+        let error = store.commit(commit("c", 1, &["b"])).await.unwrap_err().to_string();
+        assert!(
+            error.ends_with("store.db` was moved, replaced or deleted: put it back where it was, or start again with what is there now"),
+            "{error}"
+        );
+        let error = store.erase_user("acme", "u-1", std::sync::Arc::new(|text| text.into())).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+        // Neither is another that has its name the one that it was.
+        fs::write(&path, "").unwrap();
+    }
+    fs::rename(&elsewhere, &path).unwrap();
+    assert_eq!(done(&store, commit("c", 1, &["b"])).await, 2);
+}
+
+#[tokio::test]
 async fn many_commits_share_a_transaction() {
     let (_directory, path) = file("store.db");
     let store = open(&path).unwrap();
