@@ -37,6 +37,7 @@ mod written;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{ColorChoice, Parser, Subcommand};
 use terminal::{Terminal, Told};
 use tracing_appender::non_blocking::NonBlocking;
@@ -65,11 +66,11 @@ struct Cli {
     color: ColorChoice,
 
     /// Log the program's own steps on standard error, from this level up; never a value or a secret
-    #[arg(long, global = true, value_name = "LEVEL", env = "WAYPOST_LOG", value_parser = ["error", "warn", "info", "debug", "trace"])]
+    #[arg(long, global = true, value_name = "LEVEL", env = "WAYPOST_LOG", value_parser = or_nothing(&["error", "warn", "info", "debug", "trace"]))]
     log: Option<String>,
 
     /// How the log is written: lines to read, or one JSON object a line
-    #[arg(long, global = true, value_name = "FORM", env = "WAYPOST_LOG_FORMAT", default_value = "text", value_parser = ["text", "json"])]
+    #[arg(long, global = true, value_name = "FORM", env = "WAYPOST_LOG_FORMAT", default_value = "text", value_parser = or_nothing(&["text", "json"]))]
     log_format: String,
 
     #[command(subcommand)]
@@ -186,10 +187,16 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// One of those. A variable that is set to nothing is not set, as everywhere.
+fn or_nothing(values: &[&'static str]) -> PossibleValuesParser {
+    let shown = values.iter().map(|v| PossibleValue::new(*v));
+    PossibleValuesParser::new(shown.chain([PossibleValue::new("").hide(true)]))
+}
+
 /// Only this crate's own events: those of the libraries below hold headers and bodies. What a channel of type `log` is told is written
 /// whatever the level.
 fn log(level: Option<&str>, format: &str, lines: NonBlocking) {
-    let own = level.map(|level| format!("waypost={level},")).unwrap_or_default();
+    let own = level.filter(|level| !level.is_empty()).map(|level| format!("waypost={level},")).unwrap_or_default();
     let filter = EnvFilter::new(format!("off,{own}waypost::channel=info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_ansi(false);
     if format == "json" {

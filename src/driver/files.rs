@@ -114,6 +114,13 @@ impl Reader {
                 self.file(&file, name.into());
             }
         }
+        for entry in fs::read_dir(path)?.filter_map(Result::ok) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let means = ["waypost.yaml", "waypost.yml", "waypost.json"].iter().any(|settings| name.eq_ignore_ascii_case(settings));
+            if means && !["waypost.yaml", "waypost.yml"].contains(&&*name) {
+                self.unreadable(name, "settings are read from `waypost.yaml`; JSON may stand there, too");
+            }
+        }
         for name in DIRECTORIES {
             let directory = path.join(name);
             if directory.is_dir() {
@@ -166,6 +173,8 @@ impl Reader {
                 self.directory(&path, &name, depth + 1);
             } else if is_ours {
                 self.file(&path, name);
+            } else if path.extension().is_some_and(|e| self.endings.iter().any(|known| e.eq_ignore_ascii_case(known))) {
+                self.unreadable(name, "the ending of its name has to be written in small letters");
             }
         }
     }

@@ -12,7 +12,7 @@ use super::token::Unbelieved;
 use crate::driver::{DriverError, Sent, Turn, TurnResult};
 use crate::engine::answer::Question;
 use crate::engine::{Actor, Command, Principal, State};
-use crate::store::ConversationKey;
+use crate::store::{ConversationKey, Store};
 
 /// Digits of a link's code.
 const CODE: usize = 32;
@@ -48,7 +48,7 @@ pub enum Page {
     Theirs,
     /// Its time is over.
     Expired,
-    /// It was answered, has changed, or never was.
+    /// It was answered otherwise, has changed, or never was.
     Gone,
 }
 
@@ -85,13 +85,20 @@ impl Service {
             return Ok(Page::Expired);
         }
         let key = ConversationKey::new(ticket.tenant.clone(), ticket.conversation.clone());
-        let Some((state, question)) = self.asked(&key).await? else { return Ok(Page::Gone) };
-        let Some(user) = user(&state) else { return Ok(Page::Gone) };
-        if !bool::from(self.code(&key, &question, user, until).as_bytes().ct_eq(code.as_bytes())) {
-            return Ok(Page::Gone);
-        }
         // Good for this question alone: a token that a host signs for anything else answers nothing.
         let nonce = format!("question:{code}");
+        let mine = |state: &State, question: &Question| {
+            let code_of = |user: &Arc<str>| self.code(&key, question, user, until);
+            user(state).filter(|user| bool::from(code_of(user).as_bytes().ct_eq(code.as_bytes()))).cloned()
+        };
+        let asked = self.asked(&key).await?;
+        let Some((user, question)) = asked.and_then(|(state, question)| Some((mine(&state, &question)?, question))) else {
+            let (Some(yes), Some(token)) = (answer, token) else { return Ok(Page::Gone) };
+            return match tokens.identity(token, &nonce, now) {
+                Ok(identity) => self.answered_before(&key, &identity.subject, yes, code).await,
+                Err(_) => Ok(Page::Gone),
+            };
+        };
         let sign_in = |why| {
             let joint = if sign_in.contains('?') { '&' } else { '?' };
             let question = encoded(&path(&key.tenant, &key.id, &ticket.seal));
@@ -102,7 +109,7 @@ impl Service {
             Ok(identity) => identity,
             Err(why) => return Ok(sign_in(Some(why))),
         };
-        if *identity.subject != **user {
+        if identity.subject != user {
             return Ok(Page::Theirs);
         }
         match answer {
@@ -121,6 +128,19 @@ impl Service {
         Ok(Page::Taken(result.answer.messages, next))
     }
 
+    /// What the same answer to a question came to, for whoever gives it again: a button is easily pressed twice.
+    async fn answered_before(&self, key: &ConversationKey, subject: &str, yes: bool, code: &str) -> Result<Page, ServiceError> {
+        let id = sent_as("page", yes, code);
+        let reply = self.runtime().store().reply(key, &id, self.runtime().clock().now()).await?;
+        let state = self.runtime().state(key).await?;
+        match reply {
+            Some(reply) if user(&state).is_some_and(|user| **user == *subject) && reply.answer.refused.is_none() => {
+                Ok(Page::Taken(reply.answer.messages, self.question_link(key).await?))
+            }
+            _ => Ok(Page::Gone),
+        }
+    }
+
     /// Takes the user's own answer to a question that was put to them by a surface of ours, under the name of who put it. The same answer
     /// to the same `asked` twice is one answer.
     pub(crate) async fn answered(
@@ -133,7 +153,7 @@ impl Service {
     ) -> Result<TurnResult, ServiceError> {
         let named = Some(question.id.clone());
         let command = if yes { Command::Confirm { question: named } } else { Command::Reject { question: named } };
-        let sent = Sent { id: Some(format!("{surface}:{}:{asked}", command.name()).into()), ..Sent::default() };
+        let sent = Sent { id: Some(sent_as(surface, yes, asked)), ..Sent::default() };
         let principal = Principal { id: by, ..Principal::default() };
         Ok(self.runtime().turn_as(key, Actor::User, principal, sent, Turn::Command(command)).await?)
     }
@@ -157,6 +177,11 @@ impl Service {
         code.truncate(CODE);
         code
     }
+}
+
+/// What the message is called that brings an answer: the same for the same answer.
+fn sent_as(surface: &str, yes: bool, asked: &str) -> Arc<str> {
+    format!("{surface}:{}:{asked}", if yes { "confirm" } else { "reject" }).into()
 }
 
 /// The user of a conversation; a nobody has no page.

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use secrecy::ExposeSecret;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::model::settings::Jwt;
 use crate::outbound::{SecretError, Secrets};
@@ -84,10 +85,22 @@ pub enum Unbelieved {
 struct Claims {
     sub: Option<String>,
     nonce: Option<String>,
-    exp: i64,
-    nbf: Option<i64>,
+    #[serde(deserialize_with = "numeric_date")]
+    exp: Timestamp,
+    #[serde(default, deserialize_with = "numeric_date_if_any")]
+    nbf: Option<Timestamp>,
     #[serde(default = "one")]
     level: u32,
+}
+
+/// Seconds since the epoch, whole or not (RFC 7519, 2).
+fn numeric_date<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+    numeric_date_if_any(from)?.ok_or_else(|| D::Error::custom("it is null"))
+}
+
+fn numeric_date_if_any<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+    let read = |seconds| SignedDuration::try_from_secs_f64(seconds).and_then(Timestamp::from_duration).map_err(D::Error::custom);
+    Option::<f64>::deserialize(from)?.map(read).transpose()
 }
 
 const fn one() -> u32 {
@@ -153,8 +166,8 @@ impl Tokens {
             decode::<Claims>(token, &key.opens, &validation).ok()
         });
         let claims = claims.ok_or(Unbelieved::Signature)?.claims;
-        let expires = Timestamp::from_second(claims.exp).map_err(|_| Unbelieved::Expired)?;
-        if expires <= now || claims.nbf.is_some_and(|n| n > now.as_second()) {
+        let expires = claims.exp;
+        if expires <= now || claims.nbf.is_some_and(|from| from > now) {
             return Err(Unbelieved::Expired);
         }
         if claims.nonce.as_deref() != Some(conversation) {

@@ -57,6 +57,8 @@ fn what_cannot_be_read_is_said_by_name() {
     write(dir.path(), "journeys/folder.yml/inner.yaml", "name: inner");
     write(dir.path(), "journeys/huge.yaml", vec![b' '; 17 * 1024 * 1024]);
     std::os::unix::fs::symlink("nowhere", dir.path().join("journeys/link.yaml")).unwrap();
+    write(dir.path(), "journeys/loud.YAML", "name: loud");
+    write(dir.path(), "waypost.json", "{}");
     let files = read(dir.path()).unwrap();
     // Text that is not UTF-8 is for the checker to point at, byte by byte.
     assert_eq!(files.files.len(), 2);
@@ -67,6 +69,8 @@ fn what_cannot_be_read_is_said_by_name() {
             "journeys/folder.yml: it is a directory, and has the name of a file",
             "journeys/huge.yaml: it is larger than 16 MB",
             "journeys/link.yaml: it does not exist, or is a link that leads nowhere",
+            "journeys/loud.YAML: the ending of its name has to be written in small letters",
+            "waypost.json: settings are read from `waypost.yaml`; JSON may stand there, too",
         ]
     );
     assert_eq!(read_dir(dir.path()).unwrap_err().to_string(), "journeys/folder.yml: it is a directory, and has the name of a file");

@@ -171,12 +171,13 @@ fn secrets(cx: &mut Context<'_>, root: &Node<'_>) {
 }
 
 /// Bounds by which nothing could be served at all.
-const NOT_ZERO: [&str; 5] = ["requests", "connections", "stream_time", "receive", "send"];
+const NOT_ZERO: [&str; 6] = ["body", "requests", "connections", "stream_time", "receive", "send"];
 
 fn limits(cx: &mut Context<'_>, node: &Node<'_>) -> Limits {
     for key in NOT_ZERO {
-        if let Some(written) =
-            node.get(key).filter(|n| n.whole().is_some_and(|n| n == 0) || n.str().and_then(|t| millis(t, 1_000)) == Some(0))
+        if let Some(written) = node
+            .get(key)
+            .filter(|n| n.whole().is_some_and(|n| n == 0) || n.str().and_then(|t| millis(t, 1_000).or_else(|| bytes(t))) == Some(0))
         {
             let said = format!("with `{key}` at nothing, nobody is served");
             cx.push(Diagnostic::new(Code::WP0104, written.span, said).help("write more than nothing, or leave the key out"));

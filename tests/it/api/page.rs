@@ -86,7 +86,8 @@ fn nonce(page: &Seen) -> String {
 /// The host's word that its user is there.
 fn word(change: &[(&str, Json)], nonce: &str) -> String {
     let now = waypost::driver::Clock::System.now().as_second();
-    let mut claims = json!({"iss": "bank", "aud": "waypost", "sub": "nora", "exp": now + 60, "nonce": nonce});
+    let mut claims =
+        json!({"iss": "bank", "aud": "waypost", "sub": "nora", "exp": f64::from(u32::try_from(now).unwrap()) + 60.5, "nonce": nonce});
     for (key, value) in change {
         claims[*key] = value.clone();
     }
@@ -127,10 +128,18 @@ async fn the_user_answers_on_a_page_after_signing_in() {
     assert_eq!(shop.seen().len(), 1, "{one:?} {other:?}");
     // What comes next has a link of its own, and the host is asked again.
     let taken = [one, other].into_iter().find(|p| p.text.contains("Go on")).unwrap();
+    assert_eq!(taken.status, 200);
     assert!(taken.text.contains("Send a receipt?"), "{}", taken.text);
     let next = taken.text.split_once("href=\"").unwrap().1.split('"').next().unwrap().to_owned();
-    let late = browser.form(&link, &[("token", &token), ("answer", "yes")]).await;
-    assert!(late.status == 410 && late.text.contains("not open any more"), "{late:?}");
+    // The same answer again is told the same; another one comes too late, as does somebody else's.
+    let late = browser.form(&link, &yes).await;
+    assert_eq!((late.status, &late.text), (200, &taken.text));
+    let theirs = word(&[("sub", json!("somebody"))], &nonce(&first));
+    for (token, answer) in [(&token, "no"), (&theirs, "yes"), (&String::from("none"), "yes")] {
+        let late = browser.form(&link, &[("token", token), ("answer", answer)]).await;
+        assert!(late.status == 410 && late.text.contains("not open any more"), "{late:?}");
+    }
+    assert_eq!(shop.seen().len(), 1);
     let again = browser.form(&next, &[("token", &token), ("answer", "yes")]).await;
     assert!(again.status == 403 && again.text.contains("sign in again"), "a token is for one question: {again:?}");
     let token = word(&[], &nonce(&again));
@@ -150,7 +159,7 @@ async fn a_link_is_of_no_use_to_anybody_else() {
     let now = waypost::driver::Clock::System.now().as_second();
     let forged = jsonwebtoken::encode(
         &jsonwebtoken::Header::default(),
-        &json!({"iss": "bank", "aud": "waypost", "sub": "nora", "exp": now + 60, "nonce": at}),
+        &json!({"iss": "bank", "aud": "waypost", "sub": "nora", "exp": f64::from(u32::try_from(now).unwrap()) + 60.5, "nonce": at}),
         &jsonwebtoken::EncodingKey::from_secret(b"what somebody else has for a key of theirs"),
     );
     let words = [
