@@ -140,6 +140,7 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Answering<T> {
             Some(_) => {}
             None => {
                 closing.cancel();
+                tracing::debug!(asked = self.asked.ids().len(), "ends when what was asked is answered");
                 self.asked.none().await;
             }
         }

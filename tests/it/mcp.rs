@@ -281,6 +281,7 @@ async fn what_was_asked_before_the_input_ended_is_answered() {
         } else {
             talk.signal(ends);
         }
+        talk.logs("ends when what was asked is answered");
         gate.close();
         let read = talk.answer(4);
         assert_eq!(read["phase"], "phase_investigate", "{ends}: {read}");

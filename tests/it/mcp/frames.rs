@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -34,15 +34,17 @@ pub struct Talk {
     child: Child,
     input: Option<ChildStdin>,
     output: Lines<BufReader<ChildStdout>>,
+    log: Lines<BufReader<ChildStderr>>,
 }
 
 impl Talk {
     pub fn start(workspace: &Path) -> Self {
         let mut command = Command::new(WAYPOST);
-        command.arg("mcp").arg(workspace).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.args(["mcp", "--log", "debug"]).arg(workspace).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()).lines());
-        let mut talk = Self { child, input, output };
+        let log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut talk = Self { child, input, output, log };
         let [hello, ready] = greeting("2025-06-18");
         talk.send(&hello);
         talk.send(&ready);
@@ -74,6 +76,11 @@ impl Talk {
 
     pub fn signal(&self, signal: &str) {
         assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    /// Waits until it logs a line with that in it.
+    pub fn logs(&mut self, text: &str) {
+        assert!(self.log.by_ref().any(|line| line.unwrap().contains(text)), "it did not log `{text}`");
     }
 
     /// Whether it ends well; waits until it ends.
