@@ -191,7 +191,11 @@ async fn export<S: Store>(store: &S, args: &Export, terminal: &mut Terminal) -> 
     }
     match (&args.conversation, any) {
         (Some(id), false) => Err(Failure::new(format!("the store has no conversation `{id}`"))),
-        _ => Ok(Status::Fine),
+        (None, false) => {
+            writeln!(terminal.err, "there are none")?;
+            Ok(Status::Fine)
+        }
+        (_, true) => Ok(Status::Fine),
     }
 }
 

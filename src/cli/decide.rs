@@ -84,7 +84,7 @@ async fn there(args: &Args, server: &str, data: Json) -> Result<Json, Failure> {
         map.insert("timestamp".into(), at.to_string().into());
     }
     let path = format!("/conditions/{}/evaluate", segment(&args.condition));
-    args.place.there(server, &args.workspace)?.post(&path, &body).await
+    args.place.there(server, &args.workspace)?.post(&path, &body, "decision_id").await
 }
 
 /// Evaluates it in this process.

@@ -59,11 +59,11 @@ pub(super) fn run(args: &Args, terminal: &mut Terminal) -> Outcome {
 async fn there(args: &Args, server: &str) -> Result<Vec<Json>, Failure> {
     let there = args.place.there(server, &args.workspace)?;
     if let Some(id) = &args.retry {
-        return Ok(vec![there.post(&format!("/deliveries/{}/retry", segment(id)), &json!({})).await?]);
+        return Ok(vec![there.post(&format!("/deliveries/{}/retry", segment(id)), &json!({}), "delivery_id").await?]);
     }
     let (mut found, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page = there.get(&format!("/deliveries?dead={}&limit={PAGE_MAX}{cursor}", args.dead)).await?;
+        let page = there.get(&format!("/deliveries?dead={}&limit={PAGE_MAX}{cursor}", args.dead), "items").await?;
         found.extend(page.get("items").and_then(Json::as_array).cloned().unwrap_or_default());
         match page.get("next_cursor").and_then(Json::as_str) {
             Some(next) => cursor = format!("&cursor={}", segment(next)),

@@ -64,21 +64,33 @@ impl Place {
 }
 
 /// A service that runs, called with the key in `WAYPOST_KEY`.
-pub(super) struct There(Remote);
+pub(super) struct There(Remote, String);
 
 impl There {
     pub(super) fn at(server: &str, tenant: Option<&str>, root: &Path) -> Result<Self, Failure> {
         let key = Secrets::environment(root).resolve("${WAYPOST_KEY}").ok();
         let remote = Remote::new(server, key, tenant.map(str::to_owned));
-        remote.map(Self).map_err(|e| Failure::new(e.to_string()).help("write it as `http://127.0.0.1:8700`"))
+        remote
+            .map(|remote| Self(remote, server.to_owned()))
+            .map_err(|e| Failure::new(e.to_string()).help("write it as `http://127.0.0.1:8700`"))
     }
 
-    pub(super) async fn post(&self, path: &str, body: &Json) -> Result<Json, Failure> {
-        told(self.0.post(path, body).await)
+    /// What it answers, which has that key.
+    pub(super) async fn post(&self, path: &str, body: &Json, has: &str) -> Result<Json, Failure> {
+        self.ours(told(self.0.post(path, body).await)?, has)
     }
 
-    pub(super) async fn get(&self, path: &str) -> Result<Json, Failure> {
-        told(self.0.get(path).await)
+    /// What it answers, which has that key.
+    pub(super) async fn get(&self, path: &str, has: &str) -> Result<Json, Failure> {
+        self.ours(told(self.0.get(path).await)?, has)
+    }
+
+    fn ours(&self, answer: Json, has: &str) -> Result<Json, Failure> {
+        if answer.get(has).is_some() {
+            return Ok(answer);
+        }
+        let failure = Failure::new(format!("what answers at `{}` is not `waypost serve`: its answer has no `{has}`", self.1));
+        Err(failure.help("check the address"))
     }
 }
 

@@ -160,7 +160,7 @@ fn told(mut context: Json) -> Json {
 /// Has a server ask it for one of its conversations.
 async fn remote(discover: &Discover, server: &str, conversation: &str) -> Result<Json, Failure> {
     let there = There::at(server, discover.tenant.as_deref(), &discover.workspace)?;
-    let body = there.get(&format!("/conversations/{}/actions", segment(conversation))).await?;
+    let body = there.get(&format!("/conversations/{}/actions", segment(conversation)), "items").await?;
     let name = Name::new(&discover.slug);
     let own = |key: &str| {
         let of = |item: &&Json| item.get("provider").and_then(Json::as_str).is_some_and(|p| Name::new(p) == name);

@@ -65,7 +65,7 @@ async fn there(args: &Args, server: &str) -> Result<Json, Failure> {
         map.insert("timestamp".into(), at.to_string().into());
     }
     let path = format!("/actions/{}/trigger", segment(&args.action));
-    args.place.there(server, &args.workspace)?.post(&path, &body).await
+    args.place.there(server, &args.workspace)?.post(&path, &body, "status").await
 }
 
 /// Does it in this process.

@@ -30,12 +30,12 @@ impl Writable {
                     self.last.send_replace(None);
                 }
             }
-            // It is about one conversation.
-            Err(StoreError::Erased(_)) => {}
-            Err(error) => {
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Unwritable(_))) => {
                 self.failing.store(true, Ordering::Relaxed);
                 self.last.send_replace(Some((now, error.to_string())));
             }
+            // It is about one conversation.
+            Err(StoreError::Erased(_) | StoreError::Corrupt(_) | StoreError::Unsupported(_)) => {}
         }
     }
 

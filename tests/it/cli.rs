@@ -592,6 +592,27 @@ fn what_is_sent_again_takes_no_other_with_it() {
     assert_eq!((&other["action_id"], &other["tries"]), (&"waits".into(), &1.into()), "{other}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_answers_and_is_no_service_of_ours_is_said() {
+    let server = crate::outbound::server::Server::start(|_| crate::outbound::server::json("{}")).await.url();
+    let asked = async |args: &[&str]| {
+        let args: Vec<String> = args.iter().chain(&["--server", &server]).map(|&a| a.to_owned()).collect();
+        tokio::task::spawn_blocking(move || waypost(&args.iter().map(String::as_str).collect::<Vec<_>>())).await.unwrap()
+    };
+    let about = ["--version", "1", "--entity", "c-1"];
+    for (args, key) in [
+        ([&["decide", "any"], &about[..]].concat(), "decision_id"),
+        ([&["trigger", "any"], &about[..]].concat(), "status"),
+        (vec!["deliveries"], "items"),
+        (vec!["deliveries", "--retry", "1"], "delivery_id"),
+        (vec!["provider", "discover", "any", "--conversation", "c-1"], "items"),
+    ] {
+        let ran = asked(&args).await;
+        let said = format!("error: what answers at `{server}` is not `waypost serve`: its answer has no `{key}`");
+        assert!(ran.status == 2 && ran.err.contains(&said) && ran.out.is_empty(), "{args:?}: {} {}", ran.out, ran.err);
+    }
+}
+
 fn decide_there(server: &str) -> Ran {
     waypost(&["decide", "handed-to-care", "--version", "1", "--entity", "c-1", "--dry-run", "--server", server])
 }

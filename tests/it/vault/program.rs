@@ -84,7 +84,8 @@ async fn an_audit_is_verified_and_exported() {
         (&json!("acme"), &json!("c-2"), &json!(2), &json!("message"))
     );
     assert!(!exported.out.contains("a note"));
-    assert_eq!(audit(shop.path(), &["export", "--tenant", "other"]).out, "");
+    let none = audit(shop.path(), &["export", "--tenant", "other"]);
+    assert_eq!((none.status, &*none.out, &*none.err), (0, "", "there are none\n"));
     let nobody = audit(shop.path(), &["export", "--conversation", "c-9"]);
     assert_eq!((nobody.status, nobody.err.contains("no conversation `c-9`")), (2, true), "{}", nobody.err);
 }
