@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use waypost::cli::demo::backend::Backend;
 
 use crate::api::program::Program;
-use crate::outbound::server::{self, Do, Server};
+use crate::outbound::server::{self, Server};
 use crate::python::Script;
 
 pub const WAYPOST: &str = env!("CARGO_BIN_EXE_waypost");
@@ -220,8 +220,7 @@ async fn who_is_under_way_when_it_stops_is_answered_and_who_thinks_is_not_waited
         let held = gate.clone();
         let shop = Server::start(move |_| {
             let _ = reached.send(());
-            let Do::Send(bytes) = server::json("{}") else { unreachable!() };
-            Do::Held(held.clone(), bytes)
+            server::held(&held, "{}")
         });
         let dir = desk(&shop.await.url(), "mcp: {trusted_clients: [desk-app]}");
         let mut program = Program::start_with(dir.path(), &["--store", "memory"], &[]);
@@ -266,8 +265,7 @@ async fn what_was_asked_before_the_input_ended_is_answered() {
         let held = gate.clone();
         let shop = Server::start(move |_| {
             let _ = reached.send(());
-            let Do::Send(bytes) = server::json("{\"status\": \"lost\"}") else { unreachable!() };
-            Do::Held(held.clone(), bytes)
+            server::held(&held, "{\"status\": \"lost\"}")
         });
         let dir = desk(&shop.await.url(), "");
         let mut talk = frames::Talk::start(dir.path());
