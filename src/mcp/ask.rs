@@ -75,7 +75,8 @@ impl<'a> Asking<'a> {
     }
 
     /// Puts the question that stands to the user, or takes their answer to it where the client brings one.
-    /// Whoever thinks about one when the service is `closing` is not waited for: it stands.
+    /// Whoever thinks about one when the service is `closing` is not waited for, nor does a call that was cancelled take an answer any more: it
+    /// stands.
     pub(super) async fn put(&self, told: &Told, brought: Option<Brought>, closing: &CancellationToken) -> Result<Put, ServiceError> {
         let (Phase::Confirm, Some(conversation), true) = (told.answer.phase, &told.conversation, self.is_trusted()) else {
             return Ok(Put::Open);
@@ -93,8 +94,10 @@ impl<'a> Asking<'a> {
             return Ok(self.ask_later(conversation, &question).map_or(Put::Open, |r| Put::Ask(Box::new(r))));
         }
         let answered = tokio::select! {
-            answered = self.context.peer.create_elicitation_with_timeout(form(&question), Some(PATIENCE)) => answered,
+            biased;
+            () = self.context.ct.cancelled() => return Ok(Put::Open),
             () = closing.cancelled() => return Ok(Put::Open),
+            answered = self.context.peer.create_elicitation_with_timeout(form(&question), Some(PATIENCE)) => answered,
         };
         match answered {
             Ok(answer) => self.take(conversation, &question, answer).await,

@@ -18,9 +18,10 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::request::Parts;
 use axum::middleware::from_fn_with_state;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ErrorData, Implementation, InitializeRequestParams, InitializeResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
-    ReadResourceResponse, ReadResourceResult, ServerCapabilities, ServerConfig, Tool as WireTool,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CustomRequest, CustomResult, ErrorCode, ErrorData, Implementation,
+    InitializeRequestParams, InitializeResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities, ServerConfig,
+    Tool as WireTool,
 };
 use rmcp::service::RequestContext;
 use rmcp::transport::async_rw::AsyncRwTransport;
@@ -43,6 +44,9 @@ const INSTRUCTIONS: &str = "Journeys are processes of a company that you may tak
      with `start_journey`, then do what each result expects: `expects` lists the tools that may be called next, with their arguments; pass \
      `conversation_id` and `at` from the last result. Relay every `message` to the user word for word. You cannot confirm anything for the \
      user: a question is theirs to answer.";
+
+/// The methods that have parameters.
+const METHODS: [&str; 5] = ["tools/list", "tools/call", "resources/list", "resources/templates/list", "resources/read"];
 
 /// How long a session may be idle: longer than anybody thinks about a question. How many there are is bounded beside that.
 const IDLE: Duration = Duration::from_hours(1);
@@ -316,6 +320,14 @@ impl ServerHandler for Desk {
         _context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
         Ok(ListResourceTemplatesResult::with_all_items(resources::templates()))
+    }
+
+    /// A method that is known comes here, too, where its parameters cannot be read: that is another error (JSON-RPC 2.0, 5.1).
+    async fn on_custom_request(&self, request: CustomRequest, _context: RequestContext<RoleServer>) -> Result<CustomResult, ErrorData> {
+        if METHODS.contains(&&*request.method) {
+            return Err(ErrorData::invalid_params(format!("the parameters of `{}` cannot be read", request.method), None));
+        }
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None))
     }
 
     async fn read_resource(

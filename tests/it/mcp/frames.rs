@@ -6,7 +6,8 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::{Served, WAYPOST, desk};
+use super::{Served, WAYPOST, acts, desk};
+use crate::outbound::server::{self, Server};
 
 /// Sends lines to `waypost mcp` and gives what it answers to those with an id, by id.
 fn spoken(settings: &str, lines: &[Value]) -> Vec<Value> {
@@ -45,10 +46,17 @@ impl Talk {
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()).lines());
         let log = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut talk = Self { child, input, output, log };
-        let [hello, ready] = greeting("2025-06-18");
+        let [mut hello, ready] = greeting("2025-06-18");
+        hello["params"]["capabilities"] = json!({"elicitation": {}});
         talk.send(&hello);
         talk.send(&ready);
+        talk.receives(|m| m["id"] == 1);
         talk
+    }
+
+    /// The next message of which that is true.
+    fn receives(&mut self, is: impl Fn(&Value) -> bool) -> Value {
+        self.output.by_ref().map(|l| serde_json::from_str(&l.unwrap()).unwrap()).find(is).expect("it comes")
     }
 
     fn send(&mut self, line: &Value) {
@@ -61,8 +69,7 @@ impl Talk {
 
     /// What a request came to.
     pub fn answer(&mut self, id: u32) -> Value {
-        let lines = self.output.by_ref().map(|l| serde_json::from_str::<Value>(&l.unwrap()).unwrap());
-        lines.into_iter().find(|m| m["id"] == id).expect("it is answered")["result"]["structuredContent"].take()
+        self.receives(|m| m["id"] == id && m.get("method").is_none())["result"]["structuredContent"].take()
     }
 
     pub fn calls(&mut self, id: u32, tool: &str, args: Value) -> Value {
@@ -105,6 +112,42 @@ fn meta(name: &str, capabilities: Value) -> Value {
         "io.modelcontextprotocol/clientInfo": {"name": name, "version": "1"},
         "io.modelcontextprotocol/clientCapabilities": capabilities,
     })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_a_question_of_a_call_that_was_cancelled_is_none() {
+    let shop = Server::start(|_| server::json("{}")).await;
+    let dir = desk(&shop.url(), "mcp: {trusted_clients: [frames]}");
+    for cancels in [true, false] {
+        let mut talk = Talk::start(dir.path());
+        let begun = talk.calls(2, "start_journey", json!({"journey": "cancel"}));
+        talk.says(3, "fill", acts(&json!({"result": begun}), json!({"values": {"order_id": "A1"}})));
+        let question = talk.receives(|m| m["method"] == "elicitation/create")["id"].take();
+        let yes = json!({"jsonrpc": "2.0", "id": question, "result": {"action": "accept", "content": {"yes": true}}});
+        if cancels {
+            talk.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 3}}));
+            talk.send(&yes);
+            // It stands, and is put again to whoever asks how things are.
+            talk.says(4, "status", json!({"conversation_id": begun["conversation_id"]}));
+            let again = talk.receives(|m| m["method"] == "elicitation/create" || m["id"] == 4);
+            assert_eq!(again["params"]["message"], "Shall I cancel A1?", "{again}");
+            talk.send(&json!({"jsonrpc": "2.0", "id": again["id"], "result": {"action": "cancel"}}));
+            assert_eq!((&talk.answer(4)["phase"], shop.seen().len()), (&json!("phase_confirm"), 0));
+        } else {
+            talk.send(&yes);
+            assert_eq!((&talk.answer(3)["phase"], shop.seen().len()), (&json!("phase_done"), 1));
+        }
+        talk.hangs_up();
+        assert!(talk.ended());
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_another_error_than_what_is_not_there() {
+    let [hello, ready] = greeting("2025-06-18");
+    let odd = request(2, "tools/call", json!({"name": "status", "arguments": []}));
+    let answers = spoken("", &[hello, ready, odd, request(3, "tools/sing", json!({}))]);
+    assert_eq!((&answers[1]["error"]["code"], &answers[2]["error"]["code"]), (&json!(-32602), &json!(-32601)));
 }
 
 #[test]
