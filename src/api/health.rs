@@ -26,10 +26,11 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Json<Health>, Proble
     }
     let looked = app.service.runtime().store().due(jiff::Timestamp::MIN, 1);
     match tokio::time::timeout(app.admission.limits().wait, looked).await {
-        Ok(Ok(_)) => match app.service.runtime().would_not_keep() {
-            None => Ok(Json(Health { status: "ok" })),
-            Some(why) => Err(ServiceError::Unavailable(format!("what was last to be kept was not: {why}")).into()),
-        },
+        // Why not is for whoever runs it, on standard error: anybody may ask here.
+        Ok(Ok(_)) if app.service.runtime().would_not_keep() => {
+            Err(ServiceError::Unavailable("the store did not keep what was last committed".into()).into())
+        }
+        Ok(Ok(_)) => Ok(Json(Health { status: "ok" })),
         Ok(Err(error)) => Err(ServiceError::from(error).into()),
         Err(_) => Err(ServiceError::Unavailable("the store does not answer".into()).into()),
     }

@@ -181,7 +181,7 @@ pub fn main() -> ExitCode {
         Ok(Status::Findings) => ExitCode::from(1),
         Err(failure) if failure.quiet => ExitCode::SUCCESS,
         Err(failure) => {
-            terminal.complain(&failure.message, failure.help.as_deref());
+            terminal.fail(&failure.message, failure.help.as_deref());
             ExitCode::from(2)
         }
     }

@@ -200,7 +200,7 @@ async fn telling(mut unkept: watch::Receiver<Unkept>, terminal: &Terminal) {
             Some(why) if !failing => {
                 terminal.tell(format_args!("{CARE}warning{CARE:#}: nothing is kept: {why}; turns are answered with 503"));
             }
-            None if failing => terminal.tell(format_args!("{DIM}what is told is kept again{DIM:#}")),
+            None if failing => terminal.tell(format_args!("{DIM}turns are kept again{DIM:#}")),
             _ => continue,
         }
         failing = !failing;

@@ -95,16 +95,24 @@ impl Terminal {
         self.told.lines.error_counter().dropped_lines()
     }
 
-    /// Says why a command could not do its work.
-    pub(super) fn complain(&self, message: &str, help: Option<&str>) {
-        self.tell(format_args!("{BAD}error{BAD:#}{BOLD}:{BOLD:#} {message}"));
-        if let Some(help) = help {
-            self.tell(format_args!("  {NAME}help{NAME:#}: {help}"));
-        }
+    /// Says why something could not be done, and goes on.
+    pub(super) fn complain(&mut self, message: &str, help: Option<&str>) {
+        // There is nobody left to tell of a failure to write this.
+        let _ = writeln!(self.err, "{}", complaint(message, help));
+    }
+
+    /// Says why a command could not do its work, after all that was told.
+    pub(super) fn fail(&self, message: &str, help: Option<&str>) {
+        self.tell(format_args!("{}", complaint(message, help)));
     }
 
     /// Standard error has nothing to flush, and whoever asks it waits for who reads it.
     pub(super) fn flush(&mut self) -> std::io::Result<()> {
         self.out.flush()
     }
+}
+
+fn complaint(message: &str, help: Option<&str>) -> String {
+    let help = help.map(|help| format!("\n  {NAME}help{NAME:#}: {help}")).unwrap_or_default();
+    format!("{BAD}error{BAD:#}{BOLD}:{BOLD:#} {message}{help}")
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use crate::driver::{Clock, files};
@@ -93,13 +94,24 @@ impl Watching {
                 self.begin();
             }
             loop {
-                while self.event(QUIET) {}
+                self.pause();
                 let now = Stand::of(&self.root);
                 if now == self.stand {
                     return;
                 }
                 self.stand = now;
             }
+        }
+    }
+
+    /// Lets them be for a while, whatever is told meanwhile: it may be of a file that never rests, and is none of theirs.
+    fn pause(&self) {
+        let until = Clock::System.now().saturating_add(QUIET).unwrap_or(Timestamp::MAX);
+        while let Ok(left) = Duration::try_from(until.duration_since(Clock::System.now())) {
+            if left.is_zero() {
+                break;
+            }
+            self.event(left);
         }
     }
 

@@ -223,10 +223,10 @@ impl<S: Store, P: Perform> Runtime<S, P> {
         self.0.writable.watch()
     }
 
-    /// Why a commit now would most likely not be kept.
+    /// Whether a commit now would most likely not be kept.
     #[must_use]
-    pub fn would_not_keep(&self) -> Option<String> {
-        self.0.writable.expected(self.0.clock.now())
+    pub fn would_not_keep(&self) -> bool {
+        self.0.writable.is_failing(self.0.clock.now())
     }
 
     /// What is counted and traced of the turns.

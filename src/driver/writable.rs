@@ -44,8 +44,8 @@ impl Writable {
         self.last.subscribe()
     }
 
-    /// Why a commit now would most likely not be kept.
-    pub(super) fn expected(&self, now: Timestamp) -> Option<String> {
-        self.last.borrow().as_ref().filter(|(at, _)| now.duration_since(*at) < FAILING).map(|(_, why)| why.clone())
+    /// Whether a commit now would most likely not be kept.
+    pub(super) fn is_failing(&self, now: Timestamp) -> bool {
+        self.last.borrow().as_ref().is_some_and(|(at, _)| now.duration_since(*at) < FAILING)
     }
 }

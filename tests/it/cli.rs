@@ -592,6 +592,16 @@ fn what_is_sent_again_takes_no_other_with_it() {
     assert_eq!((&other["action_id"], &other["tries"]), (&"waits".into(), &1.into()), "{other}");
 }
 
+#[test]
+fn a_variable_that_is_set_to_nothing_is_not_set() {
+    let with = |level: &str, format: &str| {
+        ran(command(&["explain", "WP0105"]).envs([("WAYPOST_LOG", level), ("WAYPOST_LOG_FORMAT", format)]).output().unwrap())
+    };
+    let nothing = with("", "");
+    assert_eq!((nothing.status, &*nothing.err), (0, ""));
+    assert!(with("loud", "").err.contains("[possible values: error, warn, info, debug, trace]"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_answers_and_is_no_service_of_ours_is_said() {
     let server = crate::outbound::server::Server::start(|_| crate::outbound::server::json("{}")).await.url();

@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use waypost::cli::demo::backend::Backend;
 
 use crate::api::program::Program;
-use crate::outbound::server::{self, Server};
+use crate::outbound::server::{self, Do, Server};
 use crate::python::Script;
 
 pub const WAYPOST: &str = env!("CARGO_BIN_EXE_waypost");
@@ -215,21 +215,19 @@ async fn an_answer_of_a_client_that_is_not_trusted_any_more_is_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_under_way_when_it_stops_is_answered_and_who_thinks_is_not_waited_for() {
     for style in STYLES {
-        let (reached, at) = channel();
-        let gate = Arc::new(Semaphore::new(0));
-        let held = gate.clone();
-        let shop = Server::start(move |_| {
-            let _ = reached.send(());
-            server::held(&held, "{}")
-        });
-        let dir = desk(&shop.await.url(), "mcp: {trusted_clients: [desk-app]}");
+        let (shop, asked, gate) = held_shop("{}").await;
+        let dir = desk(&shop.url(), "mcp: {trusted_clients: [desk-app]}");
         let mut program = Program::start_with(dir.path(), &["--store", "memory"], &[]);
         let url = format!("http://{}/mcp", program.at);
         let Some(mut host) = Host::start(style, "desk-app", "yes", &[&url, "user-id=nora"]) else { return };
         let call = tokio::task::spawn_blocking(move || host.up_to_the_question("A1"));
-        tokio::task::spawn_blocking(move || at.recv()).await.unwrap().unwrap();
+        tokio::task::spawn_blocking(move || asked.recv()).await.unwrap().unwrap();
         program.signal("-TERM");
-        while tokio::net::TcpStream::connect(&program.at).await.is_ok() {}
+        let mut tries = 0;
+        while tokio::net::TcpStream::connect(&program.at).await.is_ok() {
+            tries += 1;
+            assert!(tries < 100_000, "it lets more in");
+        }
         gate.close();
         let came = call.await.unwrap();
         assert_eq!(came["result"]["message"], "Order A1 is cancelled.", "{style} {came}");
@@ -260,20 +258,14 @@ async fn who_is_under_way_when_it_stops_is_answered_and_who_thinks_is_not_waited
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_asked_before_the_input_ended_is_answered() {
     for ends in ["input", "-TERM"] {
-        let (reached, at) = channel();
-        let gate = Arc::new(Semaphore::new(0));
-        let held = gate.clone();
-        let shop = Server::start(move |_| {
-            let _ = reached.send(());
-            server::held(&held, "{\"status\": \"lost\"}")
-        });
-        let dir = desk(&shop.await.url(), "");
+        let (shop, asked, gate) = held_shop("{\"status\": \"lost\"}").await;
+        let dir = desk(&shop.url(), "");
         let mut talk = frames::Talk::start(dir.path());
         let begun = talk.calls(2, "start_journey", json!({"journey": "look"}));
         talk.says(3, "fill", acts(&json!({"result": begun}), json!({"values": {"order_id": "A1"}})));
         let looking = talk.answer(3);
         talk.says(4, "read", acts(&json!({"result": looking}), json!({"action": "shop.get-order", "inputs": {"order_id": "A1"}})));
-        tokio::task::spawn_blocking(move || at.recv()).await.unwrap().unwrap();
+        tokio::task::spawn_blocking(move || asked.recv()).await.unwrap().unwrap();
         if ends == "input" {
             talk.hangs_up();
         } else {
@@ -285,6 +277,21 @@ async fn what_was_asked_before_the_input_ended_is_answered() {
         assert_eq!(read["phase"], "phase_investigate", "{ends}: {read}");
         assert!(talk.ended(), "{ends}");
     }
+}
+
+/// A shop that tells that it was asked, and answers once the gate is closed.
+async fn held_shop(body: &'static str) -> (Server, Receiver<()>, Arc<Semaphore>) {
+    let (reached, asked) = channel();
+    let gate = Arc::new(Semaphore::new(0));
+    let held = gate.clone();
+    let shop = Server::start(move |_| {
+        let _ = reached.send(());
+        match server::json(body) {
+            Do::Send(bytes) => Do::Held(held.clone(), bytes),
+            other => other,
+        }
+    });
+    (shop.await, asked, gate)
 }
 
 /// Two pipes for a user who thinks before they answer.

@@ -254,9 +254,8 @@ impl Desk {
     /// Whether the file is where it was opened. One that was moved or deleted can still be written, and what is written is lost.
     fn is_there(&self) -> Result<(), StoreError> {
         if self.place.is_some() && Place::of(&self.path) != self.place {
-            let path = self.path.display();
-            let why = format!("`{path}` was moved, replaced or deleted: put it back where it was, or start again with what is there now");
-            return Err(StoreError::Unavailable(why));
+            let why = "its file was moved, replaced or deleted: put it back where it was, or start again with what is there now";
+            return Err(StoreError::Unavailable(why.into()));
         }
         Ok(())
     }

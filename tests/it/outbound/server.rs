@@ -128,11 +128,3 @@ pub fn answer(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Do {
 pub fn json(body: &str) -> Do {
     answer("200 OK", &[("content-type", "application/json")], body.as_bytes())
 }
-
-/// The same, once the gate is closed.
-pub fn held(gate: &Arc<tokio::sync::Semaphore>, body: &str) -> Do {
-    match json(body) {
-        Do::Send(bytes) => Do::Held(gate.clone(), bytes),
-        other => other,
-    }
-}

@@ -139,7 +139,7 @@ async fn a_file_that_is_not_where_it_was_takes_nothing() {
     for _ in 0..2 {
         let error = store.commit(commit("c", 1, &["b"])).await.unwrap_err().to_string();
         assert!(
-            error.ends_with("store.db` was moved, replaced or deleted: put it back where it was, or start again with what is there now"),
+            error.ends_with(": its file was moved, replaced or deleted: put it back where it was, or start again with what is there now"),
             "{error}"
         );
         let error = store.erase_user("acme", "u-1", std::sync::Arc::new(|text| text.into())).await.unwrap_err();
