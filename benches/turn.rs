@@ -1,4 +1,5 @@
-//! A turn of the machine: against its own expression and template alone, in time, and after a large answer.
+//! A turn of the machine: against its own expression and template alone, in time, and after a large answer; and a turn of the runtime among
+//! more conversations than a few.
 
 #![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "what a benchmark is made of must be sound")]
 
@@ -6,15 +7,19 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Report, generate, repeat, show, timed};
+use common::{PAIRS, Report, generate, repeat, show, timed};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use waypost::check;
+use waypost::driver::{Clock, Runtime, Turn};
 use waypost::engine::effect::EffectId;
 use waypost::engine::input::Open;
-use waypost::engine::{Actor, CallResult, Command, Effect, HttpAnswer, Input, InputBody, Keys, Machine, Principal, Progress, State};
+use waypost::engine::{
+    Actor, CallEffect, CallResult, Command, Effect, HttpAnswer, Input, InputBody, Keys, Machine, Principal, Progress, State,
+};
 use waypost::expr::{Node, Root, Scope};
 use waypost::model::StepKind;
+use waypost::store::MemoryStore;
 use waypost::template::Undefined;
 use waypost::value::{Name, Taint, Value};
 
@@ -38,6 +43,20 @@ journey:
     name: tell
   - collect: {fields: [code]}
   - say: 'Thanks for {{ variables.filler | length }} and {{ variables.code | mask }}.'
+";
+
+/// Conversations that speak one after another, and turns of all of them in one measurement.
+const FEW: usize = 32;
+const MANY: usize = 1_000;
+const MORE: usize = 4_000;
+const SPOKEN: usize = 8_000;
+
+const AGAIN: &str = "\
+name: Again
+trigger: {goal: hear it again, examples: [say it again]}
+journey:
+  - choice: {prompt: Once more?, options: {Once more: [{goto: ask}], Enough: done}}
+    name: Ask
 ";
 
 /// A conversation in the hand: a state and the clock that its inputs carry.
@@ -108,6 +127,37 @@ fn case(size: usize) -> Arc<Json> {
     Arc::new(json!({"id": "C-17", "state": "open", "priority": 3, "history": "h".repeat(size)}))
 }
 
+async fn nobody(_: CallEffect) -> CallResult {
+    panic!("nothing is called")
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+/// Turns of so many conversations that speak one after another, over a store in memory: how long all of them take.
+fn spoken(executor: &tokio::runtime::Runtime, conversations: usize) -> f64 {
+    let files = vec![("waypost.yaml".into(), "".into()), ("journeys/again.yaml".into(), AGAIN.into())];
+    let loaded = check::load(files).loaded().expect("the workspace checks");
+    let runtime = Runtime::new(loaded, MemoryStore::new(), nobody, Clock::System).expect("a runtime");
+    let say = async |key: &_, command| {
+        let said = runtime.turn(key, Actor::User, Principal::default(), None, Turn::Command(command)).await.expect("a turn");
+        assert!(said.answer.refused.is_none(), "{:?}", said.answer);
+    };
+    executor.block_on(async {
+        let mut keys = Vec::new();
+        for _ in 0..conversations {
+            let user = Arc::new(json!({}));
+            let open = Open { conversation: "".into(), tenant: "t".into(), agent: "default".into(), user_id: "".into(), user };
+            let key = runtime.open(open).await.expect("a conversation");
+            say(&key, Command::Start { journey: Name::new("again"), variables: Vec::new() }).await;
+            keys.push(key);
+        }
+        let began = std::time::Instant::now();
+        for key in keys.iter().cycle().take(SPOKEN) {
+            say(key, Command::Choose("once-more".into())).await;
+        }
+        began.elapsed().as_secs_f64()
+    })
+}
+
 fn main() {
     let mut report = Report::default();
     let mut files = generate::workspace(1_000);
@@ -163,5 +213,12 @@ fn main() {
         talk.state.version
     };
     report.pair("ten turns after 100 KB were stored / after 1 KB", 1.2, repeat(200, || ten(&small)), repeat(200, || ten(&large)));
+
+    let executor = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an executor");
+    spoken(&executor, FEW);
+    for (many, limit, what) in [(MANY, 1.5, "1,000"), (MORE, 6.0, "4,000")] {
+        let rows = (0..PAIRS).map(|_| (spoken(&executor, FEW), spoken(&executor, many))).collect();
+        report.pairs(&format!("8,000 turns of {what} conversations that speak one after another, in memory / of 32"), limit, rows);
+    }
     report.finish();
 }

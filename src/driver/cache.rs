@@ -9,8 +9,8 @@ use crate::engine::State;
 use crate::engine::input::Open;
 use crate::store::{AuditHead, ConversationKey};
 
-/// How many are kept.
-const KEPT: usize = 256;
+/// How many are kept: of one that is not, all events since its snapshot are read and folded for each turn.
+const KEPT: usize = 1_024;
 /// How often the store is asked first, after somebody else turned out to have committed.
 const WARY: u32 = 16;
 
@@ -31,6 +31,8 @@ pub(super) struct States(Mutex<Inner>);
 struct Inner {
     used: u64,
     states: BTreeMap<ConversationKey, (u64, Arc<State>, AuditHead)>,
+    // Those, by when they were used last.
+    order: BTreeMap<u64, ConversationKey>,
     wary: u32,
 }
 
@@ -38,10 +40,12 @@ impl States {
     /// The state as it was last seen.
     pub(super) fn get(&self, key: &ConversationKey) -> Option<Arc<State>> {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.used += 1;
-        let now = inner.used;
-        let (used, state, _) = inner.states.get_mut(key)?;
-        *used = now;
+        let Inner { used, states, order, .. } = &mut *inner;
+        let (last, state, _) = states.get_mut(key)?;
+        *used += 1;
+        let known = order.remove(last);
+        order.insert(*used, known.unwrap_or_else(|| key.clone()));
+        *last = *used;
         Some(state.clone())
     }
 
@@ -74,20 +78,25 @@ impl States {
     /// Keeps a state that was committed, with the end of its audit; the one that was not used for longest goes.
     pub(super) fn put(&self, key: &ConversationKey, state: Arc<State>, audit: AuditHead) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.used += 1;
-        let now = inner.used;
-        inner.states.insert(key.clone(), (now, state, audit));
-        if inner.states.len() > KEPT {
-            let oldest = inner.states.iter().min_by_key(|(_, (used, ..))| *used).map(|(k, _)| k.clone());
-            if let Some(oldest) = oldest {
-                inner.states.remove(&oldest);
-            }
+        let Inner { used, states, order, .. } = &mut *inner;
+        *used += 1;
+        if let Some((last, ..)) = states.insert(key.clone(), (*used, state, audit)) {
+            order.remove(&last);
+        }
+        order.insert(*used, key.clone());
+        if states.len() > KEPT
+            && let Some((_, oldest)) = order.pop_first()
+        {
+            states.remove(&oldest);
         }
     }
 
     /// Forgets a state that turned out not to be the store's.
     pub(super) fn forget(&self, key: &ConversationKey) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).states.remove(key);
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((last, ..)) = inner.states.remove(key) {
+            inner.order.remove(&last);
+        }
     }
 }
 
@@ -109,5 +118,10 @@ mod tests {
         let kept: Vec<usize> = (0..KEPT + 100).filter(|n| states.version(&key(*n)).is_some()).collect();
         assert_eq!(kept.len(), KEPT);
         assert_eq!((kept[0], kept[1]), (0, 101), "what was not used for longest is gone");
+        states.forget(&key(200));
+        states.put(&key(KEPT + 100), Arc::default(), AuditHead::default());
+        assert!(states.get(&key(101)).is_some(), "there was room");
+        let inner = states.0.lock().unwrap();
+        assert!(inner.states.iter().map(|(k, (used, ..))| (used, k)).collect::<BTreeMap<_, _>>().into_iter().eq(&inner.order));
     }
 }

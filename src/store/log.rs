@@ -11,6 +11,9 @@ use super::StoreError;
 
 /// A chunk is closed when its lines pass this.
 const CHUNK: usize = 16 * 1024;
+/// So many chunks at the end that together are no larger become one again when more is written. Until then a conversation that speaks again
+/// is not unpacked: what each of its turns costs is its own lines.
+const SMALL: usize = 4;
 /// How much of what comes first becomes the dictionary.
 const DICTIONARY: usize = 16 * 1024;
 
@@ -129,18 +132,6 @@ impl Chunk {
         }
     }
 
-    fn add(&mut self, dictionary: &Dictionary, new: &Lines) -> Result<(), StoreError> {
-        if let Bytes::Packed(packed) = &self.bytes {
-            self.bytes = Bytes::Open(dictionary.unpack(packed)?.into());
-        }
-        if let Bytes::Open(raw) = &mut self.bytes {
-            Arc::make_mut(raw).extend_from_slice(&new.raw);
-            self.lines += new.count;
-            self.events += new.events;
-        }
-        Ok(())
-    }
-
     fn pack(&mut self, dictionary: &Dictionary) {
         if let Bytes::Open(raw) = &self.bytes {
             self.bytes = Bytes::Packed(dictionary.pack(raw));
@@ -203,17 +194,48 @@ impl Log {
             return Ok(false);
         }
         let lay_open = self.chunks.last().is_some_and(|c| matches!(c.bytes, Bytes::Open(_)));
-        if let Some(last) = self.chunks.last_mut().filter(|c| c.len() < CHUNK) {
-            last.add(dictionary, new)?;
-        } else {
+        if !lay_open || self.chunks.last().is_some_and(|c| c.len() >= CHUNK) {
             self.pack(dictionary);
-            let (first_line, first_event) = (self.lines(), u32::try_from(self.events()).unwrap_or(u32::MAX));
-            self.chunks.reserve_exact(1);
-            let bytes = Bytes::Open(new.raw.clone().into());
-            self.chunks.push(Chunk { first_line, first_event, lines: new.count, events: new.events, bytes });
+            self.gather(dictionary)?;
+        }
+        match self.chunks.last_mut() {
+            Some(Chunk { lines, events, bytes: Bytes::Open(raw), .. }) => {
+                Arc::make_mut(raw).extend_from_slice(&new.raw);
+                *lines += new.count;
+                *events += new.events;
+            }
+            _ => {
+                let (first_line, first_event) = (self.lines(), u32::try_from(self.events()).unwrap_or(u32::MAX));
+                self.chunks.reserve_exact(1);
+                let bytes = Bytes::Open(new.raw.clone().into());
+                self.chunks.push(Chunk { first_line, first_event, lines: new.count, events: new.events, bytes });
+            }
         }
         dictionary.learn(&new.raw);
         Ok(!lay_open)
+    }
+
+    /// Makes one of the chunks at the end, where enough of them are small: it lies open then.
+    fn gather(&mut self, dictionary: &Dictionary) -> Result<(), StoreError> {
+        let mut bytes = 0;
+        let is_small = |c: &&Chunk| {
+            bytes += c.len();
+            bytes < CHUNK
+        };
+        let small = self.chunks.iter().rev().take_while(is_small).count();
+        let from = self.chunks.len() - small;
+        let Some(first) = self.chunks.get(from).filter(|_| small >= SMALL) else { return Ok(()) };
+        let mut all = Chunk { lines: 0, events: 0, bytes: Bytes::Open(Arc::default()), ..*first };
+        let mut raw = Vec::new();
+        for chunk in self.chunks.iter().skip(from) {
+            raw.extend_from_slice(&chunk.raw(dictionary)?);
+            all.lines += chunk.lines;
+            all.events += chunk.events;
+        }
+        all.bytes = Bytes::Open(raw.into());
+        self.chunks.truncate(from);
+        self.chunks.push(all);
+        Ok(())
     }
 
     /// Its last lines, if they lie open, to be made small.
@@ -329,5 +351,45 @@ mod tests {
         assert_eq!(read(&log, &dictionary), ["{1}", "{2}"]);
         assert!(log.append(&mut dictionary, &lines("{3}")).unwrap(), "they lie open again");
         assert_eq!(read(&log, &dictionary), ["{1}", "{2}", "{3}"]);
+    }
+
+    #[test]
+    fn a_log_that_is_made_small_again_and_again_reads_as_it_was_written() {
+        let (mut log, mut dictionary) = (Log::default(), Dictionary::default());
+        let mut written = Vec::new();
+        for n in 0..400_u32 {
+            let text = format!("{{{n:0>width$}}}", width = 1 + (n as usize * 37) % 900);
+            log.append(&mut dictionary, &lines(&text)).unwrap();
+            written.push(text);
+            if n % 3 != 1 {
+                log.pack(&dictionary);
+            }
+            assert_eq!(log.events(), u64::from(n) + 1);
+            assert_eq!(log.lines(), n + 1);
+            let open = log.chunks.iter().rev().skip(1).filter(|c| matches!(c.bytes, Bytes::Open(_))).count();
+            assert_eq!(open, 0, "only the last may lie open");
+        }
+        for from in [0, 1, 57, 398, 399, 400] {
+            let read = log.read_events(&dictionary, from, usize::MAX, |line| Ok(String::from_utf8_lossy(line).into_owned())).unwrap();
+            assert_eq!(read, written[from as usize..]);
+        }
+        let seventh = log.line(&dictionary, 7, |line| Ok(line.to_vec())).unwrap();
+        assert_eq!(seventh.unwrap(), written[7].as_bytes());
+        // Two of them together are no smaller than a chunk, but for those at the end.
+        let bytes: usize = log.chunks.iter().map(Chunk::len).sum();
+        assert!(log.chunks.len() <= 2 * bytes / CHUNK + SMALL * 2, "{} chunks of {bytes} bytes", log.chunks.len());
+    }
+
+    #[test]
+    fn what_speaks_again_is_not_unpacked_each_time() {
+        let (mut log, mut dictionary) = (Log::default(), Dictionary::default());
+        for n in 0..SMALL {
+            assert!(log.append(&mut dictionary, &lines("{1}")).unwrap());
+            assert_eq!(log.idle(&dictionary).unwrap().raw.len(), 4, "its own line alone is made small");
+            log.pack(&dictionary);
+            assert_eq!(log.chunks.len(), n + 1);
+        }
+        log.append(&mut dictionary, &lines("{1}")).unwrap();
+        assert_eq!((log.chunks.len(), log.chunks[0].len()), (1, 4 * (SMALL + 1)), "all of them together, now and then");
     }
 }

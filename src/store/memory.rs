@@ -22,7 +22,7 @@ use crate::engine::{Claim, Event, HoldChange, Refused};
 use crate::model::workspace::ContentHash;
 
 /// Conversations whose last lines are left as they are: to make them small at every commit would be most of its work.
-const OPEN: usize = 256;
+const OPEN: usize = 1_024;
 
 /// A store in memory. Clones share it.
 #[derive(Debug, Clone, Default)]
