@@ -198,18 +198,15 @@ impl Log {
             self.pack(dictionary);
             self.gather(dictionary)?;
         }
-        match self.chunks.last_mut() {
-            Some(Chunk { lines, events, bytes: Bytes::Open(raw), .. }) => {
-                Arc::make_mut(raw).extend_from_slice(&new.raw);
-                *lines += new.count;
-                *events += new.events;
-            }
-            _ => {
-                let (first_line, first_event) = (self.lines(), u32::try_from(self.events()).unwrap_or(u32::MAX));
-                self.chunks.reserve_exact(1);
-                let bytes = Bytes::Open(new.raw.clone().into());
-                self.chunks.push(Chunk { first_line, first_event, lines: new.count, events: new.events, bytes });
-            }
+        if let Some(Chunk { lines, events, bytes: Bytes::Open(raw), .. }) = self.chunks.last_mut() {
+            Arc::make_mut(raw).extend_from_slice(&new.raw);
+            *lines += new.count;
+            *events += new.events;
+        } else {
+            let (first_line, first_event) = (self.lines(), u32::try_from(self.events()).unwrap_or(u32::MAX));
+            self.chunks.reserve_exact(1);
+            let bytes = Bytes::Open(new.raw.clone().into());
+            self.chunks.push(Chunk { first_line, first_event, lines: new.count, events: new.events, bytes });
         }
         dictionary.learn(&new.raw);
         Ok(!lay_open)
@@ -369,9 +366,10 @@ mod tests {
             let open = log.chunks.iter().rev().skip(1).filter(|c| matches!(c.bytes, Bytes::Open(_))).count();
             assert_eq!(open, 0, "only the last may lie open");
         }
-        for from in [0, 1, 57, 398, 399, 400] {
-            let read = log.read_events(&dictionary, from, usize::MAX, |line| Ok(String::from_utf8_lossy(line).into_owned())).unwrap();
-            assert_eq!(read, written[from as usize..]);
+        for from in [0_u16, 1, 57, 398, 399, 400] {
+            let read =
+                log.read_events(&dictionary, from.into(), usize::MAX, |line| Ok(String::from_utf8_lossy(line).into_owned())).unwrap();
+            assert_eq!(read, written[usize::from(from)..]);
         }
         let seventh = log.line(&dictionary, 7, |line| Ok(line.to_vec())).unwrap();
         assert_eq!(seventh.unwrap(), written[7].as_bytes());
