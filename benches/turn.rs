@@ -45,7 +45,7 @@ journey:
   - say: 'Thanks for {{ variables.filler | length }} and {{ variables.code | mask }}.'
 ";
 
-/// Conversations that speak one after another, and turns of all of them in one measurement.
+/// Conversations that speak one after another: few, as many as are kept at hand, and more; and turns of all of them in one measurement.
 const FEW: usize = 32;
 const MANY: usize = 1_000;
 const MORE: usize = 4_000;
@@ -131,8 +131,8 @@ async fn nobody(_: CallEffect) -> CallResult {
     panic!("nothing is called")
 }
 
-#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 /// Turns of so many conversations that speak one after another, over a store in memory: how long all of them take.
+#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 fn spoken(executor: &tokio::runtime::Runtime, conversations: usize) -> f64 {
     let files = vec![("waypost.yaml".into(), "".into()), ("journeys/again.yaml".into(), AGAIN.into())];
     let loaded = check::load(files).loaded().expect("the workspace checks");

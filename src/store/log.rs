@@ -373,7 +373,7 @@ mod tests {
         }
         let seventh = log.line(&dictionary, 7, |line| Ok(line.to_vec())).unwrap();
         assert_eq!(seventh.unwrap(), written[7].as_bytes());
-        // Two of them together are no smaller than a chunk, but for those at the end.
+        // However often it was made small, there are few of them.
         let bytes: usize = log.chunks.iter().map(Chunk::len).sum();
         assert!(log.chunks.len() <= 2 * bytes / CHUNK + SMALL * 2, "{} chunks of {bytes} bytes", log.chunks.len());
     }

@@ -145,7 +145,8 @@ async fn every_metric_of_the_dashboard_is_moved() {
     }
 }
 
-#[tokio::test]
+// With threads: the collector answers while the program is waited for.
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_logs_counts_and_traces_and_tells_no_secret() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let collector = Server::start(|_| answer("200 OK", &[("content-type", "application/x-protobuf")], b"")).await;
