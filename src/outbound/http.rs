@@ -185,13 +185,11 @@ impl HttpPerformer {
             breaker.left((self.0.now)(), &outcome);
         }
         // No path, query, header or body: they hold values.
-        tracing::debug!(
-            action = %request.action,
-            attempt,
-            status = outcome.as_ref().ok().map(|a| a.status),
-            failure = outcome.as_ref().err().map(|f| &*f.code),
-            "called"
-        );
+        let action = &request.action;
+        match &outcome {
+            Ok(answered) => tracing::debug!(%action, attempt, status = answered.status, "called"),
+            Err(failed) => tracing::warn!(%action, attempt, failure = &*failed.code, "a call failed"),
+        }
         result(outcome)
     }
 

@@ -13,6 +13,7 @@ use waypost::model::action::ErrorKind;
 use waypost::store::{ConversationKey, MemoryStore, Store};
 use waypost::telemetry::{Open as OpenNow, Span, What};
 
+use crate::api::program::Program;
 use crate::outbound::server::{Do, Server, answer};
 use crate::serving::Serving;
 
@@ -199,6 +200,42 @@ server: {{keys: [{{name: app, key: '${{APP_KEY}}', role: runtime}}, {{name: phon
             assert!(!text.contains(secret), "`{secret}` is in {what}: {text}");
         }
     }
+}
+
+/// A service that is not there is told of at `warn`, by the action and a code: where it is, and what it was asked, is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_failed_is_in_the_log() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let dir = tempfile::tempdir().unwrap();
+    let files = [
+        ("waypost.yaml", "secrets: [SHOP_URL]"),
+        (
+            "integrations/shop.yaml",
+            "{name: Shop, type: rest_api, config: {base_url: '${SHOP_URL}', auth_type: none}, actions: [\
+             {name: Look, type: read, invocation: {method: GET, endpoint: '/looks/a-17'}, outcomes: [{name: fine, condition: response.status == 200}]}]}",
+        ),
+        (
+            "journeys/look.yaml",
+            "{name: Look, trigger: {goal: look, examples: [look]}, journey: [\
+             {action: shop.look, outcomes: {fine: [done: Fine.]}, on_error: {default: escalate}}]}",
+        ),
+    ];
+    for (name, text) in files {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    // Nobody listens there any more.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{free}");
+    let program = Program::start_with(dir.path(), &["--store", "memory", "--log", "warn"], &[("SHOP_URL", &url)]);
+    let turn = json!({"command": {"type": "start", "journey": "look"}, "actor": "user"});
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = client.post(format!("http://{}/api/v1/agents/default/converse", program.at)).json(&turn).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let line = program.prints("a call failed");
+    assert!(line.contains("WARN") && line.contains("action=shop.look") && line.contains("failure=\"refused\""), "{line}");
+    assert!(!line.contains("a-17") && !line.contains(&free.port().to_string()), "{line}");
 }
 
 /// Whoever stops in the middle of a sending sends it again at the end.
