@@ -18,6 +18,9 @@ use crate::service::{Asked, Caller, ID_MAX};
 /// Items of a page if nobody says how many.
 pub(super) const PAGE: usize = 50;
 
+/// Bytes that most answers fit in.
+const ANSWER: usize = 2 * 1024;
+
 /// A JSON body, and its bytes.
 pub(super) struct JsonBody<T>(pub(super) T, pub(super) Bytes);
 
@@ -227,8 +230,9 @@ pub(super) struct Json<T>(pub(super) T);
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
-        match serde_json::to_vec(&self.0) {
-            Ok(body) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
+        let mut body = Vec::with_capacity(ANSWER);
+        match serde_json::to_writer(&mut body, &self.0) {
+            Ok(()) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
             Err(error) => {
                 tracing::error!(%error, "an answer could not be written");
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the answer could not be written").into_response()

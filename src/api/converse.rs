@@ -1,7 +1,5 @@
 //! `POST /agents/{agent}/converse`: a turn.
 
-use std::fmt::Write as _;
-
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
@@ -15,6 +13,7 @@ use super::wire::{Answer, CommandBody, Converse, Said, Speaker, context};
 use crate::driver::Turn;
 use crate::engine::{Actor, Command, input};
 use crate::service::{Caller, Request, ServiceError};
+use crate::value::hex;
 
 /// What may be asked for beside.
 #[derive(Deserialize)]
@@ -107,8 +106,5 @@ fn request(body: Converse, caller: &Caller) -> Result<Request, Problem> {
 
 /// What tells a repetition from something else under the same id.
 pub(super) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut out, b| {
-        let _ = write!(out, "{b:02x}");
-        out
-    })
+    hex(&Sha256::digest(bytes))
 }

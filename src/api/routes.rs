@@ -554,16 +554,16 @@ pub(super) const ROUTES: &[Route] = &[
 
 /// The router of the table; what stands beside it is behind the same guard.
 pub(super) fn router(app: App, beside: Router) -> Router {
-    let of = |access: Access| {
+    // Each under its whole path: a router in a router makes every request's path anew.
+    let of = |access: Access, base: &str| {
         let chosen = ROUTES.iter().filter(move |r| r.access == access);
-        chosen.fold(Router::new(), |router, route| router.route(route.path, (route.handler)()))
+        chosen.fold(Router::new(), |router, route| router.route(&format!("{base}{}", route.path), (route.handler)()))
     };
     let known = from_fn_with_state(app.clone(), guard::known);
-    let keyed = of(Access::Keys).layer(known.clone());
-    let open = of(Access::Anybody);
     Router::new()
-        .nest(BASE, keyed.merge(open.clone()))
-        .merge(open)
+        .merge(of(Access::Keys, BASE).layer(known.clone()))
+        .merge(of(Access::Anybody, BASE))
+        .merge(of(Access::Anybody, ""))
         .merge(page::router())
         .with_state(app)
         .merge(beside.layer(known))

@@ -18,6 +18,9 @@ const NEAR: u64 = 8;
 /// Rows of one conversation that are looked for elsewhere.
 const SOUGHT: usize = 64;
 
+/// Bytes that most entries fit in.
+const ENTRY: usize = 1024;
+
 /// Makes and checks the codes of audits.
 #[derive(Debug, Clone)]
 pub struct Chain {
@@ -40,7 +43,10 @@ impl Chain {
         events: &[Event],
     ) -> Result<(Vec<AuditRow>, Option<AuditHead>), DriverError> {
         let Some(entry) = audit(events) else { return Ok((Vec::new(), None)) };
-        let text: Arc<str> = serde_json::to_string(&entry).map_err(|e| StoreError::Corrupt(e.to_string()))?.into();
+        let corrupt = |e: &dyn std::error::Error| StoreError::Corrupt(e.to_string());
+        let mut text = Vec::with_capacity(ENTRY);
+        serde_json::to_writer(&mut text, &entry).map_err(|e| corrupt(&e))?;
+        let text: Arc<str> = String::from_utf8(text).map_err(|e| corrupt(&e))?.into();
         let (seq, before) = (head.seq + 1, code_of(head));
         // Stores keep times to the millisecond.
         let at = Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at);

@@ -691,7 +691,8 @@ impl<S: Store, P: Perform> Inner<S, P> {
 
     async fn call(&self, call: CallEffect) -> CallResult {
         let within = until(self.clock.now(), call.until);
-        match tokio::time::timeout(within, self.performer.perform(call)).await {
+        // Boxed, to be moved no more: what sends a request is large.
+        match tokio::time::timeout(within, Box::pin(self.performer.perform(call))).await {
             Ok(result) => result,
             Err(_) => failed(ErrorKind::Timeout, "timeout", "the service did not answer in time"),
         }

@@ -16,6 +16,7 @@ use crate::check::{self, Loaded};
 use crate::model::workspace::WorkspaceTexts;
 use crate::model::{ContentHash, Workspace};
 use crate::store::{Store, StoreError, Version};
+use crate::value::hex;
 
 /// How often the workspace's texts are put into the store again.
 const SAVE_EVERY: Duration = Duration::from_hours(12);
@@ -105,10 +106,5 @@ pub async fn texts_of<S: Store>(store: &S, workspace: &ContentHash) -> Result<Op
 
 /// SHA-256 of a text.
 pub(super) fn hash(text: &str) -> ContentHash {
-    use std::fmt::Write as _;
-    let hex = Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut out, b| {
-        let _ = write!(out, "{b:02x}");
-        out
-    });
-    ContentHash(Arc::from(hex))
+    ContentHash(Arc::from(hex(&Sha256::digest(text.as_bytes()))))
 }

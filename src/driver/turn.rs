@@ -1,6 +1,6 @@
 //! What a turn brings, what comes of it, and why it may come to nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
 
@@ -27,7 +27,7 @@ impl From<Turn> for InputBody {
 }
 
 /// What came of a turn.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TurnResult {
     /// What the caller is told.
     pub answer: Answer,
@@ -37,6 +37,15 @@ pub struct TurnResult {
     pub state: Arc<State>,
     /// Whether this is the answer to an earlier turn with the same message id.
     pub repeated: bool,
+}
+
+/// The state of no conversation: every turn begins from it, none makes it anew.
+static NOWHERE: LazyLock<Arc<State>> = LazyLock::new(Arc::default);
+
+impl Default for TurnResult {
+    fn default() -> Self {
+        Self { answer: Answer::default(), events: Vec::new(), state: NOWHERE.clone(), repeated: false }
+    }
 }
 
 /// What a caller says of what it sends, beside the thing itself.

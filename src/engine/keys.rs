@@ -3,7 +3,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::turn::hex;
+use crate::value::hex;
 
 /// The keys of an installation. Never shown.
 #[derive(Clone)]

@@ -9,12 +9,12 @@ use sha2::{Digest, Sha256};
 use super::event::{Event, EventBody, Filled, Finished, Judged, Told};
 use super::operand;
 use super::scope::View;
-use super::turn::{REDACTED, Turn, hex};
+use super::turn::{REDACTED, Turn};
 use crate::expr::{EvalError, Program, Read, Root, Scope};
 use crate::model::{Datapoint, Operand};
 use crate::supervise::Origin;
 use crate::understand::FieldProblem;
-use crate::value::{Json, Name, Value};
+use crate::value::{Json, Name, Value, hex};
 
 /// Before a word that a message was taken for.
 const WORD: &str = "word:";

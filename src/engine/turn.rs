@@ -20,7 +20,7 @@ use crate::expr::Scope;
 use crate::model::{ContentHash, Next, Step, StepId};
 use crate::supervise::{Origin, Source};
 use crate::template::{Rendered, Template, Undefined};
-use crate::value::{Name, Value};
+use crate::value::{Name, Value, hex};
 
 /// What a sensitive value is shown as.
 pub(super) const REDACTED: &str = "[redacted]";
@@ -482,13 +482,6 @@ pub const fn actor_name(actor: Actor) -> &'static str {
         Actor::Runtime => "runtime",
         Actor::System => "system",
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let digit = |n: u8| char::from_digit(u32::from(n), 16).unwrap_or('0');
-    let mut out = String::with_capacity(bytes.len() * 2);
-    out.extend(bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]));
-    out
 }
 
 /// The value of an expression where a failing one is noted and reads as nothing.

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,7 +11,7 @@ use super::condition::{ConditionDefinition, Operand, Rule};
 use super::strategy::{Found, Strategy, Unknown, Window};
 use super::{EventKind, Input, PrimitiveId, Reason, Verdict, is_entity};
 use crate::expr::{Node, Program, Root, Scope};
-use crate::value::{Json, Taint, Value};
+use crate::value::{Json, Taint, Value, hex};
 
 /// Records of an entity that one evaluation looks at, at most: the latest.
 pub const HISTORY_MAX: usize = 10_000;
@@ -171,11 +170,7 @@ impl Condition {
                 let ConditionDefinition { namespace, condition_id, .. } = &self.definition;
                 let text = format!("{namespace}\n{condition_id}\n{}", program.print());
                 let digest = Sha256::digest(text.as_bytes());
-                let hex = digest.iter().take(16).fold(String::with_capacity(32), |mut out, b| {
-                    let _ = write!(out, "{b:02x}");
-                    out
-                });
-                Series::Recorded(hex.into())
+                Series::Recorded(hex(digest.get(..16).unwrap_or(&digest)).into())
             }
         }
     }

@@ -2,7 +2,6 @@
 //!
 //! All that a service is sent is decided here; whoever sends it only puts the secrets in.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -10,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::config::{Config, Declared, Runs, Webhook};
 use super::payload::{Facts, Filled, FilledValue, Payload, Style, Template, in_words};
 use super::{ActionDefinition, Channel, Decision, FireOn, HttpEngine, PrimitiveId, Verdict};
-use crate::value::{Json, Name};
+use crate::value::{Json, Name, hex};
 
 /// Where PagerDuty takes events.
 const PAGERDUTY: &str = "https://events.pagerduty.com/v2/enqueue";
@@ -282,10 +281,8 @@ fn digest(parts: &[&str]) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
-    hash.finalize().iter().take(16).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digest = hash.finalize();
+    hex(digest.get(..16).unwrap_or(&digest))
 }
 
 /// The id of the conversation in which a decision's action runs a journey: the same whenever it is run, and no caller's to choose.

@@ -159,7 +159,7 @@ impl Walk<'_> {
             EventBody::Sealed { body, .. } => self.event(body, at),
             EventBody::Turn(begun) => self.turn(|turn| {
                 turn.is("actor", actor_name(begun.actor));
-                turn.is("does", begun.what.to_string());
+                turn.is("does", String::from(&*begun.what));
             }),
             EventBody::Routed { journey, score } => {
                 let journey = self.shown(journey);
@@ -290,7 +290,7 @@ impl Walk<'_> {
 
     /// A journey as its author writes it.
     fn shown(&self, journey: &Name) -> String {
-        self.workspace.journeys.get(journey).map_or_else(|| journey.to_string(), |j| j.slug.shown.to_string())
+        self.workspace.journeys.get(journey).map_or_else(|| journey.to_string(), |j| String::from(&*j.slug.shown))
     }
 
     fn turn(&mut self, tell: impl FnOnce(&mut Span)) {
@@ -307,7 +307,7 @@ impl Walk<'_> {
             Span { what: What::Step, parent: Some(0), name: step.to_string(), from: at, to: at, attributes: Vec::new(), failed: false };
         span.is("kind", kind);
         if let Some(journey) = journey {
-            span.is("journey", journey.slug.shown.to_string());
+            span.is("journey", String::from(&*journey.slug.shown));
         }
         self.step = Some(self.spans.len());
         self.spans.push(span);

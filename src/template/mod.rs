@@ -186,7 +186,7 @@ impl Template {
     pub fn render(&self, scope: &dyn Scope, undefined: Undefined) -> Result<Rendered, RenderError> {
         let this = &*self.0;
         if let Some(text) = &this.constant {
-            return Ok(Rendered { text: text.to_string(), ..Rendered::default() });
+            return Ok(Rendered { text: String::from(&**text), ..Rendered::default() });
         }
         let Some(env) = this.plain.get_or_init(|| if this.broken { None } else { environment::compile(&this.text.value, &this.zone).ok() })
         else {

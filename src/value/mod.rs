@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of journeys, expressions or stores.
 
+mod hex;
 mod name;
 mod path;
 mod secrets;
@@ -9,6 +10,7 @@ mod shared;
 
 use std::sync::Arc;
 
+pub use hex::hex;
 pub use name::{Name, Slug};
 pub use path::{Path, Segment, Taint};
 pub use secrets::Secrets;

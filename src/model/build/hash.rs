@@ -1,11 +1,11 @@
 //! Digests of texts.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use crate::model::ContentHash;
+use crate::value::hex;
 
 /// A digest of several texts; each with its length before it, so that none can take from the next.
 #[derive(Default)]
@@ -19,10 +19,6 @@ impl Hasher {
     }
 
     pub fn finish(self) -> ContentHash {
-        let mut hex = String::with_capacity(64);
-        for byte in self.0.finalize() {
-            let _ = write!(hex, "{byte:02x}");
-        }
-        ContentHash(Arc::from(hex))
+        ContentHash(Arc::from(hex(&self.0.finalize())))
     }
 }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{Header, Recording};
 use crate::engine::event::VERSION;
 use crate::engine::{Event, EventBody};
+use crate::value::hex;
 
 /// The version of the form.
 pub const FORMAT: u16 = 1;
@@ -132,7 +133,7 @@ impl<W: Write> Writer<W> {
 
     /// Ends it, and gives back what it was written to.
     pub fn end(mut self) -> std::io::Result<W> {
-        let last = Last { end: self.events, sha256: hex(&std::mem::take(&mut self.digest)) };
+        let last = Last { end: self.events, sha256: text_of(&std::mem::take(&mut self.digest)) };
         self.line(&last)?;
         self.out.flush()?;
         Ok(self.out)
@@ -151,12 +152,8 @@ impl<W: Write> Writer<W> {
     }
 }
 
-fn hex(digest: &Sha256) -> String {
-    use std::fmt::Write as _;
-    digest.clone().finalize().iter().fold(String::with_capacity(64), |mut out, b| {
-        let _ = write!(out, "{b:02x}");
-        out
-    })
+fn text_of(digest: &Sha256) -> String {
+    hex(&digest.clone().finalize())
 }
 
 /// The bytes of one recording after the other, each to its end.
@@ -230,7 +227,7 @@ pub fn parse(bytes: &[u8]) -> Result<Recording, RecordingError> {
     if found != last.end {
         return Err(RecordingError::Count { found, said: last.end });
     }
-    if hex(&digest) != last.sha256 {
+    if text_of(&digest) != last.sha256 {
         return Err(RecordingError::Digest);
     }
     if !first_line.header.partial && !matches!(events.first().map(|e| &e.body), Some(EventBody::Opened(_))) {
