@@ -12,7 +12,7 @@ use serde_json::json;
 use waypost::driver::{Clock, Runtime, Turn, files};
 use waypost::engine::input::Open;
 use waypost::engine::{Actor, CallEffect, CallResult, Phase, Principal};
-use waypost::store::MemoryStore;
+use waypost::store::{MemoryStore, Store as _};
 
 async fn shop(call: CallEffect) -> CallResult {
     match call.action.id.action.name.as_str() {
@@ -59,6 +59,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             return Err(format!("conversation {n} does not stand at the confirm: {last:?}").into());
         }
     }
+    let stat = runtime.store().stat().await?;
+    println!("{} bytes of each are its log", stat.bytes / stat.conversations);
     let mut report = Report::default();
     #[expect(clippy::cast_precision_loss, reason = "a few kilobytes")]
     let each = (resident()? - before) as f64 / count as f64;

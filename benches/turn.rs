@@ -59,6 +59,40 @@ journey:
     name: Ask
 ";
 
+/// Conversations that act, in one measurement; and those that acted before.
+const ACTING: usize = 2_000;
+const ACTED: usize = 30_000;
+
+const ACT: [(&str, &str); 2] = [
+    (
+        "integrations/desk.yaml",
+        "\
+name: Desk
+type: rest_api
+config: {base_url: 'https://desk.example', auth_type: none}
+actions:
+  - name: Note it
+    type: write
+    invocation: {method: POST, endpoint: /notes}
+    outcomes: [{name: noted, condition: response.status == 200}]
+    settings: {idempotency: key}
+    safety: {idempotency_key: 'note {{ user.order }}'}
+",
+    ),
+    (
+        "journeys/note.yaml",
+        "\
+name: Note
+trigger: {goal: have it noted, examples: [note it]}
+journey:
+  - confirm: {message: Shall I note it?, on_reject: [done: Fine.]}
+  - action: desk.note-it
+    outcomes: {noted: [done: It is noted.]}
+    on_error: {default: escalate}
+",
+    ),
+];
+
 /// A conversation in the hand: a state and the clock that its inputs carry.
 struct Talk<'a> {
     machine: &'a Machine,
@@ -158,6 +192,37 @@ fn spoken(executor: &tokio::runtime::Runtime, conversations: usize) -> f64 {
     })
 }
 
+async fn desk(_: CallEffect) -> CallResult {
+    CallResult::answered(200, json!({}))
+}
+
+/// Conversations that act once each, under a key of their author's, over a store in memory in which so many acted before: how long they take.
+#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+fn acted(executor: &tokio::runtime::Runtime, before: usize) -> f64 {
+    let files = [("waypost.yaml", "")].into_iter().chain(ACT).map(|(name, text)| (name.into(), text.into())).collect();
+    let loaded = check::load(files).loaded().expect("the workspace checks");
+    let runtime = Runtime::new(loaded, MemoryStore::new(), desk, Clock::System).expect("a runtime");
+    let act = async |n: usize| {
+        let user = Arc::new(json!({"order": n}));
+        let open = Open { conversation: "".into(), tenant: "t".into(), agent: "default".into(), user_id: "".into(), user };
+        let key = runtime.open(open).await.expect("a conversation");
+        for command in [Command::Start { journey: Name::new("note"), variables: Vec::new() }, Command::Confirm { question: None }] {
+            let said = runtime.turn(&key, Actor::User, Principal::default(), None, Turn::Command(command)).await.expect("a turn");
+            assert!(said.answer.refused.is_none() && said.answer.errors.is_empty(), "{:?}", said.answer);
+        }
+    };
+    executor.block_on(async {
+        for n in 0..before {
+            act(n).await;
+        }
+        let began = std::time::Instant::now();
+        for n in before..before + ACTING {
+            act(n).await;
+        }
+        began.elapsed().as_secs_f64()
+    })
+}
+
 fn main() {
     let mut report = Report::default();
     let mut files = generate::workspace(1_000);
@@ -220,5 +285,7 @@ fn main() {
         let rows = (0..PAIRS).map(|_| (spoken(&executor, FEW), spoken(&executor, many))).collect();
         report.pairs(&format!("8,000 turns of {what} conversations that speak one after another, in memory / of 32"), limit, rows);
     }
+    let rows = (0..PAIRS).map(|_| (acted(&executor, 0), acted(&executor, ACTED))).collect();
+    report.pairs("2,000 conversations that act under a key, in memory, after 30,000 that did / after none", 1.5, rows);
     report.finish();
 }

@@ -2,12 +2,12 @@
 //! as they are until somebody says that it is idle.
 //!
 //! Chunks are compressed against a dictionary that the store learns from the first lines it sees: conversations resemble each other
-//! far more than one conversation resembles itself.
+//! far more than one conversation resembles itself. What resembles nothing, digests and codes, is written in bytes before that.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::StoreError;
+use super::{StoreError, digits};
 
 /// A chunk is closed when its lines pass this.
 const CHUNK: usize = 16 * 1024;
@@ -30,7 +30,7 @@ impl Dictionary {
         if self.learned.is_none() {
             self.learning.extend_from_slice(lines);
             if self.learning.len() >= DICTIONARY {
-                self.learned = Some(std::mem::take(&mut self.learning).into());
+                self.learned = Some(digits::shorten(&std::mem::take(&mut self.learning)).into());
             }
         }
     }
@@ -42,18 +42,20 @@ impl Dictionary {
 
     /// What was packed.
     pub(super) fn unpack(&self, packed: &Packed) -> Result<Vec<u8>, StoreError> {
-        match (&self.learned, packed.learned) {
+        let short = match (&self.learned, packed.learned) {
             (Some(dictionary), true) => lz4_flex::block::decompress_size_prepended_with_dict(&packed.bytes, dictionary),
             _ => lz4_flex::block::decompress_size_prepended(&packed.bytes),
-        }
-        .map_err(|e| StoreError::Corrupt(e.to_string()))
+        };
+        let short = short.map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        digits::whole(&short).ok_or_else(|| StoreError::Corrupt("what was packed is broken".into()))
     }
 }
 
 fn packed(raw: &[u8], dictionary: Option<&[u8]>) -> Packed {
+    let short = digits::shorten(raw);
     match dictionary {
-        None => Packed { learned: false, bytes: lz4_flex::block::compress_prepend_size(raw).into() },
-        Some(dictionary) => Packed { learned: true, bytes: lz4_flex::block::compress_prepend_size_with_dict(raw, dictionary).into() },
+        None => Packed { learned: false, bytes: lz4_flex::block::compress_prepend_size(&short).into() },
+        Some(dictionary) => Packed { learned: true, bytes: lz4_flex::block::compress_prepend_size_with_dict(&short, dictionary).into() },
     }
 }
 
@@ -79,7 +81,7 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// How many bytes it was, which stands before them.
+    /// About how many bytes it was: without what its digits took, which stands before them.
     fn raw_len(&self) -> usize {
         self.bytes.first_chunk().map_or(0, |length| u32::from_le_bytes(*length) as usize)
     }
@@ -145,12 +147,21 @@ pub(super) struct Log {
     chunks: Vec<Chunk>,
 }
 
+/// Bytes that the lines of most commits fit in.
+const LINES: usize = 2 * 1024;
+
 /// Lines on their way into a log.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Lines {
     raw: Vec<u8>,
     count: u32,
     events: u32,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self { raw: Vec::with_capacity(LINES), count: 0, events: 0 }
+    }
 }
 
 impl Lines {

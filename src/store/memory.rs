@@ -16,7 +16,7 @@ use super::records::Kept as Recorded;
 use super::rows::{digest, numbered, write_numbered};
 use super::{
     AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Executed, Held, Listed, MESSAGE_IDS_KEPT, Owner, Reply,
-    Seals, Sought, Stat, Store, StoreError, Stored, VERSIONS_KEPT, Version, no_owner,
+    Seals, Sought, Stat, Store, StoreError, Stored, VERSIONS_KEPT, Version, digits, no_owner,
 };
 use crate::engine::{Claim, Event, HoldChange, Refused};
 use crate::model::workspace::ContentHash;
@@ -61,10 +61,30 @@ struct Conversation {
     gone: u64,
     // Replies stand beside the events that say the same words, which makes them small.
     log: Log,
-    snapshot: Option<(u64, Packed)>,
+    // Boxed: most have none.
+    snapshot: Option<Box<(u64, Packed)>>,
     messages: Vec<Message>,
-    audit: AuditHead,
+    audit: Head,
     pinned: Box<[ContentHash]>,
+}
+
+/// The end of an audit, its codes in bytes.
+#[derive(Debug, Default)]
+struct Head {
+    seq: u64,
+    mac: Box<[u8]>,
+}
+
+impl Head {
+    fn of(head: &AuditHead) -> Self {
+        Self { seq: head.seq, mac: digits::shorten(head.mac.as_bytes()).into() }
+    }
+
+    fn whole(&self) -> AuditHead {
+        // INVARIANT: it was a text when it was shortened. Another would be found to be no end of any audit.
+        let mac = digits::whole(&self.mac).and_then(|mac| String::from_utf8(mac).ok()).unwrap_or_default();
+        AuditHead { seq: self.seq, mac: mac.into() }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +170,7 @@ impl Conversation {
             log: Log::default(),
             snapshot: None,
             messages: Vec::new(),
-            audit: AuditHead::default(),
+            audit: Head::default(),
             pinned: Box::default(),
         }
     }
@@ -176,14 +196,14 @@ impl Inner {
         }
         let mut from = known;
         let mut snapshot = None;
-        if let Some((version, packed)) = &conversation.snapshot
+        if let Some((version, packed)) = conversation.snapshot.as_deref()
             && *version > known
         {
             snapshot = seals.read_state(key, &self.dictionary.unpack(packed)?)?;
             from = if snapshot.is_some() { *version } else { known };
         }
         let events = self.events(seals, key, conversation, from, usize::MAX)?.into_iter().map(|(_, event)| event).collect();
-        let (owner, audit) = (conversation.owner.clone(), conversation.audit.clone());
+        let (owner, audit) = (conversation.owner.clone(), conversation.audit.whole());
         Ok(Some(Stored { owner, version: conversation.version(), snapshot, events, audit }))
     }
 
@@ -261,10 +281,10 @@ impl Inner {
         let version = conversation.version();
         conversation.updated = now;
         if let Some(packed) = snapshot {
-            conversation.snapshot = Some((version, packed));
+            conversation.snapshot = Some(Box::new((version, packed)));
         }
         if let Some(head) = audit_head.or_else(|| audit.last().map(|last| AuditHead { seq: last.seq, mac: last.mac.clone() })) {
-            conversation.audit = head;
+            conversation.audit = Head::of(&head);
         }
         if let Some(pinned) = pinned {
             conversation.pinned = pinned;
@@ -344,7 +364,7 @@ impl Inner {
             all = self.events(seals, key, c, 0, usize::MAX)?;
             version = c.version();
             for row in self.audit(c)? {
-                lines.push(Kind::Audit, |out| serde_json::to_writer(out, &row).map_err(corrupt))?;
+                lines.push(Kind::Audit, |out| write_row(&row, out))?;
             }
             for message in c.messages.iter().filter(|m| !m.is_outdated(now)) {
                 let said =
@@ -391,7 +411,7 @@ impl Inner {
     }
 
     fn audit(&self, conversation: &Conversation) -> Result<Vec<AuditRow>, StoreError> {
-        conversation.log.read_audit(&self.dictionary, |line| serde_json::from_slice(line).map_err(corrupt))
+        conversation.log.read_audit(&self.dictionary, read_row)
     }
 
     fn refuse(&self, key: &ConversationKey, claims: &[Claim], now: Timestamp) -> Vec<Refused> {
@@ -456,7 +476,7 @@ impl Inner {
             for row in self.audit(conversation)? {
                 erased.audit += u64::from(!row.erased);
                 let text = if row.erased { row.text.clone() } else { digest(&row.text) };
-                lines.push(Kind::Audit, |out| serde_json::to_writer(out, &AuditRow { text, erased: true, ..row }).map_err(corrupt))?;
+                lines.push(Kind::Audit, |out| write_row(&AuditRow { text, erased: true, ..row }, out))?;
             }
             let Some(conversation) = self.conversations.get_mut(&key) else { continue };
             let (version, audit) = (conversation.version(), std::mem::take(&mut conversation.audit));
@@ -577,7 +597,7 @@ impl Store for MemoryStore {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let inner = self.inner();
         let heads = inner.conversations.range((from, Bound::Unbounded)).take(limit);
-        ready(Ok(heads.map(|(k, c)| (k.clone(), c.audit.clone())).collect()))
+        ready(Ok(heads.map(|(k, c)| (k.clone(), c.audit.whole())).collect()))
     }
 
     fn holds(
@@ -657,7 +677,7 @@ fn write_beside(
     lines: &mut Lines,
 ) -> Result<(), StoreError> {
     for row in audit {
-        lines.push(Kind::Audit, |out| serde_json::to_writer(out, row).map_err(corrupt))?;
+        lines.push(Kind::Audit, |out| write_row(row, out))?;
     }
     if let Some(reply) = reply {
         lines.push(Kind::Beside, |out| {
@@ -667,6 +687,31 @@ fn write_beside(
         })?;
     }
     Ok(())
+}
+
+/// A row of an audit: its text, which is JSON itself, stands last and as it is.
+fn write_row(row: &AuditRow, out: &mut Vec<u8>) -> Result<(), StoreError> {
+    let AuditRow { seq, at, text, mac, erased } = row;
+    let is_plain = !text.contains('\n') && !mac.contains(['\n', ' ']);
+    let written = if is_plain {
+        write!(out, "{seq} {} {} {mac} ", at.as_nanosecond(), u8::from(*erased)).and_then(|()| out.write_all(text.as_bytes()))
+    } else {
+        serde_json::to_writer(out, row).map_err(std::io::Error::from)
+    };
+    written.map_err(|e| StoreError::Corrupt(e.to_string()))
+}
+
+fn read_row(line: &[u8]) -> Result<AuditRow, StoreError> {
+    if line.starts_with(b"{") {
+        return serde_json::from_slice(line).map_err(corrupt);
+    }
+    let row = || {
+        let mut parts = std::str::from_utf8(line).ok()?.splitn(5, ' ');
+        let (seq, at, erased) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()? == "1");
+        let (mac, text) = (parts.next()?.into(), parts.next()?.into());
+        Some(AuditRow { seq, at: Timestamp::from_nanosecond(at).ok()?, text, mac, erased })
+    };
+    row().ok_or_else(|| StoreError::Corrupt("a row of an audit is broken".into()))
 }
 
 fn before(now: Timestamp, by: SignedDuration) -> Timestamp {

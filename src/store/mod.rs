@@ -6,6 +6,7 @@ pub mod address;
 mod any;
 mod around;
 mod claims;
+mod digits;
 mod log;
 mod memory;
 mod pack;
