@@ -116,6 +116,11 @@ mod tests {
         fn whatever_is_shortened_comes_back(parts in prop::collection::vec(("[0-9a-f]{0,70}", prop::collection::vec(any::<u8>(), 0..20)), 0..20)) {
             let raw: Vec<u8> = parts.into_iter().flat_map(|(digits, other)| [digits.into_bytes(), other].concat()).collect();
             let short = shorten(&raw);
+            let expected = raw.chunk_by(|a, b| digit(*a).is_some() == digit(*b).is_some()).map(|part| match part.len() {
+                run @ WORTH.. if digit(part[0]).is_some() => run.div_ceil(2) + 2 * (run / 2).div_ceil(255),
+                other => other + part.split(|b| *b == MARK).count() - 1,
+            });
+            prop_assert_eq!(short.len(), expected.sum::<usize>(), "all that are worth it");
             prop_assert_eq!(whole(&short).unwrap(), raw);
         }
     }

@@ -732,3 +732,27 @@ impl Message {
         i64::from(second(now)) - i64::from(self.second) >= MESSAGE_IDS_KEPT.as_secs()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_an_audit_is_read_as_it_was_written() {
+        for (text, mac, erased) in [
+            (r#"{"v":1,"who":"user","lines":[{"kind":"step","what":"a \"b\""}]}"#, "0a1b", false),
+            ("0a1b 2c3d", "4e5f", true),
+            ("", "", false),
+            ("two\nlines", "0a1b", false),
+            ("text", "a b", true),
+        ] {
+            let row =
+                AuditRow { seq: 7, at: Timestamp::new(1_795_482_928, 399_000_001).unwrap(), text: text.into(), mac: mac.into(), erased };
+            let mut line = Vec::new();
+            write_row(&row, &mut line).unwrap();
+            assert!(!line.contains(&b'\n'), "it is one line");
+            assert_eq!(read_row(&line).unwrap(), row);
+        }
+        assert!(read_row(b"7 1 0").is_err());
+    }
+}
