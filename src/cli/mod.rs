@@ -66,7 +66,9 @@ struct Cli {
     color: ColorChoice,
 
     /// Log the program's own steps on standard error, from this level up; never a value or a secret
-    #[arg(long, global = true, value_name = "LEVEL", env = "WAYPOST_LOG", value_parser = or_nothing(&["error", "warn", "info", "debug", "trace"]))]
+    ///
+    /// Where no level is named, `serve` and `mcp` log from `warn` up, the others nothing.
+    #[arg(long, global = true, value_name = "LEVEL", env = "WAYPOST_LOG", value_parser = or_nothing(&["off", "error", "warn", "info", "debug", "trace"]))]
     log: Option<String>,
 
     /// How the log is written: lines to read, or one JSON object a line
@@ -100,6 +102,13 @@ enum Command {
     Graph(graph::Args),
     Schema(schema::Args),
     Completions(completions::Args),
+}
+
+impl Command {
+    /// From which level up it logs where nobody says: what runs on and on tells by itself what does not work.
+    const fn log(&self) -> &'static str {
+        if matches!(self, Self::Serve(_) | Self::Mcp(_)) { "warn" } else { "off" }
+    }
 }
 
 /// How a command that worked ended.
@@ -151,7 +160,8 @@ pub fn main() -> ExitCode {
         }
     };
     let told = Told::new();
-    log(cli.log.as_deref(), &cli.log_format, told.lines());
+    let level = cli.log.as_deref().filter(|level| !level.is_empty()).unwrap_or_else(|| cli.command.log());
+    log(level, &cli.log_format, told.lines());
     let mut terminal = Terminal::new(cli.color, told);
     let outcome = match cli.command {
         Command::Demo(args) => demo::run(&args, &mut terminal),
@@ -195,9 +205,8 @@ fn or_nothing(values: &[&'static str]) -> PossibleValuesParser {
 
 /// Only this crate's own events: those of the libraries below hold headers and bodies. What a channel of type `log` is told is written
 /// whatever the level.
-fn log(level: Option<&str>, format: &str, lines: NonBlocking) {
-    let own = level.filter(|level| !level.is_empty()).map(|level| format!("waypost={level},")).unwrap_or_default();
-    let filter = EnvFilter::new(format!("off,{own}waypost::channel=info"));
+fn log(level: &str, format: &str, lines: NonBlocking) {
+    let filter = EnvFilter::new(format!("off,waypost={level},waypost::channel=info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_ansi(false);
     if format == "json" {
         log.json().flatten_event(true).init();

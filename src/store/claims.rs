@@ -106,11 +106,27 @@ impl<K: Ord + Clone, V> Swept<K, V> {
 /// What was taken of a rate, and for how many seconds each of it counts.
 #[derive(Debug, Default)]
 struct Rate {
-    stamps: Box<[Timestamp]>,
+    stamps: Vec<Timestamp>,
     per_s: u64,
 }
 
 impl Rate {
+    /// One more. Those that are over are dropped when they are half of all: whoever takes many does not move all of them each time.
+    fn taken(mut self, now: Timestamp, per_s: u64) -> Self {
+        let since = window_start(now, per_s);
+        let over = self.stamps.iter().take_while(|t| **t <= since).count();
+        if over > self.stamps.len() / 2 {
+            self.stamps.drain(..over);
+        }
+        if self.stamps.is_empty() {
+            // Most buckets have one, and there are many buckets.
+            self.stamps = vec![now];
+        } else {
+            self.stamps.push(now);
+        }
+        Self { per_s: per_s.max(self.per_s), ..self }
+    }
+
     fn is_over(&self, now: Timestamp) -> bool {
         self.stamps.last().is_none_or(|last| plus(*last, self.per_s) <= now)
     }
@@ -196,9 +212,7 @@ impl Ledger {
             Claim::Rate { bucket, per_s, .. } => {
                 let bucket = digest(&bucket);
                 let before = self.rates.all.remove(&bucket).unwrap_or_default();
-                let since = window_start(now, per_s);
-                let stamps = before.stamps.iter().copied().filter(|t| *t > since).chain([now]).collect();
-                self.rates.take(bucket, Rate { stamps, per_s: per_s.max(before.per_s) }, |r| r.is_over(now));
+                self.rates.take(bucket, before.taken(now, per_s), |r| r.is_over(now));
             }
             Claim::RateCleared { bucket } => {
                 self.rates.all.remove(&digest(&bucket));
@@ -263,6 +277,11 @@ mod tests {
             ledger.take(Claim::Other { kind: Name::new("started"), key: "late".into(), until: None }, &one, at(10));
         }
         assert_eq!(counts(&ledger), (10 + 1, 10 + 1, 10 + 1), "what lasts, and one more");
+        for second in 10..1_000 {
+            ledger.take(Claim::Rate { bucket: "late".into(), max: 1, per_s: 10 }, &one, at(second));
+        }
+        let stamps = &ledger.rates.all.get(&digest("late")).unwrap().stamps;
+        assert!((10..=21).contains(&stamps.len()), "of one that is taken again and again: {}", stamps.len());
         let rate = |bucket: &str| Claim::Rate { bucket: bucket.into(), max: 1, per_s: 1_000 };
         assert!(ledger.refuse(&rate("r-10"), &one, at(10), 0).is_some(), "what counts stays");
         assert!(ledger.refuse(&rate("r-11"), &one, at(10), 0).is_none());

@@ -1,7 +1,7 @@
 //! Hexadecimal digits as the bytes that they stand for: what names, digests and codes are made of, and what no compressor of repetitions makes
 //! smaller.
 
-use std::borrow::Cow;
+use crate::value::hex;
 
 /// Stands before the bytes of digits, and their number; before a nought it is itself.
 const MARK: u8 = 1;
@@ -44,7 +44,7 @@ pub(super) fn whole(short: &[u8]) -> Option<Vec<u8>> {
         if *count == 0 {
             out.push(MARK);
         }
-        out.extend_from_slice(crate::value::hex(digits).as_bytes());
+        out.extend_from_slice(hex(digits).as_bytes());
         rest = after;
     }
     out.extend_from_slice(rest);
@@ -61,12 +61,11 @@ fn digit(byte: u8) -> Option<u8> {
 
 /// Bytes in which there is no run.
 fn plain(raw: &[u8], out: &mut Vec<u8>) {
-    let escaped: Cow<'_, [u8]> = if raw.contains(&MARK) {
-        raw.iter().flat_map(|b| std::iter::once(*b).chain((*b == MARK).then_some(0))).collect()
+    if raw.contains(&MARK) {
+        out.extend(raw.iter().flat_map(|b| std::iter::once(*b).chain((*b == MARK).then_some(0))));
     } else {
-        raw.into()
-    };
-    out.extend_from_slice(&escaped);
+        out.extend_from_slice(raw);
+    }
 }
 
 /// As many digits of a run as have bytes, which may be all but one; how many these are.

@@ -599,7 +599,7 @@ fn a_variable_that_is_set_to_nothing_is_not_set() {
     };
     let nothing = with("", "");
     assert_eq!((nothing.status, &*nothing.err), (0, ""));
-    assert!(with("loud", "").err.contains("[possible values: error, warn, info, debug, trace]"));
+    assert!(with("loud", "").err.contains("[possible values: off, error, warn, info, debug, trace]"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

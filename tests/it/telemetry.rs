@@ -202,7 +202,7 @@ server: {{keys: [{{name: app, key: '${{APP_KEY}}', role: runtime}}, {{name: phon
     }
 }
 
-/// A service that is not there is told of at `warn`, by the action and a code: where it is, and what it was asked, is not.
+/// A service that is not there is told of without being asked, by the action and a code: where it is, and what it was asked, is not.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_failed_is_in_the_log() {
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -228,7 +228,7 @@ async fn a_call_that_failed_is_in_the_log() {
     // Nobody listens there any more.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{free}");
-    let program = Program::start_with(dir.path(), &["--store", "memory", "--log", "warn"], &[("SHOP_URL", &url)]);
+    let program = Program::start_with(dir.path(), &["--store", "memory"], &[("SHOP_URL", &url)]);
     let turn = json!({"command": {"type": "start", "journey": "look"}, "actor": "user"});
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let answer = client.post(format!("http://{}/api/v1/agents/default/converse", program.at)).json(&turn).send().await.unwrap();
