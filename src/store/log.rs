@@ -1,89 +1,31 @@
 //! The log of one conversation in memory: JSON lines in compressed chunks, so that an idle conversation is small. Its last lines are left
 //! as they are until somebody says that it is idle.
 //!
-//! Chunks are compressed against a dictionary that the store learns from the first lines it sees: conversations resemble each other
-//! far more than one conversation resembles itself. What resembles nothing, digests and codes, is written in bytes before that.
+//! Chunks are packed against a dictionary that the store learns from the first lines it sees.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{StoreError, digits};
+use super::StoreError;
+use super::dictionary::{Dictionary, Packed, Packer};
 
 /// A chunk is closed when its lines pass this.
 const CHUNK: usize = 16 * 1024;
 /// So many chunks at the end that together are no larger become one again when more is written. Until then a conversation that speaks again
 /// is not unpacked: what each of its turns costs is its own lines.
 const SMALL: usize = 4;
-/// How much of what comes first becomes the dictionary.
-const DICTIONARY: usize = 16 * 1024;
-
-/// What chunks are compressed against: learned once, then never changed.
-#[derive(Debug, Default)]
-pub(super) struct Dictionary {
-    learning: Vec<u8>,
-    learned: Option<Arc<[u8]>>,
-}
-
-impl Dictionary {
-    /// Takes lines to learn from until there is enough.
-    fn learn(&mut self, lines: &[u8]) {
-        if self.learned.is_none() {
-            self.learning.extend_from_slice(lines);
-            if self.learning.len() >= DICTIONARY {
-                self.learned = Some(digits::shorten(&std::mem::take(&mut self.learning)).into());
-            }
-        }
-    }
-
-    /// Bytes, compressed against what is learned by now.
-    pub(super) fn pack(&self, raw: &[u8]) -> Packed {
-        packed(raw, self.learned.as_deref())
-    }
-
-    /// What was packed.
-    pub(super) fn unpack(&self, packed: &Packed) -> Result<Vec<u8>, StoreError> {
-        let short = match (&self.learned, packed.learned) {
-            (Some(dictionary), true) => lz4_flex::block::decompress_size_prepended_with_dict(&packed.bytes, dictionary),
-            _ => lz4_flex::block::decompress_size_prepended(&packed.bytes),
-        };
-        let short = short.map_err(|e| StoreError::Corrupt(e.to_string()))?;
-        digits::whole(&short).ok_or_else(|| StoreError::Corrupt("what was packed is broken".into()))
-    }
-}
-
-fn packed(raw: &[u8], dictionary: Option<&[u8]>) -> Packed {
-    let short = digits::shorten(raw);
-    match dictionary {
-        None => Packed { learned: false, bytes: lz4_flex::block::compress_prepend_size(&short).into() },
-        Some(dictionary) => Packed { learned: true, bytes: lz4_flex::block::compress_prepend_size_with_dict(&short, dictionary).into() },
-    }
-}
 
 /// Lines of a log that are to be made small, while others go on with the store.
 #[derive(Debug)]
 pub(super) struct Idle {
     raw: Arc<Vec<u8>>,
-    learned: Option<Arc<[u8]>>,
+    packer: Packer,
 }
 
 impl Idle {
     /// Makes them small.
     pub(super) fn pack(&self) -> Packed {
-        packed(&self.raw, self.learned.as_deref())
-    }
-}
-
-/// Compressed bytes.
-#[derive(Debug)]
-pub(super) struct Packed {
-    learned: bool,
-    bytes: Box<[u8]>,
-}
-
-impl Packed {
-    /// About how many bytes it was: without what its digits took, which stands before them.
-    fn raw_len(&self) -> usize {
-        self.bytes.first_chunk().map_or(0, |length| u32::from_le_bytes(*length) as usize)
+        self.packer.pack(&self.raw)
     }
 }
 
@@ -136,7 +78,7 @@ impl Chunk {
 
     fn pack(&mut self, dictionary: &Dictionary) {
         if let Bytes::Open(raw) = &self.bytes {
-            self.bytes = Bytes::Packed(dictionary.pack(raw));
+            self.bytes = Bytes::Packed(dictionary.packer().pack(raw));
         }
     }
 }
@@ -189,7 +131,7 @@ impl Log {
     pub(super) fn bytes(&self) -> u64 {
         let bytes = |c: &Chunk| match &c.bytes {
             Bytes::Open(raw) => raw.len(),
-            Bytes::Packed(packed) => packed.bytes.len(),
+            Bytes::Packed(packed) => packed.len(),
         };
         self.chunks.iter().map(|c| u64::try_from(bytes(c)).unwrap_or(u64::MAX)).sum()
     }
@@ -249,7 +191,7 @@ impl Log {
     /// Its last lines, if they lie open, to be made small.
     pub(super) fn idle(&self, dictionary: &Dictionary) -> Option<Idle> {
         let Bytes::Open(raw) = &self.chunks.last()?.bytes else { return None };
-        Some(Idle { raw: raw.clone(), learned: dictionary.learned.clone() })
+        Some(Idle { raw: raw.clone(), packer: dictionary.packer().clone() })
     }
 
     /// Puts lines that were made small in their place; whether more was written meanwhile, so that they still lie open.

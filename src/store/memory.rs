@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::claims::{Ledger, refused, taken};
-use super::log::{Dictionary, Idle, Kind, Lines, Log, Packed};
+use super::dictionary::{Dictionary, Packed};
+use super::log::{Idle, Kind, Lines, Log};
 use super::records::Kept as Recorded;
 use super::rows::{digest, numbered, write_numbered};
 use super::{
     AuditHead, AuditRow, Commit, Committed, ConversationKey, DigestText, Erased, Executed, Held, Listed, MESSAGE_IDS_KEPT, Owner, Reply,
-    Seals, Sought, Stat, Store, StoreError, Stored, VERSIONS_KEPT, Version, digits, no_owner,
+    Seals, Sought, Stat, Store, StoreError, Stored, VERSIONS_KEPT, Version, no_owner,
 };
 use crate::engine::{Claim, Event, HoldChange, Refused};
 use crate::model::workspace::ContentHash;
@@ -64,27 +65,8 @@ struct Conversation {
     // Boxed: most have none.
     snapshot: Option<Box<(u64, Packed)>>,
     messages: Vec<Message>,
-    audit: Head,
+    audit: AuditHead,
     pinned: Box<[ContentHash]>,
-}
-
-/// The end of an audit, its codes in bytes.
-#[derive(Debug, Default)]
-struct Head {
-    seq: u64,
-    mac: Box<[u8]>,
-}
-
-impl Head {
-    fn of(head: &AuditHead) -> Self {
-        Self { seq: head.seq, mac: digits::shorten(head.mac.as_bytes()).into() }
-    }
-
-    fn whole(&self) -> AuditHead {
-        // INVARIANT: it was a text when it was shortened. Another would be found to be no end of any audit.
-        let mac = digits::whole(&self.mac).and_then(|mac| String::from_utf8(mac).ok()).unwrap_or_default();
-        AuditHead { seq: self.seq, mac: mac.into() }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,7 +152,7 @@ impl Conversation {
             log: Log::default(),
             snapshot: None,
             messages: Vec::new(),
-            audit: Head::default(),
+            audit: AuditHead::default(),
             pinned: Box::default(),
         }
     }
@@ -203,7 +185,7 @@ impl Inner {
             from = if snapshot.is_some() { *version } else { known };
         }
         let events = self.events(seals, key, conversation, from, usize::MAX)?.into_iter().map(|(_, event)| event).collect();
-        let (owner, audit) = (conversation.owner.clone(), conversation.audit.whole());
+        let (owner, audit) = (conversation.owner.clone(), conversation.audit.clone());
         Ok(Some(Stored { owner, version: conversation.version(), snapshot, events, audit }))
     }
 
@@ -255,7 +237,7 @@ impl Inner {
             Some(state) => {
                 let mut raw = Vec::new();
                 seals.write_state(&key, &state, &mut raw)?;
-                Some(self.dictionary.pack(&raw))
+                Some(self.dictionary.packer().pack(&raw))
             }
             None => None,
         };
@@ -284,7 +266,7 @@ impl Inner {
             conversation.snapshot = Some(Box::new((version, packed)));
         }
         if let Some(head) = audit_head.or_else(|| audit.last().map(|last| AuditHead { seq: last.seq, mac: last.mac.clone() })) {
-            conversation.audit = Head::of(&head);
+            conversation.audit = head;
         }
         if let Some(pinned) = pinned {
             conversation.pinned = pinned;
@@ -597,7 +579,7 @@ impl Store for MemoryStore {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let inner = self.inner();
         let heads = inner.conversations.range((from, Bound::Unbounded)).take(limit);
-        ready(Ok(heads.map(|(k, c)| (k.clone(), c.audit.whole())).collect()))
+        ready(Ok(heads.map(|(k, c)| (k.clone(), c.audit.clone())).collect()))
     }
 
     fn holds(

@@ -6,7 +6,7 @@ pub mod address;
 mod any;
 mod around;
 mod claims;
-mod digits;
+mod dictionary;
 mod log;
 mod memory;
 mod pack;
