@@ -111,7 +111,7 @@ struct Rate {
 }
 
 impl Rate {
-    /// One more. Those that are over are dropped when they are half of all: whoever takes many does not move all of them each time.
+    /// One more. Those that are over are dropped when they are more than half of all: whoever takes many does not move all of them each time.
     fn taken(mut self, now: Timestamp, per_s: u64) -> Self {
         let since = window_start(now, per_s);
         let over = self.stamps.iter().take_while(|t| **t <= since).count();

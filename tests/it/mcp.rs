@@ -260,7 +260,7 @@ async fn what_was_asked_before_the_input_ended_is_answered() {
     for ends in ["input", "-TERM"] {
         let (shop, asked, gate) = held_shop("{\"status\": \"lost\"}").await;
         let dir = desk(&shop.url(), "");
-        let mut talk = frames::Talk::start(dir.path());
+        let mut talk = frames::Talk::start(dir.path(), &["--log", "debug"]);
         let begun = talk.calls(2, "start_journey", json!({"journey": "look"}));
         talk.says(3, "fill", acts(&json!({"result": begun}), json!({"values": {"order_id": "A1"}})));
         let looking = talk.answer(3);

@@ -1,5 +1,7 @@
 //! What is logged, counted and traced: all of it, and nothing of what was said or sent.
 
+use std::io::Write as _;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -236,6 +238,14 @@ async fn a_call_that_failed_is_in_the_log() {
     let line = program.prints("a call failed");
     assert!(line.contains("WARN") && line.contains("action=shop.look") && line.contains("failure=\"refused\""), "{line}");
     assert!(!line.contains("a-17") && !line.contains(&free.port().to_string()), "{line}");
+    // Who talks to it at a terminal sees what it does by `--trace`.
+    let mut chat = std::process::Command::new(env!("CARGO_BIN_EXE_waypost"));
+    chat.arg("chat").arg(dir.path()).env("SHOP_URL", &url).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut chat = chat.spawn().unwrap();
+    chat.stdin.take().unwrap().write_all(b"look\n").unwrap();
+    let said = chat.wait_with_output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+    assert!(out.contains("handing you over") && !err.contains("WARN"), "{out}{err}");
 }
 
 /// Whoever stops in the middle of a sending sends it again at the end.

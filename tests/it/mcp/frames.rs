@@ -39,9 +39,9 @@ pub struct Talk {
 }
 
 impl Talk {
-    pub fn start(workspace: &Path) -> Self {
+    pub fn start(workspace: &Path, args: &[&str]) -> Self {
         let mut command = Command::new(WAYPOST);
-        command.args(["mcp", "--log", "debug"]).arg(workspace).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.arg("mcp").args(args).arg(workspace).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()).lines());
         let log = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -119,7 +119,7 @@ async fn an_answer_to_a_question_of_a_call_that_was_cancelled_is_none() {
     let shop = Server::start(|_| server::json("{}")).await;
     let dir = desk(&shop.url(), "mcp: {trusted_clients: [frames]}");
     for cancels in [true, false] {
-        let mut talk = Talk::start(dir.path());
+        let mut talk = Talk::start(dir.path(), &[]);
         let begun = talk.calls(2, "start_journey", json!({"journey": "cancel"}));
         talk.says(3, "fill", acts(&json!({"result": begun}), json!({"values": {"order_id": "A1"}})));
         let question = talk.receives(|m| m["method"] == "elicitation/create")["id"].take();
@@ -138,6 +138,28 @@ async fn an_answer_to_a_question_of_a_call_that_was_cancelled_is_none() {
             assert_eq!((&talk.answer(3)["phase"], shop.seen().len()), (&json!("phase_done"), 1));
         }
         talk.hangs_up();
+        assert!(talk.ended());
+    }
+}
+
+/// A service that is not there is told of where nobody asked for a log, and only there: standard output is the protocol's.
+#[test]
+fn a_call_that_failed_is_told_of_on_standard_error() {
+    // Nobody listens there any more.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let dir = desk(&format!("http://{free}"), "");
+    for (args, told) in [(&[][..], true), (&["--log", "off"], false)] {
+        let mut talk = Talk::start(dir.path(), args);
+        let begun = talk.calls(2, "start_journey", json!({"journey": "look"}));
+        let looking = talk.calls(3, "fill", acts(&json!({"result": begun}), json!({"values": {"order_id": "A1"}})));
+        let args = acts(&json!({"result": looking}), json!({"action": "shop.get-order", "inputs": {"order_id": "A1"}}));
+        let read = talk.calls(4, "read", args);
+        assert_eq!(read["conversation_id"], begun["conversation_id"], "{read}");
+        talk.hangs_up();
+        let log: Vec<String> = talk.log.by_ref().map(Result::unwrap).collect();
+        let failed = |line: &&String| line.contains("WARN") && line.contains("a call failed") && line.contains("action=shop.get-order");
+        assert_eq!(log.iter().filter(failed).count() > 0, told, "{log:?}");
+        assert_eq!(log.iter().any(|line| line.contains("WARN")), told, "{log:?}");
         assert!(talk.ended());
     }
 }
