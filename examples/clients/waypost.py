@@ -7,7 +7,7 @@ import urllib.request
 import uuid
 
 
-# After the user's own words `expects` says what the user may do; a yes is nothing that a model is offered, or allowed.
+# A yes is nothing that a model is offered, or allowed, whoever `expects` is for.
 THE_USERS = {"confirm", "reject"}
 
 

@@ -36,7 +36,7 @@ pub(super) struct Converse {
     #[serde(default)]
     #[schemars(with = "Option<AnyContext>")]
     pub(super) context: Option<Json>,
-    /// For whom a key of the role `runtime` speaks.
+    /// For whom a key of the role `runtime` speaks, and whose commands `expects` tells; left out: those of its model.
     #[serde(default)]
     pub(super) actor: Option<Speaker>,
     /// One message that a key of the role `runtime` forwards, and the question that it was received after.
@@ -340,7 +340,7 @@ pub(super) struct Answer {
     at: u64,
     /// Where the conversation stands.
     state: State,
-    /// What may come next.
+    /// What may come next from whoever speaks.
     expects: Expects,
     /// What happened, step by step, if it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]

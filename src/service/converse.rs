@@ -61,34 +61,35 @@ impl Service {
     /// One turn.
     pub async fn converse(&self, caller: &Caller, request: Request) -> Result<Told, ServiceError> {
         self.agent(&request.agent)?;
-        let actor = speaks(caller, &request)?;
+        let speaker = speaks(caller, &request)?;
+        let actor = speaker.actor;
         let named = request.context.as_ref().and_then(user_of);
         let caller = &Caller { user: named.or_else(|| caller.user.clone()), ..caller.clone() };
         let id = request.id.as_ref().map(|id| Arc::from(format!("{}:{id}", caller.key)));
         let sent = Sent { id, with: request.digest.clone(), at: request.at };
         let Some(id) = &request.conversation else {
-            return self.begin(caller, actor, request, sent).await;
+            return self.begin(caller, speaker, request, sent).await;
         };
         let key = ConversationKey::new(caller.tenant.clone(), id.clone());
         let beside = self.comes_first(caller, &key, &request).await?;
         let mut sent = sent;
         if !beside.is_empty() && !self.is_answered(&key, &sent, &request).await? {
             if let Some(refusal) = self.refused_with(caller, &key, &beside, actor, &request).await? {
-                let mut told = self.standing(caller, &key, actor).await?;
+                let mut told = self.standing(caller, &key, speaker).await?;
                 told.answer.refused = Some(refusal);
                 return Ok(told);
             }
             for said in beside {
                 match self.take_first(caller, &key, said, sent.at, &request).await? {
                     Some(moved) => sent.at = sent.at.and(Some(moved)),
-                    None => return self.moved_on(caller, &key, actor).await,
+                    None => return self.moved_on(caller, &key, speaker).await,
                 }
             }
         }
-        let Some(turn) = request.turn else { return self.standing(caller, &key, actor).await };
+        let Some(turn) = request.turn else { return self.standing(caller, &key, speaker).await };
         match self.runtime().turn_as(&key, actor, caller.principal(), sent, turn).await {
-            Ok(result) => self.came(caller, key, actor, result, request.traced).await,
-            Err(DriverError::Stale) => self.moved_on(caller, &key, actor).await,
+            Ok(result) => self.came(caller, key, speaker, result, request.traced).await,
+            Err(DriverError::Stale) => self.moved_on(caller, &key, speaker).await,
             // By the name that the caller gave it.
             Err(DriverError::MessageReused(_)) => Err(ServiceError::Reused(request.id.unwrap_or_default())),
             Err(error) => Err(error.into()),
@@ -128,8 +129,8 @@ impl Service {
     }
 
     /// The conversation is not as the caller knows it: nothing is done, and this is how it stands.
-    async fn moved_on(&self, caller: &Caller, key: &ConversationKey, actor: Actor) -> Result<Told, ServiceError> {
-        let mut told = self.standing(caller, key, actor).await?;
+    async fn moved_on(&self, caller: &Caller, key: &ConversationKey, speaker: Speaker) -> Result<Told, ServiceError> {
+        let mut told = self.standing(caller, key, speaker).await?;
         told.answer.refused = Some(stale(MOVED_ON));
         Ok(told)
     }
@@ -139,7 +140,7 @@ impl Service {
         &self,
         caller: &Caller,
         key: ConversationKey,
-        actor: Actor,
+        speaker: Speaker,
         result: TurnResult,
         traced: bool,
     ) -> Result<Told, ServiceError> {
@@ -149,7 +150,7 @@ impl Service {
         } else {
             result.state
         };
-        let mut told = self.told(caller, &key, actor, result.answer, &state).await?;
+        let mut told = self.told(caller, &key, speaker, result.answer, &state).await?;
         told.trace = if traced && caller.role.sees_all() { trace(&result.events) } else { Vec::new() };
         told.repeated = result.repeated;
         Ok(told)
@@ -161,26 +162,26 @@ impl Service {
         let key = ConversationKey::new(caller.tenant.clone(), conversation.clone());
         let state = self.seen(caller, agent, &key).await?;
         let case = state.case().map(|c| Box::new(if caller.role.sees_all() { c.clone() } else { c.public() }));
-        Ok(Told { case, ..self.standing(caller, &key, own_actor(caller.role)).await? })
+        Ok(Told { case, ..self.standing(caller, &key, Speaker::looks(caller.role)).await? })
     }
 
-    async fn standing(&self, caller: &Caller, key: &ConversationKey, actor: Actor) -> Result<Told, ServiceError> {
+    async fn standing(&self, caller: &Caller, key: &ConversationKey, speaker: Speaker) -> Result<Told, ServiceError> {
         let state = self.runtime().state(key).await?;
-        let answer = self.runtime().present_of(&state, actor).await?;
-        self.told(caller, key, actor, answer, &state).await
+        let answer = self.runtime().present_of(&state, speaker.actor).await?;
+        self.told(caller, key, speaker, answer, &state).await
     }
 
     async fn told(
         &self,
         caller: &Caller,
         key: &ConversationKey,
-        actor: Actor,
+        speaker: Speaker,
         answer: Answer,
         state: &State,
     ) -> Result<Told, ServiceError> {
-        let expects = self.runtime().expects_of(state, commands_of(caller, actor), &caller.principal()).await?;
+        let expects = self.runtime().expects_of(state, speaker.next, &caller.principal()).await?;
         // A host shows the question word for word, whoever it spoke for; a model never sees what names it.
-        let question = match (caller.role, actor) {
+        let question = match (caller.role, speaker.actor) {
             (Role::Runtime, Actor::Agent) => self.runtime().present_of(state, Actor::User).await?.question,
             _ => answer.question.clone(),
         };
@@ -255,7 +256,7 @@ impl Service {
     }
 
     /// A new conversation; nothing is kept of one whose first command is refused.
-    async fn begin(&self, caller: &Caller, actor: Actor, request: Request, sent: Sent) -> Result<Told, ServiceError> {
+    async fn begin(&self, caller: &Caller, speaker: Speaker, request: Request, sent: Sent) -> Result<Told, ServiceError> {
         if request.token.is_some() {
             return Err(ServiceError::Invalid("token", "a token is for a conversation: begin one first".into()));
         }
@@ -281,10 +282,10 @@ impl Service {
                 Some(name) => self.runtime().open_once(open, &name).await?.0,
                 None => self.runtime().open(open).await?,
             };
-            return self.standing(caller, &key, actor).await;
+            return self.standing(caller, &key, speaker).await;
         };
-        let told = match self.runtime().begin(open, name.as_deref(), (actor, caller.principal()), sent, turn).await {
-            Ok((Some(key), result)) => return self.came(caller, key, actor, result, request.traced).await,
+        let told = match self.runtime().begin(open, name.as_deref(), (speaker.actor, caller.principal()), sent, turn).await {
+            Ok((Some(key), result)) => return self.came(caller, key, speaker, result, request.traced).await,
             Ok((None, result)) => result,
             Err(DriverError::Stale) => {
                 let answer = Answer { refused: Some(stale(MOVED_ON)), ..Answer::default() };
@@ -293,7 +294,7 @@ impl Service {
             Err(DriverError::MessageReused(_)) => return Err(ServiceError::Reused(request.id.unwrap_or_default())),
             Err(error) => return Err(error.into()),
         };
-        let expects = self.runtime().expects_of(&told.state, commands_of(caller, actor), &caller.principal()).await?;
+        let expects = self.runtime().expects_of(&told.state, speaker.next, &caller.principal()).await?;
         Ok(Told { conversation: None, answer: told.answer, expects, question: None, trace: Vec::new(), repeated: false, case: None })
     }
 }
@@ -341,8 +342,24 @@ fn stale(reason: &str) -> Refusal {
     Refusal { code: "stale".into(), reason: reason.into() }
 }
 
+/// Who speaks, and whose next commands the answer tells.
+#[derive(Debug, Clone, Copy)]
+struct Speaker {
+    actor: Actor,
+    next: Actor,
+}
+
+impl Speaker {
+    /// Somebody who looks at a conversation. What a model that a host runs may send next is what its host wants to know; the question comes
+    /// beside.
+    fn looks(role: Role) -> Self {
+        let actor = if role == Role::Runtime { Actor::Agent } else { role.actor() };
+        Self { actor, next: actor }
+    }
+}
+
 /// Who speaks by a request, from the credential; only a host names somebody.
-fn speaks(caller: &Caller, request: &Request) -> Result<Actor, ServiceError> {
+fn speaks(caller: &Caller, request: &Request) -> Result<Speaker, ServiceError> {
     let forbidden = |what: &str| Err(ServiceError::Forbidden(format!("a key of the role `{}` may not send {what}", caller.role.as_str())));
     let said = matches!(&request.turn, Some(Turn::Command(Command::Said(_))));
     let actor = match caller.role {
@@ -368,21 +385,9 @@ fn speaks(caller: &Caller, request: &Request) -> Result<Actor, ServiceError> {
     if request.context.is_some() && caller.role == Role::Agent {
         return forbidden("`context`");
     }
-    Ok(actor)
-}
-
-/// Whose commands a caller may send next: those of a host are its model's, unless it says otherwise.
-fn commands_of(caller: &Caller, actor: Actor) -> Actor {
-    if caller.role == Role::Runtime { Actor::Agent } else { actor }
-}
-
-/// For whom somebody looks at a conversation.
-fn own_actor(role: Role) -> Actor {
-    match role {
-        // What a model that a host runs may send next is what its host wants to know; the question comes beside.
-        Role::Runtime => Actor::Agent,
-        Role::User | Role::Agent | Role::Operator | Role::Admin => role.actor(),
-    }
+    // A host that names nobody is told what its model may send.
+    let next = if caller.role == Role::Runtime && (said || request.speaks.is_none()) { Actor::Agent } else { actor };
+    Ok(Speaker { actor, next })
 }
 
 /// Whether the caller may know of a conversation that was opened like that.
